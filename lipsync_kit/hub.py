@@ -41,7 +41,7 @@ class Card:
     def bytes(self)->int: return sum(f.bytes for f in self.files)
     @property
     def install(self)->str:   # the line that puts it on this machine
-        return f"pip install 'lipsync_kit[{self.extra}]'" if self.extra else f"pip install {self.wheel}"
+        return f"pip install 'lipsync_kit[{self.extra}]'" if self.extra else 'pip install lipsync_kit'
 
 @lru_cache(1)
 def _cards()->dict[str,Card]:
