@@ -65,4 +65,17 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'lipsync_kit.hub.find': ('hub.html#find', 'lipsync_kit/hub.py'),
                                  'lipsync_kit.hub.home': ('hub.html#home', 'lipsync_kit/hub.py'),
                                  'lipsync_kit.hub.sha256': ('hub.html#sha256', 'lipsync_kit/hub.py'),
-                                 'lipsync_kit.hub.verify': ('hub.html#verify', 'lipsync_kit/hub.py')}}}
+                                 'lipsync_kit.hub.verify': ('hub.html#verify', 'lipsync_kit/hub.py')},
+            'lipsync_kit.speech.tts': { 'lipsync_kit.speech.tts.Speech': ('speech/tts.html#speech', 'lipsync_kit/speech/tts.py'),
+                                        'lipsync_kit.speech.tts._field': ('speech/tts.html#_field', 'lipsync_kit/speech/tts.py'),
+                                        'lipsync_kit.speech.tts._say': ('speech/tts.html#_say', 'lipsync_kit/speech/tts.py'),
+                                        'lipsync_kit.speech.tts._script': ('speech/tts.html#_script', 'lipsync_kit/speech/tts.py'),
+                                        'lipsync_kit.speech.tts._sentences': ('speech/tts.html#_sentences', 'lipsync_kit/speech/tts.py'),
+                                        'lipsync_kit.speech.tts._short': ('speech/tts.html#_short', 'lipsync_kit/speech/tts.py'),
+                                        'lipsync_kit.speech.tts._timed': ('speech/tts.html#_timed', 'lipsync_kit/speech/tts.py'),
+                                        'lipsync_kit.speech.tts._trim': ('speech/tts.html#_trim', 'lipsync_kit/speech/tts.py'),
+                                        'lipsync_kit.speech.tts._voice': ('speech/tts.html#_voice', 'lipsync_kit/speech/tts.py'),
+                                        'lipsync_kit.speech.tts.speak': ('speech/tts.html#speak', 'lipsync_kit/speech/tts.py'),
+                                        'lipsync_kit.speech.tts.tidy': ('speech/tts.html#tidy', 'lipsync_kit/speech/tts.py'),
+                                        'lipsync_kit.speech.tts.with_output': ( 'speech/tts.html#with_output',
+                                                                                'lipsync_kit/speech/tts.py')}}}
