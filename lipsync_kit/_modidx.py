@@ -5,6 +5,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'lipsync_kit.audio._cuts': ('audio.html#_cuts', 'lipsync_kit/audio.py'),
                                    'lipsync_kit.audio._encode': ('audio.html#_encode', 'lipsync_kit/audio.py'),
                                    'lipsync_kit.audio._hama': ('audio.html#_hama', 'lipsync_kit/audio.py'),
+                                   'lipsync_kit.audio._kind': ('audio.html#_kind', 'lipsync_kit/audio.py'),
                                    'lipsync_kit.audio._log_mel': ('audio.html#_log_mel', 'lipsync_kit/audio.py'),
                                    'lipsync_kit.audio._pieces': ('audio.html#_pieces', 'lipsync_kit/audio.py'),
                                    'lipsync_kit.audio._place': ('audio.html#_place', 'lipsync_kit/audio.py'),

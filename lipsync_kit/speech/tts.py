@@ -84,7 +84,7 @@ def _timed(
     units:np.ndarray,   # [n] of 25 ms
 )->list[Phoneme]:
     "IPA phonemes with times in the sound"
-    t, res, begin = np.r_[0, np.cumsum(units)]*UNIT - LATE, [], None
+    t, res, begin = (np.r_[0, np.cumsum(units, dtype=float)]*UNIT - LATE).tolist(), [], None
     for s, a, b in zip(symbols, t, t[1:]):
         if s in PAUSES: begin = None
         elif s in MARKS: begin = a if begin is None else begin
