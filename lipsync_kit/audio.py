@@ -278,7 +278,7 @@ def _place(
         a = free if free > a - .1 else a                     # no holes inside a word
         silent = stops[np.searchsorted(stops, a + least)]    # the voice ends here
         if is_vowel(s): b = min(nxt, a + longest, silent)
-        else: b = nxt if nxt - b < .1 else b + .15       # a last consonant lasts
+        elif nxt > b: b = nxt if nxt - b < .1 else b + .15   # no hole in a word; the last consonant before a pause lasts
         b = max(min(b, silent), a + least)
         res.append(Phoneme(s, round(float(a), 3), round(float(b), 3))); free = b
     return res
