@@ -109,7 +109,7 @@ class Still:
         if not any(b > .01 and l is not None for b, l in zip(blink, self.lids)): return self.source
         source = self.source.copy()
         for b, lid in zip(blink, self.lids):
-            if b > .01 and lid is not None: close_lid(source, self.source, lid, min(float(b), 1.))
+            if b > .01 and lid is not None: close_lid(source, lid, min(float(b), 1.))
         return source
 
     def _joined(self, source, x_up, x_low, seam, down)->np.ndarray:
