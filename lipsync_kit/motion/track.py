@@ -69,7 +69,7 @@ class MotionTrack:
         if (high := self.mouth_open.max()) > 2: raise KitError(f"mouth_open is {high:.3g} in frame {int(self.mouth_open.argmax())}; it counts inter-ocular distances, and mouths open to about 0.6")
         put('mouth_open', np.maximum(self.mouth_open, 0))
         for k in ('blendshapes', 'bite', 'press'): put(k, np.clip(getattr(self, k), 0, 1))
-        put('fps', as_fps(self.fps)); put('phonemes', tuple(Phoneme(*p) for p in self.phonemes)); put('notes', tuple(self.notes))
+        put('fps', as_fps(self.fps)); put('phonemes', tuple(Phoneme(str(s), float(a), float(b)) for s, a, b in self.phonemes)); put('notes', tuple(self.notes))
         put('lips', load_basis().opened(self.lips, self.mouth_open).astype(np.float32))
 
     def __len__(self)->int: return len(self.mouth_open)
