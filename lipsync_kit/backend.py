@@ -30,7 +30,7 @@ class ModelCard:
     extra:str=''                 # what to install: pip install 'lipsync_kit[extra]'
 
 CARDS = {c.name: c for c in (
-    ModelCard('portrait', 'moves the lips of the photograph itself; no download, no GPU', 'portrait', 'frame', ('image', 'video'),
+    ModelCard('portrait', 'moves the lips of the photograph itself; no download, no GPU', 'portrait.model', 'frame', ('image', 'video'),
               ('emotion', 'head', 'realtime'), weights=('face_landmarker',), weights_from='ours'),
 )}
 
