@@ -28,6 +28,7 @@ class Rows(NamedTuple):
     opening:np.ndarray     # [n] measured aperture more than at rest, inter-ocular distances
     moved:np.ndarray       # [n,40,2] measured displacement of the lip points from rest, inter-ocular distances
     ok:np.ndarray          # [n] the mouth was seen
+    speed:float=1.         # of the sound against the recording; others than 1 are for learning, not for judging
 
 def rows(
     talk:Talk,            # the tracked face
@@ -36,12 +37,13 @@ def rows(
     name:str,             # of the clip
     person:str,           # in it
     lag:float=0.,         # seconds that the picture is late
+    speed:float=1.,       # of the sound that the features come from against the picture
     basis:Basis|None=None,
 )->Rows:
     "Features and measured mouth on one clock"
     basis = basis or load_basis()
     ok = np.abs(talk.yaw) < 30
-    s, t, at = settle(talk, basis.reference, 30), np.asarray(times)[ok], np.arange(len(features))/FPS + lag
+    s, t, at = settle(talk, basis.reference, 30), np.asarray(times)[ok], np.arange(len(features))/FPS*speed + lag
     moved = s.points - s.rest
     def read(x):
         y = x.reshape(len(x), -1)
@@ -49,7 +51,7 @@ def rows(
     i = np.clip(np.searchsorted(t, at), 1, len(t) - 1)
     seen = (at > t[0] - .02) & (at < t[-1] + .02) & (t[i] - t[i-1] < .09)
     opening = mouth_open(s.points) - mouth_open(s.rest)
-    return Rows(name, person, np.asarray(features, np.float32), read(basis.scores(moved)), read(opening), read(moved[:, LIPS, :2]), seen)
+    return Rows(name, person, np.asarray(features, np.float32), read(basis.scores(moved)), read(opening), read(moved[:, LIPS, :2]), seen, speed)
 
 # %% ../../nbs/motion/06_fit.ipynb #ef03f63a
 def correlation(a:np.ndarray, b:np.ndarray)->float:
@@ -112,14 +114,14 @@ class Recipe(NamedTuple):
     width:int=64                  # channels inside
     kernel:int=5                  # taps of a convolution
     dilations:tuple=(1, 2, 4)     # of the blocks; they give the reach
-    steps:int=250                 # batches
+    steps:int=300                 # batches
     rate:float=3e-3               # of learning, at its highest
     decay:float=.1                # of weights
     drop_in:float=.6              # chance that an input channel is silenced
     drop:float=.2                 # chance that a value inside is
     noise:float=.6                # on each feature, in its standard deviations
     drift:float=.3                # likewise, the same all through a piece
-    velocity:float=2.             # weight of velocities in the loss
+    velocity:float=1.             # weight of velocities in the loss
     tie:float=.3                  # weight of the correlation in the loss
     level:float=.05               # weight of the mean of a piece in the loss
     piece:int=128                 # rows of a piece
@@ -145,9 +147,9 @@ def pieces(
     recipe:Recipe,
     rng:np.random.Generator,
 )->Iterator[tuple[np.ndarray,np.ndarray,np.ndarray]]:  # ([b,n,c] features, [b,n,7] targets, [b,n] seen)
-    "Batches of random pieces without end, long clips somewhat more often"
+    "Batches of random pieces without end, long clips somewhat more often, others than the recorded speed less"
     goal = [np.concatenate([c.lips, 10*c.opening[:, None]], 1) for c in clips]
-    p = np.array([c.ok.sum()**.7 for c in clips]); n = recipe.piece
+    p = np.array([c.ok.sum()**.7 * (1 if c.speed == 1 else .35) for c in clips]); n = recipe.piece
     def piece(i):
         a = int(rng.integers(0, max(1, len(goal[i]) - n + 1)))
         x, y, ok = clips[i].features[a:a+n], goal[i][a:a+n], clips[i].ok[a:a+n].astype(np.float32)
@@ -273,7 +275,7 @@ def leave_one_person_out(
         out = {people[i] for i in order[g::k]}
         nets = [train([c for c in clips if c.person not in out], recipe, s) for s in seeds]
         progress((g + 1)/k, 'leaving people out')
-        yield from ((c, joined(nets, ear, recipe)) for c in clips if c.person in out)
+        yield from ((c, joined(nets, ear, recipe)) for c in clips if c.person in out and c.speed == 1)
 
 def fit_head(
     clips:list[Rows],
