@@ -187,7 +187,7 @@ def _speech(
     for a, b in ((i*hop, j*hop) for i, j in _spans(p, on, off)):
         if res and a - res[-1][1] < gap: res[-1][1] = b
         else: res.append([a, b])
-    return [(round(max(0., a - EARLY), 3), round(min(duration, b - LINGER), 3)) for a, b in res if b - a >= least]
+    return [(round(max(0., a - EARLY), 3), round(b - LINGER if b < duration else duration, 3)) for a, b in res if b - a >= least]
 
 def voice_spans(
     audio:Audio,  # any sound
@@ -229,19 +229,20 @@ def _encode(
 def whisper_windows(
     audio:Audio,    # any sound
     threads:int=1,  # of the CPU
+    margin:float=MARGIN,  # seconds heard on each side; 0 where `audio` is a piece of live sound, cut with what is heard around it
 )->Iterator[np.ndarray]:  # [n,384] float32, 50 a second, one after the other
     "The states of Whisper's encoder, a window at a time"
-    x, n = resample(audio).samples, n_frames(audio.duration, 50)
-    side = int(MARGIN*50)
+    x, n, side = resample(audio).samples, n_frames(audio.duration, 50), round(margin*50)
     for i, k in _blocks(n, KEPT*50):
         yield _encode(_log_mel(x, 2*(i - side), 2*(k + 2*side), 160), threads)[side:side + k]
 
 def whisper_states(
     audio:Audio,    # any sound
     threads:int=1,  # of the CPU
+    margin:float=MARGIN,  # seconds, as above
 )->np.ndarray:      # [n,384] float32, 50 a second
     "The states of Whisper tiny.en's encoder over time"
-    return np.concatenate(list(whisper_windows(audio, threads)))
+    return np.concatenate(list(whisper_windows(audio, threads, margin)))
 
 # %% ../nbs/02_audio.ipynb #a11c8938
 VOWELS = frozenset('aeiouyæɐɑɒɔɘəɚɛɜɝɤɨɪɯʉʊʌœøɵʏᵊᵻ')  # first letter of a vowel or diphthong

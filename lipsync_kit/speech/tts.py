@@ -77,11 +77,8 @@ def _voice(
     path,  # of the network
 ):
     "The voice, read once per process, and its lock"
-    import onnxruntime as ort
     from hibari import Hibari
-    o = ort.SessionOptions(); o.intra_op_num_threads = o.inter_op_num_threads = 1; o.log_severity_level = 3
-    v = Hibari(model=str(path))
-    v.timed = ort.InferenceSession(with_output(path.read_bytes(), DURATION), o, providers=['CPUExecutionProvider'])
+    v = Hibari(model=with_output(path.read_bytes(), DURATION))  # on one thread
     v.g2p  # the dictionary, read now rather than in the first sentence
     return v, Lock()
 
@@ -131,7 +128,7 @@ def _say(
     from hibari import dsp
     known = [c for c in symbols if c in v.vocab]
     ids = np.array([[0, *(v.vocab[c] for c in known), 0]], np.int64)
-    *spectrum, units = v.timed.run(None, dict(ids=ids, speed=np.array([speed], np.float32)))
+    *spectrum, units = v.sess.run(None, dict(ids=ids, speed=np.array([speed], np.float32)))
     audio = Audio(dsp.synth(*(o[0] for o in spectrum), np.random.default_rng(seed)), dsp.SR)
     return audio, _trim(_timed(['#', *known, '#'], units.ravel(), LATE/speed**.5), audio)
 

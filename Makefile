@@ -1,0 +1,39 @@
+# Two commands do all the set-up:  make demo  (a photograph speaks)  and  make test  (everything that is checked).
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+FACTS  := settings.ini setup.py pyproject.toml constraints.txt
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --prefer-binary -c constraints.txt
+
+.PHONY: demo test bench docs app clean
+
+demo: $(VENV)/.ready-run      ## makes out/demo.mp4 from the bundled photograph and a sentence
+	@$(BIN)/lipsync demo -o out/demo.mp4
+
+test: $(VENV)/.ready-dev      ## notebooks as tests, then everything in tests/
+	@$(BIN)/python -m pytest -q -n2 --dist worksteal tests
+
+bench: $(VENV)/.ready-dev     ## speed, memory and accuracy, as ratios within one run
+	@$(BIN)/python bench/run.py
+
+docs: $(VENV)/.ready-dev      ## README.md and the site in _docs/
+	@$(BIN)/python tools/docs.py
+
+app: $(VENV)/.ready-run       ## the Gradio app on http://127.0.0.1:7860
+	@$(BIN)/python demos/app.py
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "lipsync_kit needs Python 3.10 or later with venv (Debian: apt-get install python3-venv), or: make PYTHON=python3.12 demo"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready-run: $(FACTS) | $(BIN)/python
+	@echo "installing lipsync_kit into $(VENV) (once, about two minutes)"
+	@$(PIP) -e '.[whisper]' && touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready-run
+	@echo "installing what the tests need into $(VENV) (once)"
+	@$(PIP) -e '.[whisper,heif,dev]' && touch $@
+
+clean:
+	rm -rf $(VENV) out _docs _site_md _proc

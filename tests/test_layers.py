@@ -1,0 +1,49 @@
+"A page imports only from lines above its own; inside a folder, only from pages with a lower number."
+import ast
+from pathlib import Path
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LIB, NBS = ROOT/'lipsync_kit', ROOT/'nbs'
+LINES = [s.split() for s in '''core
+hub
+media audio
+faces align
+provenance compose motion nn
+backend
+models metrics enhance swap speech
+select train
+pipe
+widgets cli'''.splitlines()]
+
+def line(module): return next((i for i, names in enumerate(LINES) if module.split('.')[0] in names), None)
+
+def modules(): return {'.'.join(p.relative_to(LIB).with_suffix('').parts): p for p in LIB.rglob('*.py') if p.name[0] != '_'}
+
+def imported(path):
+    here = path.relative_to(LIB).with_suffix('').parts
+    for x in ast.walk(ast.parse(path.read_text())):
+        if isinstance(x, ast.Import):
+            yield from (a.name.removeprefix('lipsync_kit.') for a in x.names if a.name.startswith('lipsync_kit.'))
+        if not isinstance(x, ast.ImportFrom): continue
+        if x.level: yield '.'.join((*here[:len(here)-x.level], *filter(None, (x.module or '').split('.'))))
+        elif (x.module or '').startswith('lipsync_kit.'): yield x.module.removeprefix('lipsync_kit.')
+
+def page_order():
+    "Module name -> its notebook's place in the sorted list of pages"
+    order = {}
+    for i, nb in enumerate(sorted(NBS.rglob('*.ipynb'))):
+        for l in nb.read_text().splitlines():
+            if '#| default_exp ' in l: order[l.split('#| default_exp ')[1].split('"')[0].replace('\\n', '').strip()] = i
+    return order
+
+@pytest.mark.parametrize('module', sorted(modules()))
+def test_imports_point_down(module):
+    order = page_order()
+    assert line(module) is not None, f'{module} has no line in the plan'
+    for other in imported(modules()[module]):
+        if module.split('.')[0] == other.split('.')[0] and '.' in module and '.' in other:
+            assert order[other] < order[module], f'{module} must not import {other}, a later page of its folder'
+        else: assert line(other) is not None and line(other) < line(module), f'{module} must not import {other}'
+
+def test_every_module_has_its_page(): assert set(modules()) == set(page_order())
