@@ -117,8 +117,8 @@ class Portrait:
         "Prepare a face that is new or has turned"
         if face.id in first and abs(first[face.id][0] - face.pose[1]) <= TURN: return
         old = first.get(face.id)
-        still = prepare(frame.image, face, gain if old is None else old[1].gain, head=False)
-        if old is not None: still = replace(still, mouth=replace(still.mouth, colours=old[1].mouth.colours, upper=old[1].mouth.upper, lower=old[1].mouth.lower, width=old[1].mouth.width))
+        still = prepare(frame.image, face, gain if old is None else 1., head=False)
+        if old is not None: still = replace(still, curve=old[1].curve, mouth=replace(still.mouth, colours=old[1].mouth.colours, upper=old[1].mouth.upper, lower=old[1].mouth.lower, width=old[1].mouth.width))
         first[face.id] = face.pose[1], still
         self._note(*(f'at {float(frame.time):.2f} s {w}' for w in still.warnings if not any(w.split()[2:4] == n.split()[5:7] for n in self.warnings)))
 
