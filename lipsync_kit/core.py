@@ -173,7 +173,7 @@ def mouth_open(
 class Face:
     "One face in one frame"
     points:np.ndarray                      # [478,3] x,y in pixels of the frame, z in the same unit (smaller is nearer)
-    pose:tuple[float,float,float]=(0.,0.,0.)  # pitch, yaw, roll in degrees; yaw is positive when the face turns to the left of the picture
+    pose:tuple[float,float,float]=(0.,0.,0.)  # pitch, yaw, roll in degrees; positive: down, to the right of the picture (its own left), clockwise
     blendshapes:np.ndarray|None=None       # [52] in 0..1, in the order of `ARKIT`
     id:int=0                               # the same person keeps it from frame to frame until a cut
     score:float=1.                         # 0..1, how sure the detector is
