@@ -161,7 +161,7 @@ def speech_to_motion(
     return track
 
 # %% ../../nbs/motion/06_speech.ipynb #f0c2b87f
-PAST, SEAM, STEP, LATE = 4., 3, .32, .45  # seconds heard again; frames blended; seconds of sound between two hearings, and of head after voice
+PAST, SEAM, STEP, LATE = 2., 3, .4, .45  # seconds heard again; frames blended; seconds of sound between two hearings, and of head after voice
 
 def _blend(
     old:MotionTrack,  # what the last hearing said from the seam on
