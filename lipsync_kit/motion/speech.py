@@ -19,7 +19,7 @@ from ..hub import available
 from .basis import data_file, load_basis
 from .head import HEADS, head_at, hear, load_head, say
 from .life import Life, emotion_shapes, feel, life
-from .rules import keep_rules, rule_head
+from .rules import Curve, keep_rules, rule_head
 from .track import MotionTrack
 
 # %% ../../nbs/motion/06_speech.ipynb #86f60bcd
@@ -100,12 +100,12 @@ def mouth(
     gain:float=1.,      # of the lips' movement
 ):                      # `rules.Ruled`
     "Lips at given times"
-    if heard.said is None: lips, opening = rule_head(audio, times, heard.phonemes)
+    if heard.said is None: (lips, opening), curve = rule_head(audio, times, heard.phonemes), None
     else:
-        at = np.arange(len(heard.said[1]))/50
-        lips = np.stack([np.interp(times, at, x) for x in heard.said[0].T], 1)
-        opening = np.interp(times, at, heard.said[1])
-    return keep_rules(gain*lips, gain*opening, times, heard.phonemes, heard.spans)
+        curve = Curve(np.arange(len(heard.said[1]))/50, heard.said[1])
+        lips = np.stack([np.interp(times, curve.times, x) for x in heard.said[0].T], 1)
+        opening = np.interp(times, *curve)
+    return keep_rules(gain*lips, gain*opening, times, heard.phonemes, heard.spans, curve)
 
 # %% ../../nbs/motion/06_speech.ipynb #d1477375
 class Wish(NamedTuple):
