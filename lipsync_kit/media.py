@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 import av, cv2, numpy as np
+from av.video.reformatter import VideoReformatter
 from .core import Audio, AudioInfo, Clip, Frame, KitError, as_fps, replacing
 
 # %% ../nbs/01_media.ipynb #6bec5a79
@@ -133,12 +134,13 @@ def read_image(
 # %% ../nbs/01_media.ipynb #ccf0bcce
 def _upright(
     f:'av.VideoFrame',
+    convert:VideoReformatter,  # kept from frame to frame: making one costs more than using it
     sar:Fraction,      # width of a pixel by its height
     alpha:bool,        # also give the alpha plane
 )->tuple[np.ndarray, np.ndarray|None]:
     "A decoded frame as it is seen"
     src = 1 if f.colorspace == 2 and f.height >= 720 else None   # 2 unspecified -> BT.709 (1)
-    x = f.reformat(format='rgba' if alpha else 'rgb24', src_colorspace=src).to_ndarray()
+    x = convert.reformat(f, format='rgba' if alpha else 'rgb24', src_colorspace=src).to_ndarray()
     if sar != 1: x = cv2.resize(x, (max(1, round(x.shape[1] * sar)), x.shape[0]), interpolation=cv2.INTER_AREA if sar < 1 else cv2.INTER_CUBIC)
     if f.rotation: x = np.rot90(x, round(f.rotation / 90) % 4)
     x = np.ascontiguousarray(x)
@@ -159,6 +161,7 @@ def read_frames(
         zero, step = Fraction(c.start_time or 0, av.time_base), 1 / as_fps(v.average_rate or v.guessed_rate or 25)
         if start > 1: c.seek(int((start + zero) * av.time_base))
         sar, alpha, t, n = v.sample_aspect_ratio or Fraction(1), any(k.is_alpha for k in v.format.components), None, 0
+        convert = VideoReformatter()
         try:
             for f in c.decode(v):
                 own = f.pts * f.time_base - zero if f.pts is not None else None
@@ -166,7 +169,7 @@ def read_frames(
                 n += 1
                 if t < start: continue
                 if end is not None and t >= end: return
-                image, plane = _upright(f, sar, alpha)
+                image, plane = _upright(f, convert, sar, alpha)
                 yield Frame(image, t, plane)
         except av.FFmpegError as e:
             if not n: raise KitError(f"{path} holds no frame that can be read ({e.strerror or e}); it is damaged or cut off; export it again") from e
@@ -217,7 +220,7 @@ class Writer:
     ):
         self.path, self.size, self.fps, self.audio = Path(path), (width, height), as_fps(fps), audio
         self.crf, self.preset, self.metadata, self.variable = crf, preset, metadata or {}, variable
-        self.n, self.last = 0, None
+        self.n, self.last, self.convert = 0, None, VideoReformatter()
         if self.path.suffix.lower() not in CODECS: raise KitError(f"{self.path.name!r} does not say what kind of video it shall be; end its name in {', '.join(CODECS)}")
 
     def __enter__(self):
@@ -286,7 +289,7 @@ class Writer:
         if (w, h) != self.size: raise KitError(f"frame {self.n} is {w}x{h}, but {self.path.name} was begun with {self.size[0]}x{self.size[1]}")
         t = Fraction(time) if time is not None else Fraction(self.n) / self.fps
         if w % 2 or h % 2: image = cv2.copyMakeBorder(image, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
-        f = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), 'rgb24').reformat(format='yuv420p', dst_colorspace=1)
+        f = self.convert.reformat(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), 'rgb24'), format='yuv420p', dst_colorspace=1)
         f.time_base = self.video.codec_context.time_base
         f.pts = round(t / f.time_base)
         if self.last is not None and f.pts <= self.last: f.pts = self.last + 1
