@@ -1,0 +1,149 @@
+"The app: an image or a video, plus speech or text, becomes a talking head. `python demos/app.py` and open the address it prints."
+import argparse, os, shlex, tempfile, threading
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')
+import gradio as gr
+from lipsync_kit import KitError, lipsync
+from lipsync_kit.backend import CARDS
+from lipsync_kit.hub import available
+from lipsync_kit.motion.life import EMOTIONS
+from lipsync_kit.pipe.result import Options, facts
+
+PHOTO = str(files('lipsync_kit')/'data'/'astronaut.jpg')
+SENTENCE = 'Hello! I am a photograph, and I can talk.'
+FONTS = ['system-ui', 'Segoe UI', 'Roboto', 'Helvetica', 'Arial', 'sans-serif']
+NOTE = 'Videos made here are marked as AI-generated. Use only faces and voices of people who agreed to it.'
+CSS = '''
+.gradio-container {max-width: 1120px !important; margin: auto}
+#go {min-height: 48px}
+#said {border-radius: 8px}
+.bad {border-left: 4px solid #d33; padding: .6em 1em; background: color-mix(in srgb, #d33 9%, transparent); border-radius: 4px}
+.good {opacity: .85; font-size: .95em}
+'''
+stops:dict[str, threading.Event] = {}   # session -> its cancel button was pressed
+
+def usable(
+    card,          # of a model
+)->str:            # why not, or ''
+    "Why a model can't be used on this machine"
+    gone = [w for w in card.weights if not available(w)]
+    return f"needs {', '.join(gone)}" if gone else ''
+
+def chosen_face(kind:str, image, video): return video if kind == 'Video' else image
+
+def chosen_speech(kind:str, text, audio)->dict:
+    "The speech as arguments of `lipsync`"
+    return dict(text=text or '') if kind == 'Text' else dict(audio=audio)
+
+def wishes(model, emotion, strength, fps, size, idle, seed)->dict:
+    "The settings that differ from the defaults"
+    want = dict(model=model, emotion=emotion, strength=strength, fps=None if fps in (None, 25) else fps, size=int(size) if size else None, idle=bool(idle), seed=int(seed or 0))
+    return {k: v for k, v in want.items() if v != getattr(Options, k, None)}
+
+def as_python(face, speech:dict, options:dict)->str:
+    "The same call in Python"
+    said = {k: Path(v).name if k == 'audio' else v for k, v in speech.items() if v}
+    args = [repr(Path(face).name if face else 'face.jpg'), *(f'{k}={v!r}' for k, v in {**said, **options}.items())]
+    return f"from lipsync_kit import lipsync\n\nr = lipsync({', '.join(args)})\nr.save('talk.mp4')"
+
+def as_command(face, speech:dict, options:dict)->str:
+    "The same call on a command line"
+    words = ['lipsync', 'talk', Path(face).name if face else 'face.jpg']
+    words += [Path(speech['audio']).name] if speech.get('audio') else ['--text', speech['text']] if speech.get('text') else []
+    for k, v in options.items(): words += [f"--{'no-' if v is False else ''}{k}"] + ([] if isinstance(v, bool) else [str(v)])
+    return shlex.join([*words, '-o', 'talk.mp4'])
+
+def recipes(face_kind, image, video, speech_kind, text, audio, *settings):
+    "Both boxes"
+    face, speech, options = chosen_face(face_kind, image, video), chosen_speech(speech_kind, text, audio), wishes(*settings)
+    return as_python(face, speech, options), as_command(face, speech, options)
+
+class Stopped(Exception): "The cancel button was pressed"
+
+def make(face_kind, image, video, speech_kind, text, audio, *settings, request:gr.Request, progress=gr.Progress()):
+    "The video and what is said about it"
+    stop = stops[request.session_hash] = threading.Event()
+    def step(done, what):
+        if stop.is_set(): raise Stopped
+        progress(done, desc=what)
+    face, speech = chosen_face(face_kind, image, video), chosen_speech(speech_kind, text, audio)
+    try:
+        if not face: raise KitError('choose a picture or a video with a face first')
+        if not any(speech.values()) and face_kind == 'Image': raise KitError('write what shall be said, or give a recording')
+        out = Path(tempfile.mkdtemp(prefix='lipsync_app_'))/'talk.mp4'
+        r = lipsync(face, **{k: v for k, v in speech.items() if v}, out=out, progress=step, **wishes(*settings))
+    except Stopped: return None, '<div class="bad">Stopped. Nothing was written.</div>'
+    except KitError as e: return None, f'<div class="bad">{escape(str(e))}</div>'
+    finally: stops.pop(request.session_hash, None)
+    return str(r.path), '<div class="good">' + '<br>'.join(map(escape, facts(r))) + '</div>'
+
+def cancel(request:gr.Request):
+    "Ask the running job of this session to stop"
+    if request.session_hash in stops: stops[request.session_hash].set()
+
+def inputs()->tuple:
+    "Left column: the face, the speech, the settings"
+    with gr.Tabs() as faces:
+        with gr.Tab('Image', id='Image') as t1: image = gr.Image(type='filepath', label='A picture with a face', sources=['upload', 'webcam', 'clipboard'], height=280)
+        with gr.Tab('Video', id='Video') as t2: video = gr.Video(label='A video with a face', sources=['upload', 'webcam'], height=280)
+    face_kind = gr.State('Image')
+    t1.select(lambda: 'Image', None, face_kind); t2.select(lambda: 'Video', None, face_kind)
+    with gr.Tabs() as speech:
+        with gr.Tab('Text', id='Text') as s1: text = gr.Textbox(label='What to say (English voice)', lines=3, placeholder=SENTENCE, elem_id='text')
+        with gr.Tab('Recording', id='Audio') as s2: audio = gr.Audio(type='filepath', sources=['upload', 'microphone'], label='Speech')
+    speech_kind = gr.State('Text')
+    s1.select(lambda: 'Text', None, speech_kind); s2.select(lambda: 'Audio', None, speech_kind)
+    return face_kind, image, video, speech_kind, text, audio
+
+def settings()->list:
+    "The wishes beside face and speech"
+    able = [n for n, c in CARDS.items() if not usable(c)]
+    with gr.Row():
+        model = gr.Dropdown(able, value=able[0] if able else None, label='Model', info='; '.join(f'{n}: {usable(c)}' for n, c in CARDS.items() if usable(c)) or CARDS[able[0]].about)
+        emotion = gr.Dropdown(list(EMOTIONS), value='neutral', label='Emotion', info='the lips stay on the sounds')
+    with gr.Accordion('More', open=False):
+        with gr.Row():
+            strength = gr.Slider(0, 1.5, 1, step=.1, label='Strength of the emotion')
+            idle = gr.Checkbox(True, label='Blinks and small head motion')
+        with gr.Row():
+            fps = gr.Dropdown([24, 25, 30, 50, 60], value=25, label='Frames a second', info='of a picture; a video keeps its own')
+            size = gr.Number(None, label='Longer side, pixels', info='empty: as it is', precision=0)
+            seed = gr.Number(0, label='Seed', info='same seed, same video', precision=0)
+    return [model, emotion, strength, fps, size, idle, seed]
+
+def build()->gr.Blocks:
+    "The whole page"
+    with gr.Blocks(title='lipsync_kit', analytics_enabled=False) as page:
+        gr.Markdown('# Make a face speak\nA picture or a video, plus text or a recording. It runs on this machine, without a GPU and without a download.')
+        with gr.Row():
+            with gr.Column(scale=5):
+                given = inputs()
+                wanted = settings()
+                with gr.Row():
+                    go, stop = gr.Button('Make it talk', variant='primary', elem_id='go', scale=3), gr.Button('Cancel', elem_id='stop', scale=1)
+            with gr.Column(scale=5):
+                result, said = gr.Video(label='Result', elem_id='result', autoplay=True, height=420), gr.HTML(elem_id='said')
+                with gr.Accordion('The same elsewhere', open=False):
+                    python, command = gr.Code(language='python', label='Python'), gr.Code(language='shell', label='Command line')
+        gr.Examples([[PHOTO, SENTENCE], [PHOTO, 'Every sound closes or opens the lips: papa, mama, five fine views.']], [given[1], given[4]], label='Examples')
+        gr.Markdown(NOTE)
+        everything = [*given, *wanted]
+        go.click(make, everything, [result, said], concurrency_limit=1, concurrency_id='draw')
+        stop.click(cancel, queue=False)
+        for c in everything[1:3] + everything[4:]: c.change(recipes, everything, [python, command], queue=False, show_progress='hidden')
+        page.load(recipes, everything, [python, command], queue=False, show_progress='hidden')
+    return page
+
+def main():
+    "Serve the page"
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument('--host', default='127.0.0.1'); p.add_argument('--port', type=int, default=7860)
+    p.add_argument('--share', action='store_true', help='open a public address through Gradio')
+    a = p.parse_args()
+    theme = gr.themes.Soft(primary_hue='indigo', font=FONTS, font_mono=['ui-monospace', 'Menlo', 'Consolas', 'monospace'])
+    build().queue(max_size=16).launch(server_name=a.host, server_port=a.port, share=a.share, max_file_size='500mb', theme=theme, css=CSS, footer_links=[])
+
+if __name__ == '__main__': main()
