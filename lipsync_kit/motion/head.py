@@ -78,9 +78,11 @@ class Head:
         "The mean of what the networks say, mixed with a linear filter where the head has one"
         w = self.weights
         check_shape(features, f"n {len(w['mean'])}", f"features for the {self.ear} head")
-        x = (np.asarray(features, np.float32) - w['mean'])/w['std']
-        nets = np.mean([self._net(x, i) for i in range(self.n_nets)], 0)
-        return nets if 'linear' not in w else (1 - SHARE)*nets + SHARE*convolve(x, w['linear'], 0, STEP)
+        n, far = len(features), round(self.reach*FPS)
+        x = np.pad((np.asarray(features, np.float32) - w['mean'])/w['std'], ((far, far), (0, 0)), mode='edge')  # the ends go on as they are
+        y = np.mean([self._net(x, i) for i in range(self.n_nets)], 0)
+        if 'linear' in w: y = (1 - SHARE)*y + SHARE*convolve(x, w['linear'], 0, STEP)
+        return y[far:far + n]
 
 # %% ../../nbs/motion/02_head.ipynb #e980ecf0
 class Said(NamedTuple):
