@@ -304,6 +304,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                  'lipsync_kit/motion/speech.py'),
                                            'lipsync_kit.motion.speech._piece': ( 'motion/speech.html#_piece',
                                                                                  'lipsync_kit/motion/speech.py'),
+                                           'lipsync_kit.motion.speech._quiet': ( 'motion/speech.html#_quiet',
+                                                                                 'lipsync_kit/motion/speech.py'),
                                            'lipsync_kit.motion.speech._say': ('motion/speech.html#_say', 'lipsync_kit/motion/speech.py'),
                                            'lipsync_kit.motion.speech._spoken': ( 'motion/speech.html#_spoken',
                                                                                   'lipsync_kit/motion/speech.py'),
