@@ -127,7 +127,10 @@ def join(
     if not tracks: raise KitError("there is no track to join; give at least one")
     if len({t.fps for t in tracks}) > 1: raise KitError(f"tracks at {' and '.join(sorted({str(t.fps) for t in tracks}))} fps can't be joined; resample them first")
     starts = np.cumsum([0, *(t.seconds for t in tracks)])
-    ps = tuple(Phoneme(p.symbol, p.start + s, p.end + s) for t, s in zip(tracks, starts) for p in t.phonemes)
+    ps = []
+    for p in (Phoneme(p.symbol, p.start + s, p.end + s) for t, s in zip(tracks, starts) for p in t.phonemes):
+        if ps and ps[-1].symbol == p.symbol and abs(ps[-1].end - p.start) < 1e-4 and np.abs(starts - p.start).min() < 1e-4: ps[-1] = ps[-1]._replace(end=p.end)
+        else: ps.append(p)
     notes = tuple(dict.fromkeys(n for t in tracks for n in t.notes))
     return replace(tracks[0], phonemes=ps, notes=notes, **{k: np.concatenate([getattr(t, k) for t in tracks]) for k in SHAPES})
 
