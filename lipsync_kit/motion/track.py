@@ -321,9 +321,9 @@ def plot(
     for x, color, name in ((track.press, '#1f3b57', 'pressed'), (track.bite, '#d98e04', 'lip under teeth')):
         mouth.fill_between(t, 0, np.where(x > .05, x, np.nan), color=color, alpha=.35, lw=0, label=name, transform=blend(mouth.transData, mouth.transAxes))
     high = max(.1, 1.25*float(track.mouth_open.max())); mouth.set(ylabel='mouth open\n(iod)', ylim=(0, high)); mouth.legend(loc='lower right', bbox_to_anchor=(1, 1), frameon=False, fontsize=8, ncols=2)
-    for p in track.phonemes if track.seconds < 15 else ():
+    for i, p in enumerate(track.phonemes if track.seconds < 15 else ()):
         mouth.axvspan(p.start, p.end, color='#7f8fa6', alpha=.10, lw=0)
-        mouth.text((p.start + p.end)/2, .93*high, p.symbol, ha='center', va='center', fontsize=9, clip_on=True)
+        mouth.text((p.start + p.end)/2, (.94 - .07*(i % 2))*high, p.symbol, ha='center', va='center', fontsize=9, clip_on=True)
     for i, (name, color) in enumerate((('jaw', '#a33b38'), ('spread / round', '#2f6db3'))): lips.plot(t, track.lips[:, i], color=color, lw=1.2, label=name)
     for name, color in (('eyeBlinkLeft', '#333333'), ('browInnerUp', '#6a9a3b'), ('mouthSmileLeft', '#d98e04')): face.plot(t, track.blendshapes[:, ARKIT.index(name)], color=color, lw=1.2, label=name)
     for i, (name, color) in enumerate((('pitch', '#6a3d9a'), ('yaw', '#2f8f83'), ('roll', '#b07d3b'))): head.plot(t, track.head[:, i], color=color, lw=1.2, label=name)
