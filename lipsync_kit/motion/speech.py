@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np
-from ..audio import has_whisper, loudness, nonempty, phonemes as hear_phonemes, voice_spans
+from ..audio import KEPT, has_whisper, loudness, nonempty, phonemes as hear_phonemes, voice_spans
 from ..core import Audio, KitError, Phoneme, as_fps, n_frames, no_progress, unknown
 from ..hub import available
 from .basis import data_file, load_basis
@@ -39,7 +39,7 @@ def choose_head(
     return load_head(pick), f"motion head: {pick}{why}"
 
 # %% ../../nbs/motion/06_speech.ipynb #07098559
-BLOCK, BESIDE = 300, 10  # seconds that are heard at once, and beside them on each side
+BLOCK, BESIDE = 50*KEPT, 2*KEPT  # seconds that are heard at once, and beside them on each side: whole windows of Whisper
 
 class Heard(NamedTuple):
     "All that the mouth needs to know about a sound"
