@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VISEMES', 'LETTERS', 'SHORT', 'LEAD', 'ATTACK', 'RELEASE', 'SHORTEST', 'LONGEST', 'OPENS', 'CLOSES', 'SLIVER', 'FALL',
-           'Viseme', 'visemes', 'is_closed', 'is_bite', 'envelope', 'contacts', 'Ruled', 'voiced', 'keep_rules',
+           'WIDE', 'Viseme', 'visemes', 'is_closed', 'is_bite', 'envelope', 'contacts', 'Ruled', 'voiced', 'keep_rules',
            'targets', 'rests', 'emphasis', 'rule_head']
 
 # %% ../../nbs/motion/04_rules.ipynb #e32cec02
@@ -139,6 +139,7 @@ def keep_rules(
 
 # %% ../../nbs/motion/04_rules.ipynb #dbbdb890
 FALL = dict(before=22., after=26.)  # 1/seconds: how fast dominance falls off
+WIDE = 1.25   # averages of shapes are flatter than the shapes
 
 def targets(
     ps:Sequence[Phoneme],
@@ -182,5 +183,5 @@ def rule_head(
         d = v.dominance*np.exp(-FALL['before']*np.maximum(a + .01 - t, 0) - FALL['after']*np.maximum(t - b + .01, 0))
         total[i:j] += d[:, None]*np.array((v.opening, *v.scores)); weight[i:j] += d
     y = total/weight[:, None]
-    opening = y[:, 0]*emphasis(audio, times)
+    opening = WIDE*y[:, 0]*emphasis(audio, times)
     return load_basis().opened(np.concatenate([y[:, :1]*0, y[:, 1:]], 1), opening), opening
