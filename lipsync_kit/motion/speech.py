@@ -13,13 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np
-from ..audio import has_whisper, nonempty, phonemes as hear_phonemes, voice_spans
+from ..audio import KEPT, has_whisper, loudness, nonempty, phonemes as hear_phonemes, voice_spans
 from ..core import Audio, KitError, Phoneme, as_fps, n_frames, no_progress, unknown
 from ..hub import available
 from .basis import data_file, load_basis
 from .head import HEADS, head_at, hear, load_head, say
 from .life import Life, emotion_shapes, feel, life
-from .rules import keep_rules, rule_head
+from .rules import FAST, SLOW, Curve, keep_rules, rule_head
 from .track import MotionTrack
 
 # %% ../../nbs/motion/06_speech.ipynb #86f60bcd
@@ -39,13 +39,24 @@ def choose_head(
     return load_head(pick), f"motion head: {pick}{why}"
 
 # %% ../../nbs/motion/06_speech.ipynb #07098559
-BLOCK, BESIDE = 300, 10  # seconds that are heard at once, and beside them on each side
+BLOCK, BESIDE = 50*KEPT, 2*KEPT  # seconds that are heard at once, and beside them on each side: whole windows of Whisper
 
 class Heard(NamedTuple):
     "All that the mouth needs to know about a sound"
     said:tuple|None          # (lip scores [m,6], opening [m]) at 50 Hz from the head; None for the head of rules
     phonemes:list[Phoneme]
     spans:list[tuple[float,float]]  # of voice, seconds
+    quiet:bool=True                # the ground is quiet against the voice
+
+def _quiet(
+    audio:Audio,
+    spans:Sequence[tuple[float,float]],  # of voice, seconds
+    least:float=20.,                     # dB between voice and ground
+)->bool:
+    "Whether the voice stands out from the ground"
+    level = loudness(audio, 50); said = np.zeros(len(level), bool)
+    for a, b in spans: said[max(0, int((a - .1)*50)):int((b + .1)*50) + 1] = True
+    return said.all() or not said.any() or bool(np.median(level[said]) - np.median(level[~said]) > least)
 
 def _say(
     head,           # learned
@@ -90,7 +101,8 @@ def listen(
     with ThreadPoolExecutor(2) as pool:
         said = pool.submit(_say, head, audio, progress) if head is not None else None
         spoken = pool.submit(_spoken, audio, ps)
-        return Heard(said and said.result(), *spoken.result())
+        ps, spans = spoken.result()
+        return Heard(said and said.result(), ps, spans, _quiet(audio, spans))
 
 # %% ../../nbs/motion/06_speech.ipynb #7913ba0a
 def mouth(
@@ -100,12 +112,12 @@ def mouth(
     gain:float=1.,      # of the lips' movement
 ):                      # `rules.Ruled`
     "Lips at given times"
-    if heard.said is None: lips, opening = rule_head(audio, times, heard.phonemes)
+    if heard.said is None: (lips, opening), curve = rule_head(audio, times, heard.phonemes), None
     else:
-        at = np.arange(len(heard.said[1]))/50
-        lips = np.stack([np.interp(times, at, x) for x in heard.said[0].T], 1)
-        opening = np.interp(times, at, heard.said[1])
-    return keep_rules(gain*lips, gain*opening, times, heard.phonemes, heard.spans)
+        curve = Curve(np.arange(len(heard.said[1]))/50, heard.said[1])
+        lips = np.stack([np.interp(times, curve.times, x) for x in heard.said[0].T], 1)
+        opening = np.interp(times, *curve)
+    return keep_rules(gain*lips, gain*opening, times, heard.phonemes, heard.spans, curve, SLOW if curve and heard.quiet else FAST)
 
 # %% ../../nbs/motion/06_speech.ipynb #d1477375
 class Wish(NamedTuple):

@@ -128,7 +128,10 @@ def join(
     if not tracks: raise KitError("there is no track to join; give at least one")
     if len({t.fps for t in tracks}) > 1: raise KitError(f"tracks at {' and '.join(sorted({str(t.fps) for t in tracks}))} fps can't be joined; resample them first")
     starts = np.cumsum([0, *(t.seconds for t in tracks)])
-    ps = tuple(Phoneme(p.symbol, p.start + s, p.end + s) for t, s in zip(tracks, starts) for p in t.phonemes)
+    ps = []
+    for p in (Phoneme(p.symbol, p.start + s, p.end + s) for t, s in zip(tracks, starts) for p in t.phonemes):
+        if ps and ps[-1].symbol == p.symbol and abs(ps[-1].end - p.start) < 1e-4 and np.abs(starts - p.start).min() < 1e-4: ps[-1] = ps[-1]._replace(end=p.end)
+        else: ps.append(p)
     notes = tuple(dict.fromkeys(n for t in tracks for n in t.notes))
     return replace(tracks[0], phonemes=ps, notes=notes, **{k: np.concatenate([getattr(t, k) for t in tracks]) for k in SHAPES})
 
@@ -331,9 +334,9 @@ def plot(
     for x, color, name in ((track.press, '#1f3b57', 'pressed'), (track.bite, '#d98e04', 'lip under teeth')):
         mouth.fill_between(t, 0, np.where(x > .05, x, np.nan), color=color, alpha=.35, lw=0, label=name, transform=blend(mouth.transData, mouth.transAxes))
     high = max(.1, 1.25*float(track.mouth_open.max())); mouth.set(ylabel='mouth open\n(iod)', ylim=(0, high)); mouth.legend(loc='lower right', bbox_to_anchor=(1, 1), frameon=False, fontsize=8, ncols=2)
-    for p in track.phonemes if track.seconds < 15 else ():
+    for i, p in enumerate(track.phonemes if track.seconds < 15 else ()):
         mouth.axvspan(p.start, p.end, color='#7f8fa6', alpha=.10, lw=0)
-        mouth.text((p.start + p.end)/2, .93*high, p.symbol, ha='center', va='center', fontsize=9, clip_on=True)
+        mouth.text((p.start + p.end)/2, (.94 - .07*(i % 2))*high, p.symbol, ha='center', va='center', fontsize=9, clip_on=True)
     for i, (name, color) in enumerate((('jaw', '#a33b38'), ('spread / round', '#2f6db3'))): lips.plot(t, track.lips[:, i], color=color, lw=1.2, label=name)
     for name, color in (('eyeBlinkLeft', '#333333'), ('browInnerUp', '#6a9a3b'), ('mouthSmileLeft', '#d98e04')): face.plot(t, track.blendshapes[:, ARKIT.index(name)], color=color, lw=1.2, label=name)
     for i, (name, color) in enumerate((('pitch', '#6a3d9a'), ('yaw', '#2f8f83'), ('roll', '#b07d3b'))): head.plot(t, track.head[:, i], color=color, lw=1.2, label=name)

@@ -1,0 +1,48 @@
+"""The shipped basis and heads on real people, where the clips are at hand; the fit itself on made-up ones stands in the pages."""
+import os
+from pathlib import Path
+import numpy as np, pytest
+from lipsync_kit.core import Audio, mouth_open
+from lipsync_kit.motion.basis import data_file, load_basis, measure_motion
+from lipsync_kit.motion.head import HEADS, head_card, hear, load_head, say
+
+MEDIA = Path(os.environ.get('LIPSYNC_MEDIA', Path(__file__).parents[2]/'shared'/'media'))
+CLIPS = dict(hdtf_radio13=0., grid_lbbc2a=0.)  # name: seconds that the picture is late
+
+def test_the_data_is_small():
+    assert sum(data_file(n).stat().st_size for n in (*HEADS.values(), 'face_basis.safetensors', 'motion_head.json')) < 2_000_000
+
+def test_the_card_names_every_clip_and_licence():
+    card = head_card()
+    assert card['clips'] and all(c['licence'] and c['person'] for c in card['clips'])
+    assert set(card['heads']) == set(HEADS)
+
+def test_silence_is_a_still_closed_mouth():
+    for sound in np.zeros(48000), np.random.default_rng(0).normal(0, 1e-4, 48000):
+        said = say(load_head('mel'), hear(Audio(sound, 16000), 'mel'))
+        assert said.mouth_open.max() < .06 and said.mouth_open.std() < .02
+
+@pytest.fixture(scope='module', params=CLIPS)
+def clip(request):
+    found = list((MEDIA/'clips').glob(f'{request.param}.*')) if MEDIA.exists() else []
+    if not found: pytest.skip(f'the clips are not at {MEDIA}; set LIPSYNC_MEDIA')
+    from lipsync_kit.media import read_audio
+    from lipsync_kit.motion.clips import watch
+    return *watch(found[0]), read_audio(found[0]), CLIPS[request.param]
+
+def test_measured_lips_carry_the_aperture(clip):
+    talk, times, audio, lag = clip
+    m = measure_motion(talk.points, talk.blendshapes)
+    assert m.seen.all() and np.corrcoef(m.mouth_open, mouth_open(talk.points))[0, 1] > .98
+    assert np.corrcoef(load_basis().aperture(m.lips), m.mouth_open)[0, 1] > .98
+
+@pytest.mark.parametrize('ear,least', [('whisper', .6), ('mel', .5)])
+def test_a_head_follows_people(clip, ear, least):  # people it learned from: a check of the plumbing, the honest figures are on the card
+    from lipsync_kit.audio import has_whisper
+    from lipsync_kit.motion.clips import rows
+    from lipsync_kit.motion.fit import score
+    if ear == 'whisper' and not has_whisper(): pytest.skip('Whisper is not installed')
+    talk, times, audio, lag = clip
+    features = hear(audio, ear)
+    s = score(*say(load_head(ear), features), rows(talk, times, features, 'clip', 'person', lag))
+    assert s.aperture > least and s.lmd < s.still and .5 < s.amplitude < 2
