@@ -484,6 +484,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'lipsync_kit/motion/speech.py'),
                                            'lipsync_kit.motion.speech._stream': ( 'motion/speech.html#_stream',
                                                                                   'lipsync_kit/motion/speech.py'),
+                                           'lipsync_kit.motion.speech._there': ( 'motion/speech.html#_there',
+                                                                                 'lipsync_kit/motion/speech.py'),
                                            'lipsync_kit.motion.speech._union': ( 'motion/speech.html#_union',
                                                                                  'lipsync_kit/motion/speech.py'),
                                            'lipsync_kit.motion.speech.checked': ( 'motion/speech.html#checked',

