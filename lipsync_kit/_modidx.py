@@ -529,6 +529,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           'lipsync_kit.motion.track._even': ('motion/track.html#_even', 'lipsync_kit/motion/track.py'),
                                           'lipsync_kit.motion.track._letter': ('motion/track.html#_letter', 'lipsync_kit/motion/track.py'),
                                           'lipsync_kit.motion.track._named': ('motion/track.html#_named', 'lipsync_kit/motion/track.py'),
+                                          'lipsync_kit.motion.track._no_shape': ( 'motion/track.html#_no_shape',
+                                                                                  'lipsync_kit/motion/track.py'),
                                           'lipsync_kit.motion.track._rows': ('motion/track.html#_rows', 'lipsync_kit/motion/track.py'),
                                           'lipsync_kit.motion.track._sampled': ( 'motion/track.html#_sampled',
                                                                                  'lipsync_kit/motion/track.py'),

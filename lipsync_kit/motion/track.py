@@ -9,7 +9,8 @@ __all__ = ['SHAPES', 'LIP_COLUMNS', 'HEAD_COLUMNS', 'REST', 'Moment', 'MotionTra
 # %% ../../nbs/motion/03_track.ipynb #c4a77c7e
 import csv, json
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -39,7 +40,7 @@ def _rows(
     want = (n, *SHAPES[name])
     if x is None: return np.zeros(want, np.float32)
     try: x = np.array(x, np.float32)
-    except (TypeError, ValueError) as e: raise KitError(f"{name} must be numbers of shape {want}: {e}") from e
+    except (TypeError, ValueError, OverflowError) as e: raise KitError(f"{name} must be numbers of shape {want}: {e}") from e
     if x.shape != want: raise KitError(f"{name} must have shape {want}, not {x.shape}")
     bad = ~np.isfinite(x).reshape(n, -1).all(1)
     if bad.any(): raise KitError(f"{name} holds a value that is not a finite number in frame {int(np.argmax(bad))}; put a number there")
@@ -157,7 +158,13 @@ def _even(
     for i, r in enumerate(rows):
         if not isinstance(r, list) or len(r) != width: raise KitError(f"{what}: row {i} must hold {width} numbers, not {len(r) if isinstance(r, list) else repr(r)[:40]}")
         if (bad := next((v for v in r if isinstance(v, (str, bool, list, dict)) or v is None), 0)) != 0: raise KitError(f"{what}: row {i} holds {bad!r}, which is not a number")
-    return np.array(rows, np.float32)
+    try: return np.array(rows, np.float32)
+    except OverflowError as e: raise KitError(f"{what} holds a number that is far too large") from e
+
+def _no_shape(name)->KitError:
+    "The error for a blendshape that ARKit does not have"
+    near = get_close_matches(str(name), ARKIT, 1)
+    return KitError(f"no blendshape is called {str(name)[:40]!r}; {f'did you mean {near[0]!r}?' if near else 'the names are those of ARKit, such as jawOpen and mouthSmileLeft'}")
 
 def _named(
     names,         # of the columns
@@ -165,8 +172,7 @@ def _named(
 )->np.ndarray:     # [n,52]
     "Blendshapes in the order of `ARKIT`, those that are not named at 0"
     if not isinstance(names, list) or not names: raise KitError("names must list the blendshapes of a row, such as jawOpen")
-    for k in names:
-        if k not in ARKIT: raise unknown('blendshape', k, ARKIT)
+    if odd := [k for k in names if k not in ARKIT]: raise _no_shape(odd[0])
     if len(set(names)) < len(names): raise KitError(f"{next(k for k in names if names.count(k) > 1)} stands twice in names")
     x = _even(frames, len(names), 'frames')
     res = np.zeros((len(x), 52), np.float32); res[:, [ARKIT.index(k) for k in names]] = x
@@ -176,8 +182,8 @@ def _spoken(ps)->tuple[Phoneme,...]:
     "Phonemes from a JSON list"
     if not isinstance(ps, list): raise KitError("phonemes must be a list of [symbol, start, end]")
     def one(i, p):
-        ok = isinstance(p, list) and len(p) == 3 and isinstance(p[0], str) and all(isinstance(v, (int, float)) and np.isfinite(v) for v in p[1:]) and p[2] >= p[1]
-        if not ok: raise KitError(f"phonemes: entry {i} must be [symbol, start, end] with seconds that do not run backwards, not {p!r}")
+        ok = isinstance(p, list) and len(p) == 3 and isinstance(p[0], str) and all(isinstance(v, (int, float)) and abs(v) < 1e9 for v in p[1:]) and p[2] >= p[1]
+        if not ok: raise KitError(f"phonemes: entry {i} must be [symbol, start, end] with seconds that do not run backwards, not {repr(p)[:60]}")
         return Phoneme(p[0], float(p[1]), float(p[2]))
     return tuple(one(i, p) for i, p in enumerate(ps))
 
@@ -188,6 +194,7 @@ def from_dict(
     "A track from what a JSON file holds"
     if not isinstance(d, dict): raise KitError("a motion track is an object with fps, names, frames and mouth_open")
     if lack := [k for k in ('fps', 'names', 'frames') if k not in d]: raise KitError(f"{' and '.join(lack)} missing; a motion track has fps, names, frames and mouth_open")
+    if isinstance(d['fps'], bool) or len(repr(d['fps'])) > 40: raise KitError("fps must be a number above 0, such as 25")
     bs, basis = _named(d['names'], d['frames']), load_basis()
     n = len(bs)
     lips = _even(d['lips'], 6, 'lips') if d.get('lips') is not None else bs @ basis.blend_to_lips
@@ -197,12 +204,13 @@ def from_dict(
         if not isinstance(x, list): raise KitError(f"{k} must be a list with one number a frame")
         if len(x) != n: raise KitError(f"{k} has {len(x)} values for {n} frames")
         return _even([[v] for v in x], 1, k)[:, 0]
-    opened = column('mouth_open')
+    opened, notes = column('mouth_open'), d.get('notes') or []
+    if not isinstance(notes, list): raise KitError("notes must be a list of texts")
     head = _even(d['head'], 3, 'head') if d.get('head') else None
     for k, x in dict(lips=lips, head=head).items():
         if x is not None and len(x) != n: raise KitError(f"{k} has {len(x)} rows for {n} frames")
     return MotionTrack(d['fps'], lips, bs, basis.aperture(lips) if opened is None else opened, head, _spoken(d.get('phonemes', [])),
-                       column('bite'), column('press'), tuple(str(s) for s in d.get('notes', [])))
+                       column('bite'), column('press'), tuple(str(s) for s in notes))
 
 # %% ../../nbs/motion/03_track.ipynb #a0357bd3
 LIP_COLUMNS, HEAD_COLUMNS = tuple(f'lip{i}' for i in range(6)), ('pitch', 'yaw', 'roll')
@@ -236,7 +244,10 @@ def from_csv(
     grid = lambda ks: [list(v) for v in zip(*(col(k) for k in ks))] if all(k in names for k in ks) else None
     t, shapes = col('time'), [k for k in names if k in ARKIT]
     if np.any(np.diff(t) <= 0): raise KitError(f"line {int(np.argmax(np.diff(t) <= 0)) + 3}: time must grow from line to line")
+    if np.any(~np.isfinite(t)): raise KitError(f"line {int(np.argmax(~np.isfinite(t))) + 2}, column time: not a finite number")
     fps = as_fps(round((len(t) - 1)/(t[-1] - t[0]), 3)) if len(t) > 1 else 25
+    off = np.abs(np.array(t) - t[0] - np.arange(len(t))/float(fps))*float(fps)
+    if off.max() > .5: raise KitError(f"line {int(np.argmax(off > .5)) + 2}: times must be evenly spaced, a line for each frame")
     d = dict(fps=fps, names=shapes or ['jawOpen'], frames=grid(shapes) if shapes else [[0.]]*len(t), lips=grid(LIP_COLUMNS), head=grid(HEAD_COLUMNS), **{k: col(k) for k in ('mouth_open', 'bite', 'press')})
     said, ps = [r.get('phoneme') or '' for r in rows] + [''], []
     for i, s in enumerate(said):
@@ -270,9 +281,11 @@ def load(
         if path.suffix.lower() == '.csv': return from_csv(text)
         if path.suffix.lower() == '.tsv': raise KitError("letters alone can't be drawn; load the .json or .csv of the track")
         return from_dict(json.loads(text))
+    except RecursionError as e: raise KitError(f"{path}: its lists are nested too deep for a motion track") from e
     except json.JSONDecodeError as e: raise KitError(f"{path}: line {e.lineno}, column {e.colno} is not JSON ({e.msg})") from e
     except KitError as e: raise KitError(f"{path}: {e}") from e
     except UnicodeDecodeError as e: raise KitError(f"{path}: is not text; a motion track is .json or .csv") from e
+    except ValueError as e: raise KitError(f"{path}: holds a number that is far too large") from e
     except OSError as e: raise KitError(f"{path}: {e.strerror or e}") from e
 
 MotionTrack.save, MotionTrack.load = save, staticmethod(load)
