@@ -43,15 +43,19 @@ class OneEuro:
 # %% ../../nbs/faces/01_track.ipynb #32d604a1
 class CutDetector:
     "Says when a new shot begins"
-    def __init__(self, least:float=18.): self.least, self.last, self.usual = least, None, 0.   # grey levels
+    def __init__(self,
+        mean:float=15.,    # least mean change, grey levels
+        median:float=4.,   # least median change, grey levels
+    ): self.least, self.last, self.usual = (mean, median), None, 0.
     def __call__(self,
         image:np.ndarray,  # [h,w,3] uint8
     )->bool:
         "Does a new shot begin with this frame"
         x = cv2.resize(cv2.resize(image, (128, 72), interpolation=cv2.INTER_NEAREST), (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32).mean(-1)
         x -= x.mean()
-        change = 0. if self.last is None else float(np.abs(x - self.last).mean())
-        cut = change > self.least and change > 4 * self.usual
+        d = np.abs(x - (x if self.last is None else self.last))
+        change = float(d.mean())
+        cut = change > max(self.least[0], 4 * self.usual) and float(np.median(d)) > self.least[1]
         self.last, self.usual = x, 0. if cut else .8 * self.usual + .2 * change
         return cut
 
