@@ -39,7 +39,9 @@ def test_yaw(name, yaw): assert abs(landmarks(picture(name)).pose[1] - yaw) < 6
 
 @media
 @pytest.mark.parametrize('name', ['ted_small_face', 'dfdc_portrait_tiny_face'])
-def test_tiny_faces_of_clips(name): assert len(detect_faces(next(clip(name)).image)) == 1
+def test_tiny_faces_of_clips(name):
+    *_, frame = clip(name, 21)   # the second turns away in its first frame, where nothing is found
+    assert len(detect_faces(frame.image)) == 1
 
 @pytest.mark.parametrize('x,y', [(3, 5), (941, 500), (1860, 1010)])
 def test_forty_pixels_in_1080p(astronaut, x, y):
@@ -72,8 +74,8 @@ def test_a_smoothed_mouth_is_not_late():
 
 @media
 def test_cut_ends_tracks():
-    a, b = picture('photo_woman_624'), picture('painting_pearl')
-    b = cv2.resize(b[300:924, :], (624, 624), interpolation=cv2.INTER_AREA)
+    a, b = picture('photo_woman_624'), picture('statue')
+    b = cv2.resize(b, (624, 624), interpolation=cv2.INTER_CUBIC)
     report = FaceReport()
     got = list(track_faces((Frame(x, Fraction(i, 25)) for i, x in enumerate([a]*4 + [b]*4)), report=report))
     assert report.cuts == [4/25] and [f[0].id for _, f in got] == [0]*4 + [1]*4
