@@ -2,7 +2,7 @@
 from importlib import import_module
 
 __version__ = '0.1.0'
-_HOMES = dict(lipsync='pipe', plan='pipe', stream='pipe', Result='pipe', Options='pipe', KitError='core', Audio='core',
+_HOMES = dict(lipsync='pipe.run', plan='pipe.plan', stream='pipe.live', Result='pipe.result', Options='pipe.result', KitError='core', Audio='core',
               MotionTrack='motion.track', speech_to_motion='motion.speech')
 __all__ = sorted(_HOMES)
 

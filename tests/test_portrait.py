@@ -1,0 +1,76 @@
+"The portrait renderer on real pictures: nothing fails, nothing outside moves, and what is asked for is what a tracker sees."
+import json
+import cv2, numpy as np, pytest
+from skimage import data
+from lipsync_kit.core import Face, mouth_open
+from lipsync_kit.faces.detect import closer, landmarks
+from lipsync_kit.media import read_image
+from lipsync_kit.models.portrait.still import prepare
+
+LIPS = np.eye(6, dtype=np.float32)
+MOUTHS = [(0 * LIPS[0], 0.), (LIPS[0], .1), (2.5 * LIPS[0], .25), (LIPS[0] - 2 * LIPS[1], .08), (LIPS[0] + 2 * LIPS[1], .08)]
+
+def outside(still):
+    m = np.ones(still.image.shape[:2], bool); g = still.grid; m[g.y0:g.y1, g.x0:g.x1] = False
+    return m
+
+def portraits(media): return [p for p in json.loads((media/'manifest.json').read_text())['portraits'] if 'no-face' not in p['tags']]
+
+def test_every_portrait_is_drawn(media):
+    for p in portraits(media):
+        image = read_image(media/p['file']).image
+        k = min(1, 640 / max(image.shape[:2]))
+        image = cv2.resize(image, None, fx=k, fy=k, interpolation=cv2.INTER_AREA) if k < 1 else image
+        face = landmarks(image)
+        assert face is not None, p['name']
+        still = prepare(image, face, gain=1.)
+        for lips, gap in MOUTHS:
+            out = still.draw(lips, gap, blink=(.7, .7), head=(2, -3, 1))
+            assert out.shape == image.shape and out.dtype == np.uint8
+            assert not np.abs(out.astype(int) - image)[outside(still)].any(), p['name']
+        assert bool(still.warnings) == (abs(face.pose[1]) > 30), (p['name'], face.pose)
+
+def test_what_is_asked_for_is_drawn(media):
+    for name in ('photo_woman_474.png', 'photo_woman_624.jpg', 'cartoon_boy.jpg'):
+        image = read_image(media/'portraits'/name).image
+        face = landmarks(image)
+        still = prepare(image, face)
+        asked = np.array([0, .03, .06, .1, .14, .18, .22, .27])
+        seen = np.array([mouth_open(closer(still.draw(a / .1 * LIPS[0], a), face.points).points) for a in asked])
+        assert np.corrcoef(asked, seen)[0, 1] > .97, (name, seen)
+        assert .85 < np.polyfit(asked, seen, 1)[0] < 1.15, (name, seen)
+
+def astronaut(iod):
+    a = data.astronaut()[:300, 80:380]
+    k = iod / 42
+    return cv2.resize(a, None, fx=k, fy=k, interpolation=cv2.INTER_AREA if k < 1 else cv2.INTER_CUBIC)
+
+@pytest.mark.parametrize('iod', [26, 84, 420])
+def test_any_size(iod):
+    image = astronaut(iod)
+    still = prepare(image, landmarks(image), gain=1.)
+    out = still.draw(2 * LIPS[0], .2)
+    assert np.abs(out.astype(int) - image).max() > 40 and not np.abs(out.astype(int) - image)[outside(still)].any()
+
+def test_grey_stays_grey():
+    image = np.repeat(astronaut(84).mean(-1, keepdims=True).astype(np.uint8), 3, -1)
+    out = prepare(image, landmarks(image), gain=1.).draw(2 * LIPS[0], .2, blink=(1, 1)).astype(int)
+    assert np.ptp(out, axis=-1).max() <= 12
+
+def test_closed_lips_meet_and_frames_repeat():
+    image = astronaut(84); face = landmarks(image)
+    still = prepare(image, face)
+    shut = still.draw(0 * LIPS[0], 0.)
+    assert mouth_open(closer(shut, face.points).points) < .04
+    assert (still.draw(LIPS[0], .1, blink=(.5, .5), head=(1, 2, 1)) == still.draw(LIPS[0], .1, blink=(.5, .5), head=(1, 2, 1))).all()
+
+def test_a_slow_track_moves_slowly():
+    "Small steps of the track are small steps of the picture: no part of it jumps"
+    image = astronaut(84); still = prepare(image, landmarks(image), gain=1.)
+    frames = [still.draw(a / .1 * LIPS[0], a).astype(int) for a in np.linspace(0, .25, 26)]
+    steps = [np.abs(b - a).mean() for a, b in zip(frames, frames[1:])]
+    assert max(steps) < 4 * np.median(steps), steps
+
+def test_a_turned_face_warns():
+    image = astronaut(84); face = landmarks(image)
+    assert 'turned by 38' in prepare(image, Face(face.points, (0, 38, 0)), gain=1.).warnings[0]
