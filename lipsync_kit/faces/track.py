@@ -22,7 +22,7 @@ class OneEuro:
     def __init__(self,
         cutoff:float=2.,   # Hz, for points at rest
         beta:float=12.,    # Hz a unit of speed
-        lips:float=40.,    # Hz, least cutoff of the lips
+        lips:float=100.,   # Hz, least cutoff of the lips
     ):
         self.cutoff = np.full((478, 1), cutoff, np.float32); self.cutoff[LIPS] = lips
         self.beta, self.x, self.v, self.t = beta, None, None, None
@@ -43,15 +43,19 @@ class OneEuro:
 # %% ../../nbs/faces/01_track.ipynb #32d604a1
 class CutDetector:
     "Says when a new shot begins"
-    def __init__(self, least:float=18.): self.least, self.last, self.usual = least, None, 0.   # grey levels
+    def __init__(self,
+        mean:float=15.,    # least mean change, grey levels
+        median:float=4.,   # least median change, grey levels
+    ): self.least, self.last, self.usual = (mean, median), None, 0.
     def __call__(self,
         image:np.ndarray,  # [h,w,3] uint8
     )->bool:
         "Does a new shot begin with this frame"
         x = cv2.resize(cv2.resize(image, (128, 72), interpolation=cv2.INTER_NEAREST), (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32).mean(-1)
         x -= x.mean()
-        change = 0. if self.last is None else float(np.abs(x - self.last).mean())
-        cut = change > self.least and change > 4 * self.usual
+        d = np.abs(x - (x if self.last is None else self.last))
+        change = float(d.mean())
+        cut = change > max(self.least[0], 4 * self.usual) and float(np.median(d)) > self.least[1]
         self.last, self.usual = x, 0. if cut else .8 * self.usual + .2 * change
         return cut
 
@@ -78,29 +82,53 @@ class FaceTracker:
         choose='largest',    # see `choose_faces`; decided when a shot begins and kept until it ends
         smooth:bool=True,    # calm trembling landmarks
         again:float=.5,      # seconds between two searches of the whole picture
+        wait:float=3.,       # seconds after which another face may take the part of a lost one
     ):
         choose_faces([Face(np.zeros((478, 3)))], 0 if isinstance(choose, int) and not isinstance(choose, bool) else choose)
-        self.choose, self.smooth, self.again = choose, smooth, again
-        self.is_cut, self.tracks, self.filters, self.next_id, self.searched, self.cut = CutDetector(), {}, {}, 0, -1e9, False
+        self.choose, self.smooth, self.again, self.wait = choose, smooth, again, wait
+        self.is_cut, self.next_id, self.cut = CutDetector(), 0, False
+        self._forget()
     def __call__(self,
         frame:Frame,
     )->list[Face]:
         "The wanted faces of the frame, each with its number"
         t = float(frame.time)
         self.cut = self.is_cut(frame.image)
-        if self.cut: self.tracks, self.filters, self.searched = {}, {}, -1e9
-        self.tracks = {i: f for i, f in ((i, closer(frame.image, o.points, side=256)) for i, o in self.tracks.items()) if f is not None}
+        if self.cut: self._forget()
+        self._follow(frame.image, t)
         if self._due(t): self._search(frame.image, t)
         return [self._finished(i, f, t) for i, f in self.tracks.items()]
+    def _forget(self):
+        self.tracks, self.lost, self.filters, self.searched, self.tiled, self.pause = {}, {}, {}, None, None, self.again
+    def _follow(self, image, t):
+        "Look at each face where it was, at lost ones too"
+        tracks, lost = {}, {}
+        for i, (o, last) in {**{i: (o, t) for i, o in self.tracks.items()}, **self.lost}.items():
+            f = closer(image, o.points, side=256) if t - last < 1 else None
+            if f is not None and _apart(f, list(tracks.values())): tracks[i] = f
+            elif t - last <= self.wait: lost[i] = o, last
+        for i in lost: self.filters.pop(i, None)
+        self.tracks, self.lost = tracks, lost
     def _due(self, t)->bool:
         if self.tracks and self.choose != 'all': return False
-        return t - self.searched >= (self.again if self.tracks or self.searched > 0 else 0)
+        return self.searched is None or t - self.searched >= self.again
     def _search(self, image, t):
+        "Look for faces in the whole picture"
+        tiles = not self.tracks and (self.tiled is None or t - self.tiled >= self.pause)
+        found = detect_faces(image, 1 if self.choose == 'largest' and not self.lost else None, tiles=tiles)
         self.searched = t
-        found = detect_faces(image, 1 if self.choose == 'largest' else None if not self.tracks else 8)
-        known = list(self.tracks.values())
-        for f in self._wanted(found):
-            if _apart(f, known): self.tracks[self.next_id] = f; self.next_id += 1
+        if tiles: self.pause, self.tiled = (self.again if self.tiled is None else min(2 * self.pause, 8.)), t
+        for f in self._returned(found, t): self._begin(f, t)
+    def _returned(self, found, t):
+        "Lost faces among those `found` take their numbers back; what remains and is wanted comes out"
+        for i, (o, last) in list(self.lost.items()):
+            near = [f for f in found if np.linalg.norm(f.points[:, :2].mean(0) - o.points[:, :2].mean(0)) < min(1 + t - last, 2) * _span(o.points)]
+            near = [f for f in near if _apart(f, list(self.tracks.values())) and .4 < _span(f.points) / _span(o.points) < 2.5]
+            if near: self.tracks[i] = min(near, key=lambda f: np.linalg.norm(f.points[:, :2].mean(0) - o.points[:, :2].mean(0))); del self.lost[i]
+        if self.choose != 'all' and (self.tracks or self.lost): return []
+        return self._wanted(found)
+    def _begin(self, f, t):
+        if _apart(f, list(self.tracks.values())): self.tracks[self.next_id] = f; self.next_id += 1
     def _wanted(self, found):
         if isinstance(self.choose, int) and self.choose >= len(found): return []
         return choose_faces(found, self.choose)
@@ -151,7 +179,7 @@ def track_faces(
         t = float(frame.time)
         if before_t is not None: step = t - before_t
         before_t, faces = t, tracker(frame)
-        if tracker.cut: report.cuts.append(t); yield from out((f, []) for f in held); held, last_t = [], None
+        if tracker.cut: report.cuts.append(t); yield from out((f, []) for f in held); held, last_t, last = [], None, {}
         now = {f.id: f for f in faces}
         if faces:
             if held: yield from out(_bridged(held, last, now, last_t, t)); held = []
