@@ -71,19 +71,19 @@ def lid_skin(
     return calm + cv2.GaussianBlur(grain, (0, 0), .7)[..., None]
 
 def close_lid(
-    out:np.ndarray,     # [h,w,3] uint8, drawn on in place
+    eye:np.ndarray,     # [h,w,3] uint8, the lid's rectangle of the picture
     lid:Lid,
     k:float,            # 0 as in the photo .. 1 shut
-):
-    "Close one eye by `k`"
+)->np.ndarray:          # [h,w,3] uint8
+    "One eye closed by `k`"
     line = lid.up + k * (lid.low - lid.up + .015 * lid.iod * lid.lens)
     t = (lid.y - lid.top) / np.maximum(line - lid.top, 1e-3)
     fold = 1 - .10 * np.exp(-((t - .3) / .08)**2) + .03 * np.exp(-((t - .6) / .2)**2) - .12 * np.clip((t - .7) / .3, 0, 1)
     soft = max(.7, .008 * lid.iod)
     mask = np.clip((lid.y - lid.top) / (.04 * lid.iod), 0, 1) * np.clip((line - lid.y) / soft + .5, 0, 1) * np.clip(lid.lens * 4, 0, 1) * min(1., k * 6)
     lash = np.exp(-((lid.y - line) / np.maximum(.8, (.006 + .010 * lid.lens) * lid.iod))**2) * np.clip(lid.lens * 1.6, 0, 1) * min(1., k * 4) * .75
-    part = out[lid.y0:lid.y1, lid.x0:lid.x1].astype(np.float32)
+    part = eye.astype(np.float32)
     skin = lid.skin * fold[..., None]
     part += (skin - part) * mask[..., None]
     part += (lid.lash - part) * lash[..., None]
-    out[lid.y0:lid.y1, lid.x0:lid.x1] = np.clip(part + .5, 0, 255)
+    return np.clip(part + .5, 0, 255).astype(np.uint8)

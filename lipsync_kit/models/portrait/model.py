@@ -17,7 +17,7 @@ from ...core import ARKIT, Face, Frame
 from .fields import N_CLOSING, N_LIPS, components, grid_for, ramp
 from .geometry import IN_LOW, IN_UP, measure
 from .mouth import lips_painted_shut, own_teeth
-from .still import FAR, Still, in_rect, prepare
+from .still import FAR, Still, in_rect, prepare, readable
 from ...motion.basis import load_basis
 
 # %% ../../../nbs/models/portrait/05_model.ipynb #511ae69a
@@ -60,7 +60,8 @@ def carried(
     comps = components(g, first.basis)[:, np.r_[IN_UP, IN_LOW]]
     seam = .65 * local.points[13, :2] + .35 * local.points[14, :2]
     mouth = replace(first.mouth, axes=(g.pose.rotation[:2, :2] * g.pose.scale).astype(np.float32), seam=seam.astype(np.float32), own=own_teeth(part, local, first.mouth.colours))
-    return replace(first, image=frame, source=lips_painted_shut(part, local), geometry=g, grid=grid, places=places, own=own, fields=fields.reshape(2, fields.shape[1], -1),
+    shut = lips_painted_shut(part, local)
+    return replace(first, image=frame, part=shut, source=readable(shut), geometry=g, grid=grid, places=places, own=own, fields=fields.reshape(2, fields.shape[1], -1),
                    head=np.zeros((3, places.size), np.float32), contour=comps.astype(np.float32), contour_head=np.zeros((3, 22, 2), np.float32), mouth=mouth, lids=(None, None))
 
 # %% ../../../nbs/models/portrait/05_model.ipynb #73064f19
@@ -103,7 +104,11 @@ class Portrait:
 
     def _drawn(self, stills, moment)->np.ndarray:
         out = None
-        for s in stills: out = draw_moment(s if out is None else replace(s, image=out, source=lips_painted_shut(out[s.grid.y0:s.grid.y1, s.grid.x0:s.grid.x1], in_rect(s.geometry, s.grid))), moment)
+        for s in stills:
+            if out is not None:
+                shut = lips_painted_shut(out[s.grid.y0:s.grid.y1, s.grid.x0:s.grid.x1], in_rect(s.geometry, s.grid))
+                s = replace(s, image=out, part=shut, source=readable(shut))
+            out = draw_moment(s, moment)
         return out
 
     def _video_jobs(self, shot, gain):
