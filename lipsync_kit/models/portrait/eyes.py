@@ -42,8 +42,8 @@ def lid_for(
     if long < 6: return None
     ax = (b - a) / long; down = np.array([-ax[1], ax[0]])
     if down @ g.pose.rotation[:2, 1] < 0: down = -down
-    pts = np.concatenate([p[list(e[k])] for k in e])
-    r = .12 * g.iod
+    pts = np.concatenate([p[list(e[k])] for k in ('crease', 'up', 'low')])
+    r = .10 * g.iod
     h, w = image.shape[:2]
     x0, y0 = np.maximum(np.floor(pts.min(0) - r), 0).astype(int); x1, y1 = np.minimum(np.ceil(pts.max(0) + r), [w, h]).astype(int)
     yy, xx = np.mgrid[y0:y1, x0:x1].astype(np.float32)

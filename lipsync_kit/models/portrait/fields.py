@@ -106,9 +106,16 @@ def fields(
         at = np.concatenate([g.points[keep, :2], rings])
         v = np.concatenate([comps[:, keep], np.zeros((len(comps), len(rings), 2))], 1)
         f = spread((at - o) / g.iod, v.transpose(1, 0, 2).reshape(len(at), -1), (where - o) / g.iod)
-        far = _outside(g, where)
-        res.append((f * far[:, None]).reshape(*grid.places().shape[:2], len(comps), 2).transpose(2, 0, 1, 3))
+        f = f.reshape(len(where), len(comps), 2) * _outside(g, where)[:, None, None]
+        f[:, :N_LIPS + N_CLOSING] *= _below_eyes(g, where)[:, None, None]
+        res.append(f.reshape(*grid.places().shape[:2], len(comps), 2).transpose(2, 0, 1, 3))
     return np.ascontiguousarray(res, dtype=np.float32)
+
+def _below_eyes(g:Geometry, where:np.ndarray)->np.ndarray:
+    "0 down to the line of the eyes, 1 from a sixth of an inter-ocular distance below it"
+    d = g.pose.rotation[:2, 1]
+    t = np.clip((where - g.pose.shift[:2]) @ d / (d @ d) / g.iod / .16, 0, 1)
+    return (t * t * (3 - 2 * t)).astype(np.float32)
 
 def _outside(g:Geometry, where:np.ndarray)->np.ndarray:
     "1 in the face, 0 half an inter-ocular distance outside its oval"

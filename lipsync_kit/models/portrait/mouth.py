@@ -11,6 +11,7 @@ __all__ = ['CHEEKS', 'EYE_WHITE', 'PX', 'ARC', 'UP_WIDTHS', 'LOW_WIDTHS', 'SMOOT
 from dataclasses import dataclass
 import cv2, numpy as np
 from .geometry import IN_LOW, IN_UP, LOWER, UPPER, Geometry
+from .view import View, bent
 
 # %% ../../../nbs/models/portrait/02_mouth.ipynb #1aa92eeb
 CHEEKS, EYE_WHITE = [50, 280, 101, 330, 36, 266, 205, 425], [33, 133, 362, 263]
@@ -151,6 +152,7 @@ class Mouth:
     width:float            # of the mouth at rest, inter-ocular distances
     seam:np.ndarray        # [2] pixels: middle of the closed lips
     own:np.ndarray|None=None   # [h,w,4] float32 the photo's own teeth, in the picture's place, alpha 0..1
+    view:View|None=None    # the speaker's own opening from elsewhere in the clip, painted instead
 
 def placed(
     row:np.ndarray,       # a teeth picture
@@ -211,7 +213,11 @@ def paint(
     over_lip = low + (.028 * bite * np.sin(np.linspace(0, np.pi, len(low)))[:, None] * iod * down if bite else 0)   # teeth stand on the lower lip
     mask = opening_mask(up - o, over_lip - o, size, m.colours.soft)
     part = out[y0:y1, x0:x1].astype(np.float32)
-    if m.own is not None:
+    if m.view is not None:
+        ratio = float(gaps[5]) / m.view.gap
+        k = np.clip((2.2 - ratio) / .5, 0, 1) * np.clip((gaps[5] - .015) / .02, 0, 1)       # too small a view is not stretched
+        inside += (bent(m.view, SMOOTH @ (up - o), SMOOTH @ (low - o), down, size, ratio) - inside) * k
+    elif m.own is not None:
         own = cv2.warpAffine(m.own[y0:y1, x0:x1], np.float32([[1, 0, skull[0]], [0, 1, skull[1]]]), size)
         over(inside, own, 1.)
     round_ = cv2.GaussianBlur(mask, (0, 0), max(.022 * iod, .5))
