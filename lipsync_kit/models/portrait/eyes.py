@@ -12,20 +12,22 @@ from .geometry import Geometry
 from .mouth import around
 
 # %% ../../../nbs/models/portrait/03_eyes.ipynb #99873167
-EYES = (dict(crease=(33, 247, 30, 29, 27, 28, 56, 190, 133), up=(33, 246, 161, 160, 159, 158, 157, 173, 133), low=(33, 7, 163, 144, 145, 153, 154, 155, 133)),
-        dict(crease=(362, 414, 286, 258, 257, 259, 260, 467, 263), up=(362, 398, 384, 385, 386, 387, 388, 466, 263), low=(362, 382, 381, 380, 374, 373, 390, 249, 263)))
+EYES = (dict(brow=(46, 53, 52, 65, 55), fold=(247, 30, 29, 27, 28, 56, 190), under=(228, 229, 230, 231, 232), crease=(33, 247, 30, 29, 27, 28, 56, 190, 133), up=(33, 246, 161, 160, 159, 158, 157, 173, 133), low=(33, 7, 163, 144, 145, 153, 154, 155, 133)),
+        dict(brow=(276, 283, 282, 295, 285), fold=(467, 260, 259, 257, 258, 286, 414), under=(448, 449, 450, 451, 452), crease=(362, 414, 286, 258, 257, 259, 260, 467, 263), up=(362, 398, 384, 385, 386, 387, 388, 466, 263), low=(362, 382, 381, 380, 374, 373, 390, 249, 263)))
 
 @dataclass(frozen=True)
 class Lid:
     "One eye of a photo, ready to close"
     x0:int; y0:int; x1:int; y1:int  # its rectangle, pixels of the picture
     top:np.ndarray                  # [h,w] for each pixel: how far down the eye the painted lid begins in its column, pixels
-    up:np.ndarray                   # likewise the upper lid's edge
+    crease:np.ndarray               # likewise the fold above the lid
+    up:np.ndarray                   # the upper lid's edge
     low:np.ndarray                  # and the lower lid's
     y:np.ndarray                    # [h,w] the pixel's own place down the eye, pixels
     skin:np.ndarray                 # [h,w,3] float32 colour of the lid
     lash:np.ndarray                 # [3] its dark edge
     lens:np.ndarray                 # [h,w] 0 at the corners, 1 in the middle
+    line:np.ndarray                 # [h,w] how dense the lashes are
     iod:float                       # pixels
 
 def lid_for(
@@ -40,8 +42,8 @@ def lid_for(
     if long < 6: return None
     ax = (b - a) / long; down = np.array([-ax[1], ax[0]])
     if down @ g.pose.rotation[:2, 1] < 0: down = -down
-    pts = np.concatenate([p[list(e[k])] for k in e])
-    r = .12 * g.iod
+    pts = np.concatenate([p[list(e[k])] for k in ('crease', 'up', 'low')])
+    r = .10 * g.iod
     h, w = image.shape[:2]
     x0, y0 = np.maximum(np.floor(pts.min(0) - r), 0).astype(int); x1, y1 = np.minimum(np.ceil(pts.max(0) + r), [w, h]).astype(int)
     yy, xx = np.mgrid[y0:y1, x0:x1].astype(np.float32)
@@ -53,37 +55,61 @@ def lid_for(
         return np.interp(s, u[o], v[o]).astype(np.float32)
     crease, up, low = (curve(e[k]) for k in ('crease', 'up', 'low'))
     if float((low - up).max()) < .02 * g.iod: return None
-    across = 2 * s / long - 1
-    lens = np.sqrt(np.clip(1 - across**2, 0, 1))
-    top = up - .085 * g.iod * lens
+    l, r = (-.05, 1.16) if eye else (-.16, 1.05)                                      # lashes reach beyond the outer corner
+    lens = np.sqrt(np.clip(1 - (2 * (s / long - l) / (r - l) - 1)**2, 0, 1))
+    top = up - (np.clip(float((up - crease).max()), .08 * g.iod, .16 * g.iod) + .05 * g.iod) * lens
     lash = np.minimum(around(image, p[list(e['up'])[2:-2]], 1), around(image, p[[159 if eye == 0 else 386]], 2)) * .8
-    return Lid(x0, y0, x1, y1, top, up, low, y.astype(np.float32), lid_skin(image[y0:y1, x0:x1], (y > top) & (y < low + .05 * g.iod) & (np.abs(across) < 1.08), g.iod), lash, lens.astype(np.float32), g.iod)
+    rng = np.random.default_rng(eye)
+    clumps = cv2.GaussianBlur(rng.normal(0, 1, (1, max(8, round(long)))).astype(np.float32), (0, 0), max(.6, .012 * g.iod))[0]
+    clumps = np.interp(s / long, np.linspace(0, 1, len(clumps)), clumps / max(float(np.abs(clumps).max()), 1e-6))
+    outer = np.clip(s / long if eye else 1 - s / long, 0, 1)
+    line = np.clip(lens * 1.3 - .2, 0, 1) * (.55 + .45 * outer) * (1 + .3 * clumps)
+    room = np.maximum(top - curve(e['brow']) - .05 * g.iod, .01 * g.iod)              # bare skin above, up to the brow
+    away = np.clip((y - top) / np.maximum(low - top, .05 * g.iod), 0, 1.2)
+    at = (top - .8 * room * np.sin(np.pi / 2.4 * away))[..., None] * down + s[..., None] * ax + a
+    above = cv2.remap(image, at.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    skin = lid_skin(image, g, e, np.stack([xx, yy], -1), above)
+    return Lid(x0, y0, x1, y1, top, crease, up, low, y.astype(np.float32), skin, lash, (np.clip(3.6 * lens**2, 0, 1)**2 * (3 - 2 * np.clip(3.6 * lens**2, 0, 1))).astype(np.float32), line.astype(np.float32), g.iod)
 
 def lid_skin(
-    part:np.ndarray,    # [h,w,3] uint8 the eye and what is around it
-    eye:np.ndarray,     # [h,w] bool, to be grown over
-    iod:float,
+    image:np.ndarray,   # [h,w,3] uint8
+    g:Geometry,
+    e:dict,             # one of `EYES`
+    where:np.ndarray,   # [h,w,2] pixels of the picture
+    above:np.ndarray,   # [h,w,3] uint8 the skin above the lid, folded down over it
 )->np.ndarray:          # [h,w,3] float32
-    "The skin around an eye grown over it"
-    grown = cv2.inpaint(part, eye.astype(np.uint8), max(2, round(.05 * iod)), cv2.INPAINT_TELEA).astype(np.float32)
-    calm = cv2.GaussianBlur(grown, (0, 0), max(1, .05 * iod))
-    grain = np.random.default_rng(0).normal(0, 1.5, eye.shape).astype(np.float32)[..., None]
-    return calm + cv2.GaussianBlur(grain, (0, 0), .7)[..., None]
+    "A lid: the skin above folded down, kept near the colour of the skin under the brow and under the eye"
+    p, r = g.points[:, :2], max(1, round(.015 * g.iod))
+    fold, brow = p[list(e['fold'])], p[list(e['brow'])]
+    at = np.concatenate([fold[1:6] * .6 + brow * .4, p[list(e['under'])]])
+    seen = np.stack([around(image, q[None], r) for q in at])
+    light = seen.mean(1)
+    trust = np.where(light < .75 * np.median(light), .1, 1.) * np.repeat([1., .6], 5)     # a lash or a brow was hit
+    k = trust * np.exp(-((where[..., None, :] - at)**2).sum(-1) / (2 * (.16 * g.iod)**2)) + 1e-6 * trust
+    skin = (k @ seen) / k.sum(-1, keepdims=True)
+    grain = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 3, where.shape[:2]).astype(np.float32), (0, 0), .7)
+    folded = cv2.GaussianBlur(above.astype(np.float32), (0, 0), max(.5, .01 * g.iod))
+    ratio = np.clip(folded.mean(-1, keepdims=True) / np.maximum(skin.mean(-1, keepdims=True), 1), .88, 1.04)
+    ratio = cv2.GaussianBlur(ratio[..., 0].astype(np.float32), (0, 0), max(.5, .03 * g.iod))[..., None]
+    return (1.02 * skin * ratio + grain[..., None]).astype(np.float32)
 
 def close_lid(
-    out:np.ndarray,     # [h,w,3] uint8, drawn on in place
+    eye:np.ndarray,     # [h,w,3] uint8, the lid's rectangle of the picture
     lid:Lid,
     k:float,            # 0 as in the photo .. 1 shut
-):
-    "Close one eye by `k`"
-    line = lid.up + k * (lid.low - lid.up + .015 * lid.iod * lid.lens)
-    t = (lid.y - lid.top) / np.maximum(line - lid.top, 1e-3)
-    fold = 1 - .10 * np.exp(-((t - .3) / .08)**2) + .03 * np.exp(-((t - .6) / .2)**2) - .12 * np.clip((t - .7) / .3, 0, 1)
-    soft = max(.7, .008 * lid.iod)
-    mask = np.clip((lid.y - lid.top) / (.04 * lid.iod), 0, 1) * np.clip((line - lid.y) / soft + .5, 0, 1) * np.clip(lid.lens * 4, 0, 1) * min(1., k * 6)
-    lash = np.exp(-((lid.y - line) / np.maximum(.8, (.006 + .010 * lid.lens) * lid.iod))**2) * np.clip(lid.lens * 1.6, 0, 1) * min(1., k * 4) * .75
-    part = out[lid.y0:lid.y1, lid.x0:lid.x1].astype(np.float32)
-    skin = lid.skin * fold[..., None]
-    part += (skin - part) * mask[..., None]
-    part += (lid.lash - part) * lash[..., None]
-    out[lid.y0:lid.y1, lid.x0:lid.x1] = np.clip(part + .5, 0, 255)
+)->np.ndarray:          # [h,w,3] uint8
+    "One eye closed by `k`"
+    iod, y = lid.iod, lid.y
+    line = lid.up + k * (lid.low - lid.up + .012 * iod * lid.lens)
+    t = (y - lid.crease) / np.maximum(line - lid.crease, .01 * iod)
+    fold = (1 - .09 * np.exp(-((y - lid.crease) / (.03 * iod))**2) + .05 * np.exp(-((t - .5) / .25)**2) - .20 * np.clip((t - .45) / .55, 0, 1)**2) * (.88 + .12 * lid.lens)
+    soft = max(.7, .008 * iod)
+    fresh = np.clip((y - lid.up) / (.03 * iod) + 1, 0, 1)                        # what was eye is covered at once, what was lid by and by
+    mask = np.clip((y - lid.top) / (.11 * iod), 0, 1) * np.clip((line - y) / soft + .5, 0, 1) * lid.lens
+    mask *= fresh + (1 - fresh) * min(1., k * 1.8)
+    d = (y - line) / iod
+    lash = lid.line * min(1., k * 4) * np.where(d < 0, .8 * np.exp(-(d / .007)**2), .8 * np.exp(-(d / .014)**2) + .25 * np.exp(-d / .03) * (d > .0))
+    part = eye.astype(np.float32)
+    part += (lid.skin * fold[..., None] - part) * mask[..., None]
+    part += (lid.lash - part) * np.clip(lash, 0, .85)[..., None]
+    return np.clip(part + .5, 0, 255).astype(np.uint8)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['N_LIPS', 'N_CLOSING', 'SHAPES', 'spread', 'Grid', 'ramp', 'grid_for', 'components', 'fields', 'head_fields',
-           'backwards', 'finer']
+           'backwards', 'finer', 'moving']
 
 # %% ../../../nbs/models/portrait/01_fields.ipynb #68d385f0
 from dataclasses import dataclass
@@ -106,9 +106,16 @@ def fields(
         at = np.concatenate([g.points[keep, :2], rings])
         v = np.concatenate([comps[:, keep], np.zeros((len(comps), len(rings), 2))], 1)
         f = spread((at - o) / g.iod, v.transpose(1, 0, 2).reshape(len(at), -1), (where - o) / g.iod)
-        far = _outside(g, where)
-        res.append((f * far[:, None]).reshape(*grid.places().shape[:2], len(comps), 2).transpose(2, 0, 1, 3))
+        f = f.reshape(len(where), len(comps), 2) * _outside(g, where)[:, None, None]
+        f[:, :N_LIPS + N_CLOSING] *= _below_eyes(g, where)[:, None, None]
+        res.append(f.reshape(*grid.places().shape[:2], len(comps), 2).transpose(2, 0, 1, 3))
     return np.ascontiguousarray(res, dtype=np.float32)
+
+def _below_eyes(g:Geometry, where:np.ndarray)->np.ndarray:
+    "0 down to the line of the eyes, 1 from a sixth of an inter-ocular distance below it"
+    d = g.pose.rotation[:2, 1]
+    t = np.clip((where - g.pose.shift[:2]) @ d / (d @ d) / g.iod / .16, 0, 1)
+    return (t * t * (3 - 2 * t)).astype(np.float32)
 
 def _outside(g:Geometry, where:np.ndarray)->np.ndarray:
     "1 in the face, 0 half an inter-ocular distance outside its oval"
@@ -146,18 +153,32 @@ def backwards(
     damp:float=.7,
 )->np.ndarray:         # [gh,gw,2] how far from each node its picture comes from, pixels
     "The inverse of `place -> place + d`"
-    d, (gh, gw), at0 = np.asarray(d, np.float32), d.shape[:2], places[0, 0]
-    per = 1 / np.maximum(places[min(1, gh-1), min(1, gw-1)] - at0, 1e-6).astype(np.float32)
+    d, (gh, gw) = np.asarray(d, np.float32), d.shape[:2]
+    step = np.maximum(places[min(1, gh-1), min(1, gw-1)] - places[0, 0], 1e-6).astype(np.float32)
+    d = np.ascontiguousarray(d / step)
+    nodes = np.stack(np.meshgrid(np.arange(gw, dtype=np.float32), np.arange(gh, dtype=np.float32)), -1)
     x = -d
     for _ in range(rounds):
-        at = (places + x - at0) * per
-        here = cv2.remap(d, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        x = x - damp * (here + x)
-    return x
+        here = cv2.remap(d, cv2.add(nodes, x), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        x = cv2.addWeighted(x, 1 - damp, here, -damp, 0)
+    return x * step
 
 def finer(
     x:np.ndarray,      # [gh,gw,2] offsets on the grid, pixels
     own:np.ndarray,    # [h,w,2] each pixel's own place
+    fine:float=1,      # how much finer the picture is that will be read
 )->np.ndarray:         # [h,w,2] a map for cv2.remap
     "The offsets at every pixel, as a map"
-    return cv2.add(cv2.resize(x, own.shape[1::-1], interpolation=cv2.INTER_LINEAR), own)
+    return cv2.addWeighted(cv2.resize(x, own.shape[1::-1], interpolation=cv2.INTER_LINEAR), fine, own, fine, 0)
+
+def moving(
+    xs:list[np.ndarray],   # [gh,gw,2] each, offsets on the grid, pixels
+    grid:Grid,
+    least:float=.02,       # pixels; less is nothing
+)->tuple[slice, slice]:    # nodes down, nodes across
+    "The part of the grid where anything moves, two nodes more on every side"
+    some = np.maximum.reduce([np.maximum(np.abs(x[..., 0]), np.abs(x[..., 1])) for x in xs]) > least
+    def span(on):
+        i = np.flatnonzero(on)
+        return slice(max(int(i[0]) - 2, 0), int(i[-1]) + 3) if len(i) else slice(0, 0)
+    return span(some.any(1)), span(some.any(0))

@@ -11,6 +11,7 @@ __all__ = ['CHEEKS', 'EYE_WHITE', 'PX', 'ARC', 'UP_WIDTHS', 'LOW_WIDTHS', 'SMOOT
 from dataclasses import dataclass
 import cv2, numpy as np
 from .geometry import IN_LOW, IN_UP, LOWER, UPPER, Geometry
+from .view import View, bent
 
 # %% ../../../nbs/models/portrait/02_mouth.ipynb #1aa92eeb
 CHEEKS, EYE_WHITE = [50, 280, 101, 330, 36, 266, 205, 425], [33, 133, 362, 263]
@@ -60,16 +61,16 @@ def colours(
     lip = around(image, p[np.r_[UPPER[1, 2:7], LOWER[1, 2:7]]], max(1, r // 2))
     eye = np.median([around(image, (p[[a]] * .7 + p[[b]] * .3), 1) for a, b in ((33, 468), (133, 468), (362, 473), (263, 473))], 0)
     grey = np.ptp(skin) < 6
-    light = min(float(skin.mean()) * .98 + 12, 235.)
+    light = min(float(skin.mean()) * .93 + 12, 225.)
     norm = lambda c: c / max(float(c.mean()), 1.)
-    hue = .35 * norm(np.maximum(eye, 30)) + .2 * norm(skin) + .45 * (np.ones(3) if grey else np.array([1.03, 1., .94]))
+    hue = .35 * norm(np.maximum(eye, 30)) + .25 * norm(skin) + .40 * (np.ones(3) if grey else np.array([1.03, 1., .94]))
     soft, grain = softness(image, g)
     return Colours(skin, lip, np.clip(light * hue, 0, 250).astype(np.float32), .72 * lip * (1 if grey else np.array([1.06, .92, .95], np.float32)), .13 * lip + 3, grain, soft)
 
 # %% ../../../nbs/models/portrait/02_mouth.ipynb #29e33bb6
 PX = 220                   # pixels an inter-ocular distance in the teeth's own picture
-ARC = .40                  # radius of the dental arch
-UP_WIDTHS, LOW_WIDTHS = (.132, .102, .108, .10, .10), (.080, .086, .096, .098, .10)   # from the middle outwards
+ARC = .46                  # radius of the dental arch
+UP_WIDTHS, LOW_WIDTHS = (.132, .102, .108, .10, .10, .13), (.080, .086, .096, .098, .10, .13)   # from the middle outwards
 
 def _crowns(widths)->list[tuple[float, float]]:
     "Left and right edges of the crowns of one side, along the arch"
@@ -93,7 +94,7 @@ def teeth_picture(
         for s in (-1, 1):
             mid, half = (l + r) / 2, (r - l) / 2
             x = (a - mid) / half                               # -1..1 across the crown
-            short = (0, .010, .002, .012, .018)[i] * (.4 if lower else 1) + .05 * mid**2
+            short = (0, .010, .002, .012, .018, .026)[i] * (.4 if lower else 1) + .05 * mid**2
             edge = -short - .016 * np.abs(x)**3.5 + rng.normal(0, .0012)
             inside = np.clip((1 - np.abs(x)) * half * PX / 1.2 + .3, 0, 1) * np.clip((edge - v) * PX / 1.3 + .5, 0, 1) * (side == s)
             tone = 1 + rng.normal(0, .015) - .05 * np.abs(x)**2 - .02 * i
@@ -103,13 +104,13 @@ def teeth_picture(
             out[..., :3] = np.where((inside > out[..., 3])[..., None], shade, out[..., :3])
             out[..., 3] = np.maximum(out[..., 3], inside)
     gap = out[..., 3].copy()
-    body = (v < -.012 - .05 * a**2) & (a < .5)
+    body = (v < -.012 - .05 * a**2) & (a < .66)
     out[..., :3] = np.where((body & (gap < .99))[..., None], out[..., :3] * gap[..., None] + .80 * tooth * (1 - gap[..., None]), out[..., :3])
     out[..., 3] = np.where(body, 1., gap)
-    out[..., :3] *= np.clip(1.04 - 3.2 * u**2, .2, 1.05)[..., None]                     # light falls off to the sides
+    out[..., :3] *= np.clip(1.02 - 2.0 * u**2 - 9 * u**4, .18, 1.02)[..., None]                     # light falls off to the sides
     noise = cv2.GaussianBlur(rng.normal(0, 1, (h, w)).astype(np.float32), (0, 0), 1.2)
     out[..., :3] += (noise / max(noise.std(), 1e-6) * (1.2 + grain))[..., None]
-    out[..., 3] *= np.clip((.5 - np.abs(u)) / .06, 0, 1)
+    out[..., 3] *= np.clip((.49 - np.abs(u)) / .07, 0, 1)
     return np.ascontiguousarray(out[::-1] if lower else out, dtype=np.float32)
 
 # %% ../../../nbs/models/portrait/02_mouth.ipynb #b67184c9
@@ -151,6 +152,7 @@ class Mouth:
     width:float            # of the mouth at rest, inter-ocular distances
     seam:np.ndarray        # [2] pixels: middle of the closed lips
     own:np.ndarray|None=None   # [h,w,4] float32 the photo's own teeth, in the picture's place, alpha 0..1
+    view:View|None=None    # the speaker's own opening from elsewhere in the clip, painted instead
 
 def placed(
     row:np.ndarray,       # a teeth picture
@@ -186,8 +188,8 @@ def tongue_layer(
     "How much of the tongue is seen: a soft hill behind the lower lip"
     y, x = np.mgrid[:size[1], :size[0]].astype(np.float32)
     p = np.stack([x - at[0], y - at[1]], -1) @ np.linalg.inv(m.axes).T.astype(np.float32)
-    d = (p[..., 0] / .26)**2 + ((p[..., 1] - .02) / (.05 + .22 * gap))**2
-    return np.clip(1.4 - d, 0, 1)
+    d = (p[..., 0] / .25)**2 + ((p[..., 1] + .02) / (.05 + .36 * gap))**2
+    return np.clip(1.5 - 1.3 * d, 0, 1)
 
 def paint(
     out:np.ndarray,      # [h,w,3] uint8, the drawn picture; painted on in place
@@ -208,9 +210,14 @@ def paint(
     if x1 - x0 < 4 or y1 - y0 < 4: return
     size, o = (x1 - x0, y1 - y0), np.array([x0, y0], np.float32)
     inside = _interior(m, up - o, low - o, m.seam + skull - o, size, gaps, bite, iod)
-    mask = opening_mask(up - o, low - o, size, m.colours.soft)
+    over_lip = low + (.028 * bite * np.sin(np.linspace(0, np.pi, len(low)))[:, None] * iod * down if bite else 0)   # teeth stand on the lower lip
+    mask = opening_mask(up - o, over_lip - o, size, m.colours.soft)
     part = out[y0:y1, x0:x1].astype(np.float32)
-    if m.own is not None:
+    if m.view is not None:
+        ratio = float(gaps[5]) / m.view.gap
+        k = np.clip((2.2 - ratio) / .5, 0, 1) * np.clip((gaps[5] - .015) / .02, 0, 1)       # too small a view is not stretched
+        inside += (bent(m.view, SMOOTH @ (up - o), SMOOTH @ (low - o), down, size, ratio) - inside) * k
+    elif m.own is not None:
         own = cv2.warpAffine(m.own[y0:y1, x0:x1], np.float32([[1, 0, skull[0]], [0, 1, skull[1]]]), size)
         over(inside, own, 1.)
     round_ = cv2.GaussianBlur(mask, (0, 0), max(.022 * iod, .5))
@@ -230,10 +237,11 @@ def _interior(m:Mouth, up, low, seam, size, gaps, bite, iod)->np.ndarray:
         inside += (c.tongue - inside) * t[..., None]
     if gap > .09: over(inside, placed(m.lower, low_mid - m.axes @ [0, .03 + .035 * shown], m.axes, size, .05), float(.75 * shown * np.clip((gap - .09) / .08, 0, 1)))
     edge = seam + m.axes @ np.array([0, .06])
-    lowest = low_mid + m.axes @ np.array([0, .012]) if bite else low_mid + m.axes @ [0, .2]
+    lowest = low_mid + m.axes @ np.array([0, .022]) if bite else low_mid + m.axes @ [0, .2]
     down = m.axes[:, 1] / iod
     edge = edge + down * min(0., float((lowest - edge) @ down)) * bite
-    over(inside, placed(m.upper, edge, m.axes, size), float(max(shown, bite)))
+    wider = m.axes * [np.clip(m.width / .76, .95, 1.25), 1]
+    over(inside, placed(m.upper, edge, wider, size), float(max(shown, bite)))
     mask = cv2.GaussianBlur(opening_mask(up, low, size, .5), (0, 0), max(.03 * iod, .6))
     mask = cv2.warpAffine(mask, np.float32([[1, 0, 0], [0, 1, .012 * iod]]), size)
     inside *= np.clip(.30 + 1.05 * mask, 0, 1)[..., None]
