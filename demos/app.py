@@ -8,6 +8,7 @@ os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')
 import gradio as gr
 from lipsync_kit import KitError, lipsync
 from lipsync_kit.backend import CARDS
+from lipsync_kit.core import log
 from lipsync_kit.hub import available
 from lipsync_kit.motion.life import EMOTIONS
 from lipsync_kit.pipe.result import Options, facts
@@ -63,7 +64,7 @@ def recipes(face_kind, image, video, speech_kind, text, audio, *settings):
 
 class Stopped(Exception): "The cancel button was pressed"
 
-def make(face_kind, image, video, speech_kind, text, audio, *settings, request:gr.Request, progress=gr.Progress()):
+def make(face_kind, image, video, speech_kind, text, audio, model, emotion, strength, fps, size, idle, seed, request:gr.Request, progress=gr.Progress()):
     "The video and what is said about it"
     stop = stops[request.session_hash] = threading.Event()
     def step(done, what):
@@ -74,9 +75,12 @@ def make(face_kind, image, video, speech_kind, text, audio, *settings, request:g
         if not face: raise KitError('choose a picture or a video with a face first')
         if not any(speech.values()) and face_kind == 'Image': raise KitError('write what shall be said, or give a recording')
         out = Path(tempfile.mkdtemp(prefix='lipsync_app_'))/'talk.mp4'
-        r = lipsync(face, **{k: v for k, v in speech.items() if v}, out=out, progress=step, **wishes(*settings))
+        r = lipsync(face, **{k: v for k, v in speech.items() if v}, out=out, progress=step, **wishes(model, emotion, strength, fps, size, idle, seed))
     except Stopped: return None, '<div class="bad">Stopped. Nothing was written.</div>'
     except KitError as e: return None, f'<div class="bad">{escape(str(e))}</div>'
+    except Exception as e:
+        log.exception('the app failed')
+        return None, f'<div class="bad">This is our fault: {escape(type(e).__name__)}. The terminal that runs the app has the details.</div>'
     finally: stops.pop(request.session_hash, None)
     return str(r.path), '<div class="good">' + '<br>'.join(map(escape, facts(r))) + '</div>'
 

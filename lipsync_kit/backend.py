@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 import numpy as np
-from .core import Audio, Clip, Face, Frame, KitError, device as pick_device, unknown
+from .core import Audio, Clip, Face, Frame, KitError, unknown
 
 # %% ../nbs/08_backend.ipynb #e4d73fbd
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Model(Protocol):
 
 def load_model(
     name:str,            # as on the card
-    device:str='auto',   # see `core.device`
+    device:str='auto',   # see `core.device`, which a model asks itself: one that draws without torch need not import it
     **options,           # the model's own
 )->Model:
     "The model called `name`, ready to draw"
@@ -70,4 +70,4 @@ def load_model(
     try: page = import_module(f'lipsync_kit.models.{card.module}')
     except ImportError as e:
         raise KitError(f"{name} needs {e.name}, which is not installed: pip install 'lipsync_kit[{card.extra or 'all'}]'") from e
-    return page.load(device=pick_device(device), **options)
+    return page.load(device=device, **options)

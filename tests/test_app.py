@@ -40,14 +40,16 @@ def shot(page, tmp_path, name):
     folder = Path(os.environ.get('LIPSYNC_SHOTS', tmp_path)); folder.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=folder/f'{name}.png', full_page=True)
 
-def upload(page, path): page.locator('input[type=file]').first.set_input_files(str(path))
+def upload(page, path):
+    page.locator('input[type=file]').first.set_input_files(str(path))
+    page.locator('[data-testid=image] img, .image-container img').first.wait_for(timeout=60_000)
 
 def test_no_face_is_explained(page, tmp_path):
     Image.fromarray(np.full((200, 300, 3), 90, np.uint8)).save(tmp_path/'plain.png')
     upload(page, tmp_path/'plain.png')
     page.locator('#text textarea').fill('Hello.')
     page.get_by_role('button', name='Make it talk').click()
-    page.locator('.bad').wait_for(timeout=180_000)
+    page.locator('.bad').wait_for(timeout=60_000)
     assert 'no face was found' in page.locator('.bad').inner_text()
     assert 'Traceback' not in page.content()
     shot(page, tmp_path, 'no_face')
@@ -58,7 +60,7 @@ def test_upload_click_video(page, tmp_path):
     page.locator('#text textarea').fill('Hello there.')
     page.get_by_role('button', name='Make it talk').click()
     video = page.locator('#result video')
-    video.wait_for(timeout=240_000)
+    video.wait_for(timeout=90_000)
     page.wait_for_function("document.querySelector('#result video').readyState >= 2", timeout=60_000)
     src = video.get_attribute('src')
     (tmp_path/'talk.mp4').write_bytes(page.request.get(src).body())
