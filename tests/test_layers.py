@@ -8,7 +8,7 @@ LIB, NBS = ROOT/'lipsync_kit', ROOT/'nbs'
 LINES = [s.split() for s in '''core
 hub
 media audio
-faces align
+faces align edit
 provenance compose motion nn
 backend
 models metrics enhance swap speech
