@@ -22,7 +22,7 @@ class OneEuro:
     def __init__(self,
         cutoff:float=2.,   # Hz, for points at rest
         beta:float=12.,    # Hz a unit of speed
-        lips:float=12.,    # Hz, least cutoff of the lips
+        lips:float=40.,    # Hz, least cutoff of the lips
     ):
         self.cutoff = np.full((478, 1), cutoff, np.float32); self.cutoff[LIPS] = lips
         self.beta, self.x, self.v, self.t = beta, None, None, None

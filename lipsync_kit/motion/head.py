@@ -19,12 +19,12 @@ from .basis import Basis, data_file, load_basis
 
 # %% ../../nbs/motion/02_head.ipynb #8b1de419
 FPS = 50  # rows of features, and of what the head says, a second
-EARS = dict(whisper=whisper_states, mel=lambda audio: mel(audio, FPS))
+EARS = dict(whisper=lambda audio: np.concatenate([whisper_states(audio), mel(audio, FPS)], 1), mel=lambda audio: mel(audio, FPS))
 
 def hear(
     audio:Audio,          # any sound
     ear:str='whisper',    # 'whisper' | 'mel'
-)->np.ndarray:            # [n,384] or [n,80]
+)->np.ndarray:            # [n,464] Whisper's 384 states and 80 mel bands, or [n,80] mel bands alone
     "The features that a head with this ear reads"
     if ear not in EARS: raise unknown('ear', ear, EARS)
     return EARS[ear](audio)

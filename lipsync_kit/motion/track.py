@@ -317,7 +317,7 @@ def plot(
     mouth.fill_between(t, track.mouth_open, color='#c0504d', alpha=.25, lw=0); mouth.plot(t, track.mouth_open, color='#a33b38', lw=1.4)
     for x, color, name in ((track.press, '#1f3b57', 'pressed'), (track.bite, '#d98e04', 'lip under teeth')):
         mouth.fill_between(t, 0, np.where(x > .05, x, np.nan), color=color, alpha=.35, lw=0, label=name, transform=blend(mouth.transData, mouth.transAxes))
-    high = max(.1, 1.25*float(track.mouth_open.max())); mouth.set(ylabel='mouth open\n(iod)', ylim=(0, high)); mouth.legend(loc='upper right', frameon=False, fontsize=8, ncols=2)
+    high = max(.1, 1.25*float(track.mouth_open.max())); mouth.set(ylabel='mouth open\n(iod)', ylim=(0, high)); mouth.legend(loc='lower right', bbox_to_anchor=(1, 1), frameon=False, fontsize=8, ncols=2)
     for p in track.phonemes if track.seconds < 15 else ():
         mouth.axvspan(p.start, p.end, color='#7f8fa6', alpha=.10, lw=0)
         mouth.text((p.start + p.end)/2, .93*high, p.symbol, ha='center', va='center', fontsize=9, clip_on=True)

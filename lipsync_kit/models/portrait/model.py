@@ -114,20 +114,29 @@ class Portrait:
         stills = None
         for frame, faces in shot.frames:
             if stills is None:
-                stills = self._prepared(frame, faces, gain)
-                if stills: yield lambda moment=shot.motion.at(float(frame.time)): self._drawn(stills, moment)
+                stills = self.prepare_still(frame.image, faces, gain)
+                if stills: yield lambda moment=shot.motion.at(float(frame.time)): self.draw_still(stills, moment)
                 else: yield lambda image=frame.image: image
                 continue
-            yield (lambda moment=shot.motion.at(float(frame.time)): self._drawn(stills, moment)) if stills else (lambda image=frame.image: image)
+            yield (lambda moment=shot.motion.at(float(frame.time)): self.draw_still(stills, moment)) if stills else (lambda image=frame.image: image)
 
-    def _prepared(self, frame, faces, gain)->list[Still]:
-        stills = [prepare(frame.image, f, gain) for f in faces]
+    def prepare_still(self,
+        image:np.ndarray,     # [h,w,3] uint8 RGB
+        faces,                # those that shall speak
+        gain='auto',          # of the opening
+    )->list[Still]:
+        "A picture ready to be drawn, face by face"
+        stills = [prepare(image, f, gain) for f in faces]
         self._note(*(w for s in stills for w in s.warnings))
         return stills
 
     def _note(self, *notes): self.warnings += [n for n in dict.fromkeys(notes) if n not in self.warnings]
 
-    def _drawn(self, stills, moment)->np.ndarray:
+    def draw_still(self,
+        stills:list[Still],   # from `prepare_still`
+        moment,               # of a `MotionTrack`
+    )->np.ndarray:            # [h,w,3] uint8 RGB
+        "The picture at that moment"
         out = None
         for s in stills:
             if out is not None:
@@ -161,8 +170,8 @@ class Portrait:
         "Prepare a face that is new or has turned"
         if face.id in first and abs(first[face.id][0] - face.pose[1]) <= TURN: return
         old = first.get(face.id)
-        still = prepare(frame.image, face, gain if old is None else old[1].gain, head=False)
-        if old is not None: still = replace(still, mouth=replace(still.mouth, colours=old[1].mouth.colours, upper=old[1].mouth.upper, lower=old[1].mouth.lower, width=old[1].mouth.width))
+        still = prepare(frame.image, face, gain if old is None else 1., head=False)
+        if old is not None: still = replace(still, curve=old[1].curve, mouth=replace(still.mouth, colours=old[1].mouth.colours, upper=old[1].mouth.upper, lower=old[1].mouth.lower, width=old[1].mouth.width))
         first[face.id] = face.pose[1], still
         self._note(*(f'at {float(frame.time):.2f} s {w}' for w in still.warnings if not any(w.split()[2:4] == n.split()[5:7] for n in self.warnings)))
 
