@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import cv2, numpy as np
 from ...core import Face, mouth_open as aperture
 from ...faces.detect import closer
-from .eyes import Lid, close_lid, lid_for
+from .eyes import Lid, close_lid, lids_for
 from .fields import N_CLOSING, N_LIPS, SHAPES, Grid, backwards, components, fields, grid_for, head_fields, moving, ramp
 from .geometry import IN_LOW, IN_UP, Geometry, measure
 from .mouth import Mouth, lips_painted_shut, mouth_for, paint, uncrossed
@@ -210,7 +210,7 @@ def prepare(
     shut = lips_painted_shut(part, local)
     still = Still(image, shut, readable(shut), g, basis, grid, grid.places(), own, np.ascontiguousarray(f.reshape(2, f.shape[1], -1)),
                   np.ascontiguousarray(turn.reshape(3, -1)), comps[:, lips_ids].astype(np.float32), contour_head.astype(np.float32), all_opens.astype(np.float32),
-                  mouth_for(part, local), tuple(lid_for(part, local, i) for i in (0, 1)), calm=calm, warnings=notes)
+                  mouth_for(part, local), lids_for(part, local) if head and yaw < FAR else (None, None), calm=calm, warnings=notes)
     return replace(still, curve=measured_curve(still, face) if gain == 'auto' else ((0., 1.), (0., float(gain))))
 
 def measured_curve(
