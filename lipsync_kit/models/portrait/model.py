@@ -16,7 +16,7 @@ from ...backend import Shot
 from ...core import ARKIT, Face, Frame, interocular, mouth_open as aperture
 from .fields import N_CLOSING, N_LIPS, components, grid_for, ramp
 from .geometry import IN_LOW, IN_UP, LOWER, UPPER, measure
-from .mouth import PAINTED, SMOOTH, around, lips_painted_shut, own_teeth
+from .mouth import PAINTED, SMOOTH, around, lips_painted_shut
 from .still import FAR, Still, in_rect, prepare, readable
 from .view import Library, View, straightened
 from ...motion.basis import load_basis
@@ -60,7 +60,7 @@ def carried(
     local, part = in_rect(g, grid), np.ascontiguousarray(frame[grid.y0:grid.y1, grid.x0:grid.x1])
     comps = components(g, first.basis)[:, np.r_[IN_UP, IN_LOW]]
     seam = .65 * local.points[13, :2] + .35 * local.points[14, :2]
-    mouth = replace(first.mouth, axes=(g.pose.rotation[:2, :2] * g.pose.scale).astype(np.float32), seam=seam.astype(np.float32), shut=g.gap >= PAINTED, own=own_teeth(part, local, first.mouth.colours))
+    mouth = replace(first.mouth, axes=(g.pose.rotation[:2, :2] * g.pose.scale).astype(np.float32), seam=seam.astype(np.float32), shut=g.gap >= PAINTED, own=None)
     shut = lips_painted_shut(part, local)
     return replace(first, image=frame, part=shut, source=readable(shut), geometry=g, grid=grid, places=places, own=own, fields=fields.reshape(2, fields.shape[1], -1),
                    head=np.zeros((3, places.size), np.float32), contour=comps.astype(np.float32), contour_head=np.zeros((3, 22, 2), np.float32), mouth=mouth, lids=(None, None))
