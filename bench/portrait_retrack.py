@@ -23,7 +23,7 @@ def lag(a, b):
     return .5 * (r[0] - r[2]) / (r[0] - 2 * r[1] + r[2])
 
 lips, asked = speech()
-print(f'{"picture":28} {"iod":>5} {"seen .27":>8} {"r":>6} {"slope":>6} {"shut":>6} {"lag":>6} lost')
+print(f'{"picture":28} {"iod":>5} {"curve":>8} {"r":>6} {"slope":>6} {"shut":>6} {"lag":>6} lost')
 rows = []
 for p in pictures:
     try: image = read_image(p).image
@@ -35,6 +35,6 @@ for p in pictures:
     got = np.array([np.nan if f is None else mouth_open(f.points) for f in seen], np.float32)
     ok = np.isfinite(got); a, g = asked[ok], got[ok]
     rows.append((np.corrcoef(a, g)[0, 1], np.polyfit(a, g, 1)[0], g[a < .01].mean() if (a < .01).any() else np.nan, lag(a, g)))
-    print(f'{p.name:28} {face.iod:5.0f} {still.curve[0][-1]:8.2f} {rows[-1][0]:6.3f} {rows[-1][1]:6.2f} {rows[-1][2]:6.3f} {rows[-1][3]:6.2f} {np.sum(~ok)}', flush=True)
+    print(f'{p.name:28} {face.iod:5.0f} {still.curve[1][-1] / still.curve[0][-1]:8.2f} {rows[-1][0]:6.3f} {rows[-1][1]:6.2f} {rows[-1][2]:6.3f} {rows[-1][3]:6.2f} {np.sum(~ok)}', flush=True)
 r = np.array(rows)
 print(f'mean over {len(r)} pictures: r {r[:, 0].mean():.3f} (lowest {r[:, 0].min():.3f}), slope {r[:, 1].mean():.2f} ({r[:, 1].min():.2f} to {r[:, 1].max():.2f}), shut {np.nanmean(r[:, 2]):.3f} iod, lag {np.abs(r[:, 3]).max():.2f} frames at most')

@@ -53,7 +53,13 @@ def bent(
 # %% ../../../nbs/models/portrait/01_view.ipynb #3ec20d90
 class Library:
     "Views of one speaker's mouth"
-    def __init__(self): self.views = {}
+    def __init__(self): self.views, self.width = {}, None   # `width` of the mouth at rest, None until a shut mouth was seen
+
+    def rest(self,
+        width:float,   # of a mouth that is all but shut, inter-ocular distances
+    ):
+        "Learn the width at rest: a mean that counts the last fifty or so"
+        self.width = width if self.width is None else self.width + .02 * (width - self.width)
 
     def add(self,
         view:View,
