@@ -39,6 +39,7 @@ def _landmarker(
     with _Hushed():
         made = vision.FaceLandmarker.create_from_options(options)
         made.detect(mp.Image(image_format=mp.ImageFormat.SRGB, data=np.zeros((64, 64, 3), np.uint8)))
+    made.close = lambda: None   # it lives as long as the process; at exit MediaPipe would close it when its threads are gone, and say so
     return made
 
 # %% ../../nbs/faces/00_detect.ipynb #85dc3b6a
