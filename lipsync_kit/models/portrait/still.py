@@ -82,7 +82,7 @@ class Still:
         k[4] += .5 * press
         k[2] += .4 * bite
         asked = self._to_draw(float(mouth_open if mouth_open is not None else lips @ self.opens[:N_LIPS])) * self.calm
-        k[0] += (max(asked, .055 * bite) - self.geometry.gap - float(k @ self.opens)) / self.opens[0]
+        k[0] += (max(asked, .012 * bite) - self.geometry.gap - float(k @ self.opens)) / self.opens[0]
         return k
 
     def _to_draw(self, asked:float)->float:
@@ -216,12 +216,12 @@ def prepare(
 def measured_curve(
     still:Still,
     face:Face,
-    openings=(.05, .12, .26),   # to draw, inter-ocular distances
+    openings=(.02, .05, .10, .17, .26),   # to draw, inter-ocular distances
 )->tuple:                       # (seen, drawn)
-    "Which openings a tracker sees when certain ones are drawn, kept within a quarter or two of each other"
+    "Which openings a tracker sees when certain ones are drawn, which are larger where little is open and teeth shine through"
     seen, drawn = [0.], [0.]
     for a in openings:
         got = closer(still.draw(np.array([a / .1, 0, 0, 0, 0, 0], np.float32), a / still.calm), face.points)
         if got is None: continue
-        seen.append(max(float(np.clip(aperture(got.points), .7 * a, 1.35 * a)), seen[-1] + .005)); drawn.append(a)
+        seen.append(max(float(np.clip(aperture(got.points), .7 * a, a + .05)), seen[-1] + .005)); drawn.append(a)
     return (tuple(seen), tuple(drawn)) if len(seen) > 1 else ((0., 1.), (0., 1.))
