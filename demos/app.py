@@ -23,6 +23,8 @@ CSS = '''
 #said {border-radius: 8px}
 .bad {border-left: 4px solid #d33; padding: .6em 1em; background: color-mix(in srgb, #d33 9%, transparent); border-radius: 4px}
 .good {opacity: .85; font-size: .95em}
+.table-wrap table {table-layout: fixed; width: 100%}
+.table-wrap th {white-space: normal !important}
 '''
 stops:dict[str, threading.Event] = {}   # session -> its cancel button was pressed
 

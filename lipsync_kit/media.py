@@ -323,14 +323,29 @@ def _decoded(c, a, zero:Fraction)->Iterator['av.AudioFrame']:
             yield f
     except av.FFmpegError: return  # the readable beginning is kept; `read_audio` has the message
 
+def _xmp(
+    metadata:dict,   # tags, perhaps with a DigitalSourceType
+)->bytes:            # an XMP packet, empty where there is nothing to say
+    "The origin of a picture, where photo programs look for it"
+    from xml.sax.saxutils import quoteattr
+    if 'DigitalSourceType' not in metadata: return b''
+    tags = dict(Iptc4xmpExt_DigitalSourceType=metadata['DigitalSourceType'], xmp_CreatorTool=metadata.get('generator', ''))
+    tags = ' '.join(f"{k.replace('_', ':', 1)}={quoteattr(str(v))}" for k, v in tags.items())
+    return f'''<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" {tags}/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'''.encode()
+
 def write_image(
     path,              # .png .jpg .webp
     image:np.ndarray,  # [h,w,3] uint8 RGB
-    metadata:dict|None=None,  # text chunks of a PNG
+    metadata:dict|None=None,  # text chunks of a PNG; the digital source type goes into the XMP packet of a PNG, JPEG or WebP
 ):
     "Save a picture"
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
-    info = PngInfo()
+    info, packet, options = PngInfo(), _xmp(metadata or {}), {}
     for k, v in (metadata or {}).items(): info.add_itxt(k, str(v))
-    with replacing(path) as tmp: Image.fromarray(image).save(tmp, **(dict(pnginfo=info) if tmp.suffix.lower() == '.png' else {}))
+    if packet: info.add_itxt('XML:com.adobe.xmp', packet.decode())
+    kind = Path(path).suffix.lower()
+    if kind == '.png': options['pnginfo'] = info
+    elif packet and kind in ('.jpg', '.jpeg', '.webp'): options['xmp'] = packet
+    with replacing(path) as tmp: Image.fromarray(image).save(tmp, **options)

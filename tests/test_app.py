@@ -69,6 +69,17 @@ def test_upload_click_video(page, tmp_path):
     assert 'faces: 1' in page.locator('#said').inner_text()
     shot(page, tmp_path, 'talks')
     page.set_viewport_size(dict(width=390, height=844)); shot(page, tmp_path, 'phone')
+    assert page.evaluate('document.documentElement.scrollWidth') <= 390   # nothing to scroll sideways on a phone
     page.set_viewport_size(dict(width=1280, height=1000))
+
+def test_cancel(page):
+    page.reload(); page.get_by_role('button', name='Make it talk').wait_for(timeout=120_000)
+    upload(page, ROOT/'lipsync_kit'/'data'/'astronaut.jpg')
+    page.locator('#text textarea').fill('This goes on and on, until somebody stops it. ' * 60)
+    page.get_by_role('button', name='Make it talk').click()
+    page.wait_for_timeout(2000)
+    page.get_by_role('button', name='Cancel').click()
+    page.locator('.bad').wait_for(timeout=60_000)
+    assert 'Stopped' in page.locator('.bad').inner_text() and not page.locator('#result video').count()
 
 def test_nothing_is_fetched_from_elsewhere(page): assert not page.outside, page.outside
