@@ -1,8 +1,9 @@
 "The app: an image or a video, plus speech or text, becomes a talking head. `python demos/app.py` and open the address it prints."
-import argparse, os, shlex, tempfile, threading
+import argparse, os, shlex, tempfile, threading, time
 from html import escape
 from importlib.resources import files
 from pathlib import Path
+from uuid import uuid4
 
 os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')
 import gradio as gr
@@ -26,7 +27,15 @@ CSS = '''
 .table-wrap table {table-layout: fixed; width: 100%}
 .table-wrap th {white-space: normal !important}
 '''
+KEEP = 3600   # seconds that a finished video stays on disk after it was handed to the browser
 stops:dict[str, threading.Event] = {}   # session -> its cancel button was pressed
+outputs = tempfile.TemporaryDirectory(prefix='lipsync_app_')   # gone when the app ends
+
+def new_output()->Path:
+    "Where the next video goes; old ones are removed"
+    for old in Path(outputs.name).iterdir():
+        if time.time() - old.stat().st_mtime > KEEP: old.unlink(missing_ok=True)
+    return Path(outputs.name)/f'{uuid4().hex}.mp4'
 
 def usable(
     card,          # of a model
@@ -54,8 +63,9 @@ def as_python(face, speech:dict, options:dict)->str:
 
 def as_command(face, speech:dict, options:dict)->str:
     "The same call on a command line"
-    words = ['lipsync', 'talk', Path(face).name if face else 'face.jpg']
-    words += [Path(speech['audio']).name] if speech.get('audio') else ['--text', speech['text']] if speech.get('text') else []
+    file = lambda path: f'./{Path(path).name}' if Path(path).name.startswith('-') else Path(path).name
+    words = ['lipsync', 'talk', file(face) if face else 'face.jpg']
+    words += [file(speech['audio'])] if speech.get('audio') else ['--text', speech['text']] if speech.get('text') else []
     for k, v in options.items(): words += [f"--{'no-' if v is False else ''}{k}"] + ([] if isinstance(v, bool) else [str(v)])
     return shlex.join([*words, '-o', 'talk.mp4'])
 
@@ -68,16 +78,16 @@ class Stopped(Exception): "The cancel button was pressed"
 
 def make(face_kind, image, video, speech_kind, text, audio, model, emotion, strength, fps, size, idle, seed, request:gr.Request, progress=gr.Progress()):
     "The video and what is said about it"
-    stop = stops[request.session_hash] = threading.Event()
+    stop = stops.setdefault(request.session_hash, threading.Event())
     def step(done, what):
         if stop.is_set(): raise Stopped
         progress(done, desc=what)
     face, speech = chosen_face(face_kind, image, video), chosen_speech(speech_kind, text, audio)
     try:
+        step(0., 'waiting')
         if not face: raise KitError('choose a picture or a video with a face first')
         if not any(speech.values()) and face_kind == 'Image': raise KitError('write what shall be said, or give a recording')
-        out = Path(tempfile.mkdtemp(prefix='lipsync_app_'))/'talk.mp4'
-        r = lipsync(face, **{k: v for k, v in speech.items() if v}, out=out, progress=step, **wishes(model, emotion, strength, fps, size, idle, seed))
+        r = lipsync(face, **{k: v for k, v in speech.items() if v}, out=new_output(), progress=step, **wishes(model, emotion, strength, fps, size, idle, seed))
     except Stopped: return None, '<div class="bad">Stopped. Nothing was written.</div>'
     except KitError as e: return None, f'<div class="bad">{escape(str(e))}</div>'
     except Exception as e:
@@ -85,6 +95,10 @@ def make(face_kind, image, video, speech_kind, text, audio, model, emotion, stre
         return None, f'<div class="bad">This is our fault: {escape(type(e).__name__)}. The terminal that runs the app has the details.</div>'
     finally: stops.pop(request.session_hash, None)
     return str(r.path), '<div class="good">' + '<br>'.join(map(escape, facts(r))) + '</div>'
+
+def begin(request:gr.Request):
+    "A job is asked for; it can be cancelled from now on, also while it waits for its turn"
+    stops[request.session_hash] = threading.Event()
 
 def cancel(request:gr.Request):
     "Ask the running job of this session to stop"
@@ -122,7 +136,7 @@ def settings()->list:
 
 def build()->gr.Blocks:
     "The whole page"
-    with gr.Blocks(title='lipsync_kit', analytics_enabled=False) as page:
+    with gr.Blocks(title='lipsync_kit', analytics_enabled=False, delete_cache=(600, KEEP)) as page:
         gr.Markdown('# Make a face speak\nA picture or a video, plus text or a recording. It runs on this machine, without a GPU and without a download.')
         with gr.Row():
             with gr.Column(scale=5):
@@ -137,9 +151,9 @@ def build()->gr.Blocks:
         gr.Examples([[PHOTO, SENTENCE], [PHOTO, 'Every sound closes or opens the lips: papa, mama, five fine views.']], [given[1], given[4]], label='Examples')
         gr.Markdown(NOTE)
         everything = [*given, *wanted]
-        go.click(make, everything, [result, said], concurrency_limit=1, concurrency_id='draw')
+        go.click(begin, queue=False).then(make, everything, [result, said], concurrency_limit=1, concurrency_id='draw')
         stop.click(cancel, queue=False)
-        for c in everything[1:3] + everything[4:]: c.change(recipes, everything, [python, command], queue=False, show_progress='hidden')
+        for c in everything: c.change(recipes, everything, [python, command], queue=False, show_progress='hidden')
         page.load(recipes, everything, [python, command], queue=False, show_progress='hidden')
     return page
 

@@ -12,14 +12,15 @@ pytest.importorskip('playwright.sync_api', reason='playwright is not installed')
 if not CHROMIUM: pytest.skip('no chromium on this machine', allow_module_level=True)
 
 @pytest.fixture(scope='module')
-def address():
+def address(tmp_path_factory):
+    log = (tmp_path_factory.mktemp('app')/'log').open('w+')
     with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
-    app = subprocess.Popen([sys.executable, str(ROOT/'demos'/'app.py'), '--port', str(port)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    app = subprocess.Popen([sys.executable, str(ROOT/'demos'/'app.py'), '--port', str(port)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=log)
     url = f'http://127.0.0.1:{port}'
     for _ in range(600):
         try: urllib.request.urlopen(url, timeout=5).read(); break
         except OSError:
-            if app.poll() is not None: pytest.fail(app.stderr.read())
+            if app.poll() is not None: log.seek(0); pytest.fail(log.read())
             time.sleep(.2)
     yield url
     app.terminate(); app.wait()
