@@ -200,6 +200,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'lipsync_kit.media.read_image': ('media.html#read_image', 'lipsync_kit/media.py'),
                                    'lipsync_kit.media.sound_info': ('media.html#sound_info', 'lipsync_kit/media.py'),
                                    'lipsync_kit.media.still_image': ('media.html#still_image', 'lipsync_kit/media.py'),
+                                   'lipsync_kit.media.unreadable': ('media.html#unreadable', 'lipsync_kit/media.py'),
                                    'lipsync_kit.media.video_info': ('media.html#video_info', 'lipsync_kit/media.py'),
                                    'lipsync_kit.media.write_image': ('media.html#write_image', 'lipsync_kit/media.py')},
             'lipsync_kit.models.portrait.eyes': { 'lipsync_kit.models.portrait.eyes.Lid': ( 'models/portrait/eyes.html#lid',

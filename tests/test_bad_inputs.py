@@ -62,6 +62,17 @@ def check(code, err, out, want):
         assert not out.is_file()
 
 rng = np.random.default_rng(0)
+
+def cut(zoo, part):
+    "A video whose index is whole and whose frames are not all there"
+    whole = zoo.path('faststart.mp4')
+    with av.open(str(whole), 'w', options=dict(movflags='faststart')) as c:
+        s = c.add_stream('libx264', rate=25); s.width, s.height, s.pix_fmt = 256, 256, 'yuv420p'
+        for i in range(40):
+            for p in s.encode(av.VideoFrame.from_ndarray(np.roll(zoo.face_array, i, 1), 'rgb24')): c.mux(p)
+        for p in s.encode(None): c.mux(p)
+    return zoo.raw(f'cut_{part}.mp4', whole.read_bytes()[:int(whole.stat().st_size*part)])
+
 FACES = dict(  # name -> (how to make it, exit code, words that the message must hold)
     missing=(lambda z: z.path('nowhere.jpg'), 2, 'nowhere.jpg'),
     folder=(lambda z: z.folder, 2, 'folder'),
@@ -72,6 +83,8 @@ FACES = dict(  # name -> (how to make it, exit code, words that the message must
     html_named_png=(lambda z: z.raw('page.png', b'<!doctype html><html></html>'), 2, 'page.png'),
     truncated_jpg=(lambda z: z.raw('cut.jpg', z.face.read_bytes()[:300]), 2, 'cut.jpg'),
     truncated_mp4=(lambda z: z.raw('cut.mp4', z.video('whole.mp4', [z.face_array]*12).read_bytes()[:900]), 2, 'cut.mp4'),
+    cut_at_a_third=(lambda z: cut(z, .3), None, ''),
+    cut_later=(lambda z: cut(z, .6), None, ''),
     one_pixel=(lambda z: z.image('one.png', np.zeros((1, 1, 3), np.uint8)), 2, 'face'),
     very_wide=(lambda z: z.image('wide.png', np.zeros((20, 20000, 3), np.uint8)), 2, ''),
     no_face=(lambda z: z.image('noise.png', rng.integers(0, 255, (200, 200, 3), dtype=np.uint8)), 2, 'no face'),

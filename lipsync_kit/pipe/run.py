@@ -159,13 +159,14 @@ def lipsync(
         _draw_all(model, shot, times, options, writer, clock, _stepped(n, progress))
         n_done, last = writer.n, writer.last * writer.video.codec_context.time_base
     progress(1., 'done')
-    notes = [*source.warnings, *sound.notes, *track.notes, *model.warnings, *_length_notes(source, seconds)]
+    notes = [*source.warnings, *sound.notes, *track.notes, *model.warnings, *_length_notes(source, seconds, report.n_frames)]
     return Result(path, options, float(last + 1 / fps), n_done, fps, (source.clip.width, source.clip.height), clock.total(), len(source.faces) or len(report.ids),
                   tuple(report.gaps), tuple(notes), licences(track, sound, options.model, text is not None), track)
 
-def _length_notes(source:Source, seconds:float)->list[str]:
-    "What was done where sound and video differ in length"
+def _length_notes(source:Source, seconds:float, n_read:int)->list[str]:
+    "What was done where sound and video differ in length, or the video is shorter than it says"
     if source.still or not source.clip.duration: return []
+    if n_read < .9 * source.clip.n_frames: return [f'{source.clip.path.name} says it has {source.clip.n_frames} frames, but only {n_read} could be read: it is damaged or cut off']
     extra = seconds - source.clip.duration
     if extra > .1: return [f'the sound is {extra:.2f} s longer than the video: its last frame stays on screen']
     if extra < -.1: return [f'the video is {-extra:.2f} s longer than the sound: it goes on with a closed mouth']
