@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-FACTS  := settings.ini setup.py pyproject.toml constraints.txt
+FACTS  := settings.ini setup.py constraints.txt
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --prefer-binary -c constraints.txt
 
 .PHONY: demo test bench docs app clean
