@@ -3,6 +3,6 @@ import subprocess, sys
 from pathlib import Path
 
 here = Path(__file__).parent
-for script in sorted(p for p in here.glob('*.py') if p.name != 'run.py' and all(w in p.stem for w in sys.argv[1:])):
+for script in sorted(p for p in here.glob('*.py') if p.name not in ('run.py', 'measure.py') and all(w in p.stem for w in sys.argv[1:])):
     print(f'\n== {script.stem}', flush=True)
     subprocess.run([sys.executable, str(script)], cwd=here.parent)

@@ -2,36 +2,15 @@
 
     python bench/self_reenactment.py [folder with manifest.json] [folder of heads, one a person, fitted without that person]
 Without such heads the shipped one is used, which has heard these people: then only 'asked against drawn' means anything."""
-import json, os, sys, tempfile
+import json, sys, tempfile
 from pathlib import Path
 import numpy as np
 from lipsync_kit import lipsync
-from lipsync_kit.core import mouth_open
-from lipsync_kit.faces.detect import closer, landmarks
 from lipsync_kit.media import read_audio, read_frames
+from measure import MEDIA, agreement, lag, tracked
 
-here = Path(__file__).resolve().parent.parent
-media = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get('LIPSYNC_MEDIA', here.parent/'shared'/'media'))
+media = Path(sys.argv[1]) if len(sys.argv) > 1 else MEDIA
 heads = Path(sys.argv[2]) if len(sys.argv) > 2 else None
-
-def tracked(path, end):
-    "Times and apertures of a video, in image mode"
-    face, res = None, []
-    for f in read_frames(path, end=end):
-        face = (closer(f.image, face.points) if face else None) or landmarks(f.image)
-        res.append((float(f.time), float(mouth_open(face.points)) if face else np.nan))
-    return np.array(res).T
-
-def agreement(t, x, u, y):
-    "Correlation of two curves of time where both are known"
-    y = np.interp(t, u[np.isfinite(y)], y[np.isfinite(y)])
-    ok = np.isfinite(x)
-    return float(np.corrcoef(x[ok], y[ok])[0, 1]), float(np.polyfit(x[ok], y[ok], 1)[0])
-
-def lag(t, x, u, y, most=.12):
-    "Seconds by which y comes later than x"
-    steps = np.arange(-most, most + .001, .01)
-    return float(steps[np.argmax([agreement(t, x, u - s, y)[0] for s in steps])])
 
 rows = []
 for c in json.loads((media/'manifest.json').read_text())['clips']:
