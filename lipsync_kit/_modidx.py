@@ -659,7 +659,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'lipsync_kit.pipe.run._heard': ('pipe/run.html#_heard', 'lipsync_kit/pipe/run.py'),
                                       'lipsync_kit.pipe.run._length_notes': ('pipe/run.html#_length_notes', 'lipsync_kit/pipe/run.py'),
                                       'lipsync_kit.pipe.run._sound_of': ('pipe/run.html#_sound_of', 'lipsync_kit/pipe/run.py'),
-                                      'lipsync_kit.pipe.run._stepped': ('pipe/run.html#_stepped', 'lipsync_kit/pipe/run.py'),
                                       'lipsync_kit.pipe.run._timed': ('pipe/run.html#_timed', 'lipsync_kit/pipe/run.py'),
                                       'lipsync_kit.pipe.run.licences': ('pipe/run.html#licences', 'lipsync_kit/pipe/run.py'),
                                       'lipsync_kit.pipe.run.lipsync': ('pipe/run.html#lipsync', 'lipsync_kit/pipe/run.py'),

@@ -74,10 +74,11 @@ def _trial(
     options:dict,
 )->tuple[float, float]:    # seconds before the first frame, seconds a second of video
     "Make the first second, and a little more, and see what each costs"
-    face = source.image if source.still else source.clip.path
     def seconds(length):
         t = perf_counter()
-        with TemporaryDirectory() as d: r = lipsync(face, audio.cut(0, length), out=Path(d)/'trial.mp4', **options) if source.still else lipsync(_beginning(source, length, d), audio.cut(0, length), out=Path(d)/'trial.mp4', **options)
+        with TemporaryDirectory() as d:
+            face = source.image if source.still else _beginning(source, length, d)
+            r = lipsync(face, audio.cut(0, length), out=Path(d)/'trial.mp4', **options)
         return perf_counter() - t, r.seconds
     seconds(.2)                     # loads what is loaded once
     (a, la), (b, lb) = seconds(TRIAL), seconds(3 * TRIAL)

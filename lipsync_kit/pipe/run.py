@@ -109,20 +109,11 @@ def _heard(sound:Sound):
     "What goes into the file as sound"
     return sound.path if sound.path is not None else sound.audio
 
-def _stepped(
-    shot_frames:int,          # how many there will be
-    progress:Progress,
-):
-    "Reports progress frame by frame"
-    def step(i): progress(min(1., i / max(shot_frames, 1)), 'drawing')
-    return step
-
-def _draw_all(model:Model, shot:Shot, times:list, options, writer, clock, step)->None:
-    "Drawn frames into the file, each at its time"
-    model_options = {}
-    for i, image in enumerate(ahead(clock.each('drawing', model.render(shot, **model_options)))):
+def _draw_all(model:Model, shot:Shot, times:deque, writer:Writer, clock:Clock, n:int, progress:Progress):
+    "Drawn frames into the file, each at its time, `n` as far as is known"
+    for i, image in enumerate(ahead(clock.each('drawing', model.render(shot)))):
         clock.call('writing', writer.write, image, times.popleft())
-        step(i + 1)
+        progress(min(1., (i + 1) / max(n, 1)), 'drawing')
 
 def _timed(frames, times, clock):
     "Frames on their way to the model; their times wait for the drawn ones"
@@ -156,7 +147,7 @@ def lipsync(
     tags = mark(options.model, __version__, still=source.still) if options.mark else {}
     with Writer(path, source.clip.width, source.clip.height, fps, audio=_heard(sound), crf=options.crf, metadata=tags, variable=source.clip.variable) as writer:
         shot = Shot(source.clip, _timed(frames, times, clock), track, sound.audio, source.still)
-        _draw_all(model, shot, times, options, writer, clock, _stepped(n, progress))
+        _draw_all(model, shot, times, writer, clock, n, progress)
         n_done, last = writer.n, writer.last * writer.video.codec_context.time_base
     progress(1., 'done')
     notes = [*source.warnings, *sound.notes, *track.notes, *model.warnings, *_length_notes(source, seconds, report.n_frames)]
