@@ -2,6 +2,8 @@
 import importlib.util, json, os
 from pathlib import Path
 import numpy as np, pytest, torch
+from lipsync_kit.core import Audio
+from lipsync_kit.models.wav2lip import chunk_starts, face_input, padded_box, pasted, smoothed_boxes, wav2lip_mel
 from lipsync_kit.nn.wav2lip import COMPRESSED, ORIGINAL, Wav2Lip
 from lipsync_kit.weights import fill, read_weights
 
@@ -50,3 +52,47 @@ def test_golden_network(golden, case):
     np.testing.assert_allclose(strided(out, cases[f'{case}_out']), cases[f'{case}_out'], rtol=0, atol=tol[0])
     if f'{case}_logit' in cases: np.testing.assert_allclose(strided(logits[0], cases[f'{case}_logit']), cases[f'{case}_logit'], rtol=0, atol=tol[1])
     if f'{case}_audio' in cases: np.testing.assert_allclose(sound[..., 0, 0], cases[f'{case}_audio'], rtol=0, atol=tol[2])
+
+def mel_of(name, cases): return wav2lip_mel(Audio(cases['wav'] / 32768, 16000), 'constant' if name == 'nota_wav2lip' else 'reflect')
+
+def test_golden_mel(golden):
+    name, cases, _ = golden
+    if 'wav' not in cases: pytest.skip(f'{name} has no mel of its own')
+    np.testing.assert_allclose(mel_of(name, cases), cases['mel'], rtol=0, atol=1e-4)
+    if 'mel_zeropad_edges' in cases:
+        edges = wav2lip_mel(Audio(cases['wav'] / 32768, 16000), 'constant')[:, [0, 1, 2, -3, -2, -1]]
+        np.testing.assert_allclose(edges, cases['mel_zeropad_edges'], rtol=0, atol=1e-4)
+
+RATES = dict(starts_25=25, starts_29_97=29.97, starts_ntsc=30000/1001, starts_30=30, starts_24=24, starts_60=60)
+
+def test_golden_chunk_starts(golden):
+    name, cases, _ = golden
+    for key in cases:
+        if not key.startswith('starts_'): continue
+        n = int(key.split('_T')[1]) if '_T' in key else cases['mel'].shape[1]
+        assert chunk_starts(n, RATES[key.split('_T')[0]]) == cases[key].tolist(), key
+
+def test_golden_boxes(golden):
+    name, cases, _ = golden
+    for key in cases:
+        if not key.endswith('_rects'): continue
+        raw = [padded_box([int(v) for v in r], (400, 300)) for r in cases[key]]
+        assert np.array_equal(raw, cases[key.replace('rects', 'raw')]), key
+        assert np.array_equal(smoothed_boxes(raw), cases[key.replace('rects', 'smooth')]), key
+    if 'boxes1_pads_5_20_7_9' in cases:
+        assert np.array_equal([padded_box([int(v) for v in r], (400, 300), (5, 20, 7, 9)) for r in cases['boxes1_rects']], cases['boxes1_pads_5_20_7_9'])
+
+def test_golden_finished_frames(golden):
+    name, cases, net = golden
+    if 'e2e_out' not in cases: pytest.skip(f'{name} has no finished frames')
+    frames, boxes, mel, out = cases['e2e_frames'], cases['e2e_boxes'], mel_of(name, cases), []
+    inputs_ = np.stack([face_input(frames[i % len(frames)], boxes[i % len(boxes)]) for i in range(len(cases['e2e_starts']))])
+    np.testing.assert_allclose(strided(inputs_[:2], cases['e2e_input']), cases['e2e_input'], rtol=0, atol=1e-6)
+    chunks = np.stack([mel[None, :, s:s+16] for s in cases['e2e_starts']])
+    with torch.no_grad(): drawn = net(torch.from_numpy(chunks), torch.from_numpy(inputs_)).numpy()
+    np.testing.assert_allclose(strided(drawn, cases['e2e_pred']), cases['e2e_pred'], rtol=0, atol=5e-6)
+    for i, want in enumerate(cases['e2e_out']):
+        got = pasted(frames[i % len(frames)], drawn[i], boxes[i % len(boxes)]).astype(int)
+        assert np.abs(got - want).max() <= 1 and (got != want).mean() <= .01
+        inside = np.zeros(want.shape[:2], bool); y1, y2, x1, x2 = boxes[i % len(boxes)]; inside[y1:y2, x1:x2] = True
+        assert not (got != want)[~inside].any()
