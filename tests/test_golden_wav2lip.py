@@ -1,26 +1,17 @@
 "The Wav2Lip generators against what the original networks answer on synthetic numbers."
-import importlib.util, json, os
-from pathlib import Path
 import numpy as np, pytest, torch
 from lipsync_kit.core import Audio
 from lipsync_kit.models.wav2lip import chunk_starts, face_input, padded_box, pasted, smoothed_boxes, wav2lip_mel
 from lipsync_kit.nn.wav2lip import COMPRESSED, ORIGINAL, Wav2Lip
-from lipsync_kit.weights import fill, read_weights
+from golden import loaded
 
-GOLDEN = Path(os.environ.get('LIPSYNC_GOLDEN', Path(__file__).parent.parent.parent/'shared'/'golden'))
-CASES = Path(os.environ.get('LIPSYNC_GOLDEN_CASES', GOLDEN))
 KINDS = dict(wav2lip=(ORIGINAL, (2e-6, 1e-5, 2e-5)), lrs3_wav2lip=(ORIGINAL, (2e-6, 1e-5, 2e-5)), nota_wav2lip=(COMPRESSED, (1e-6, 5e-6, 5e-6)))
 
 @pytest.fixture(scope='module', params=KINDS)
 def golden(request, tmp_path_factory):
     "Name, cases and the network, its weights read from a synthetic file in the published container"
     name = request.param
-    if not (CASES/name/'cases.npz').exists() or not (GOLDEN/'synth.py').exists(): pytest.skip(f'no golden cases at {CASES/name}; set LIPSYNC_GOLDEN')
-    spec = importlib.util.spec_from_file_location('synth', GOLDEN/'synth.py'); synth = importlib.util.module_from_spec(spec); spec.loader.exec_module(synth)
-    cases = dict(np.load(CASES/name/'cases.npz'))
-    path = tmp_path_factory.mktemp('golden')/f'{name}.pth'
-    synth.write(json.loads((GOLDEN/name/'manifest.json').read_text()), path, int(cases['param_seed']))
-    return name, cases, fill(Wav2Lip(KINDS[name][0]), read_weights(path), name)
+    return (name, *loaded(name, Wav2Lip(KINDS[name][0]), tmp_path_factory.mktemp('golden')))
 
 def inputs(case, seed):
     "Sound and faces of a case, from its seed"
