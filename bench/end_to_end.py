@@ -4,7 +4,6 @@ from importlib.resources import files
 from pathlib import Path
 import cv2, numpy as np
 from lipsync_kit import lipsync
-from lipsync_kit.core import Audio
 from lipsync_kit.media import read_image
 from lipsync_kit.pipe.live import Live
 from lipsync_kit.speech.tts import speak

@@ -106,12 +106,12 @@ def cancel(request:gr.Request):
 
 def inputs()->tuple:
     "Left column: the face, the speech, the settings"
-    with gr.Tabs() as faces:
+    with gr.Tabs():
         with gr.Tab('Image', id='Image') as t1: image = gr.Image(type='filepath', label='A picture with a face', sources=['upload', 'webcam', 'clipboard'], height=280)
         with gr.Tab('Video', id='Video') as t2: video = gr.Video(label='A video with a face', sources=['upload', 'webcam'], height=280)
     face_kind = gr.State('Image')
     t1.select(lambda: 'Image', None, face_kind); t2.select(lambda: 'Video', None, face_kind)
-    with gr.Tabs() as speech:
+    with gr.Tabs():
         with gr.Tab('Text', id='Text') as s1: text = gr.Textbox(label='What to say (English voice)', lines=3, placeholder=SENTENCE, elem_id='text')
         with gr.Tab('Recording', id='Audio') as s2: audio = gr.Audio(type='filepath', sources=['upload', 'microphone'], label='Speech')
     speech_kind = gr.State('Text')

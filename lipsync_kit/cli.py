@@ -7,7 +7,7 @@ __all__ = ['app', 'Quiet', 'UsageError', 'Bar', 'parse_choice', 'talk', 'demo', 
            'run', 'main']
 
 # %% ../nbs/22_cli.ipynb #8e8383e8
-import os, sys
+import sys
 from pathlib import Path
 from typing import Annotated, Optional
 import typer

@@ -8,7 +8,6 @@ __all__ = ['LARGEST_SIDE', 'HOLE', 'CODECS', 'COPIED', 'LAYOUTS', 'AAC_RATES', '
            'read_frames', 'read_audio', 'Writer', 'write_image']
 
 # %% ../nbs/01_media.ipynb #9b2e5c2c
-import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction

@@ -6,7 +6,6 @@
 __all__ = ['LIPS', 'POLICIES', 'OneEuro', 'CutDetector', 'FaceReport', 'FaceTracker', 'track_faces']
 
 # %% ../../nbs/faces/01_track.ipynb #4debc093
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 import cv2, numpy as np
@@ -168,7 +167,6 @@ def track_faces(
     tracker, report = FaceTracker(choose, smooth), report if report is not None else FaceReport()
     held, last, last_t, step = [], {}, None, .04
     def out(pairs):
-        nonlocal last
         for f, faces in pairs:
             report.note(float(f.time), faces, step)
             if not faces and policy == 'fail': raise KitError(f"no face at {float(f.time):.2f} s; no_face='pass' shows such frames as they are")

@@ -11,8 +11,6 @@ import os, platform, shutil, sys, tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from ..hub import available, cards
 
 # %% ../../nbs/pipe/04_doctor.ipynb #f383faa8

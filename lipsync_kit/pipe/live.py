@@ -9,11 +9,11 @@ __all__ = ['Live', 'stream']
 from collections.abc import Iterable, Iterator
 from itertools import count
 import numpy as np
-from ..backend import Shot, load_model
+from ..backend import load_model
 from ..core import Audio, Frame, KitError, as_fps, time_of
-from ..motion.speech import choose_head, stream_motion
-from .result import Options, make_options
-from .source import Source, open_source
+from ..motion.speech import stream_motion
+from .result import make_options
+from .source import open_source
 
 # %% ../../nbs/pipe/05_live.ipynb #5db0927c
 class Live:

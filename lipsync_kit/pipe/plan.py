@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from ..core import Audio, KitError, n_frames, no_progress
+from ..core import Audio, KitError, n_frames
 from ..faces.detect import detect_faces
 from ..media import read_frames
-from .result import Options, make_options
+from .result import make_options
 from .run import lipsync
 from .source import Source, open_sound, open_source, resized
 

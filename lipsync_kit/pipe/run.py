@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from .. import __version__
 from ..backend import Model, Shot, load_model, model_card
-from ..core import Audio, Face, Frame, KitError, Progress, as_fps, n_frames, no_progress
+from ..core import Face, Frame, KitError, Progress, as_fps, n_frames, no_progress
 from ..faces.track import FaceReport, track_faces
 from ..hub import card
 from ..media import Writer, read_frames

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from queue import Empty, Full, Queue
+from queue import Full, Queue
 from time import perf_counter
 import cv2, numpy as np
-from ..core import Audio, Clip, Face, Frame, KitError, Phoneme, as_fps, check_shape, n_frames, time_of
+from ..core import Audio, Clip, Face, Frame, KitError, Phoneme, check_shape, n_frames, time_of
 from ..faces.detect import choose_faces, detect_faces
-from ..media import probe, read_audio, read_frames, read_image
+from ..media import probe, read_audio, read_image
 from .result import Options
 from ..speech.tts import speak
 

@@ -8,10 +8,9 @@ __all__ = ['CORNERS', 'UPPER', 'LOWER', 'IN_UP', 'IN_LOW', 'OVAL', 'SMILE', 'BRO
 
 # %% ../../../nbs/models/portrait/00_geometry.ipynb #d8179a10
 from dataclasses import dataclass
-from functools import lru_cache
 import numpy as np
 from ...align import Similarity, fit_pose
-from ...core import ARKIT, interocular
+from ...core import ARKIT
 from ...motion.basis import Basis, load_basis
 
 # %% ../../../nbs/models/portrait/00_geometry.ipynb #097a28ae

@@ -133,12 +133,9 @@ class Portrait:
     def _still_jobs(self, shot, gain):
         stills = None
         for frame, faces in shot.frames:
-            if stills is None:
-                stills = self.prepare_still(frame.image, faces, gain)
-                if stills: yield lambda moment=shot.motion.at(float(frame.time)): self.draw_still(stills, moment)
-                else: yield lambda image=frame.image: image
-                continue
-            yield (lambda moment=shot.motion.at(float(frame.time)): self.draw_still(stills, moment)) if stills else (lambda image=frame.image: image)
+            if stills is None: stills = self.prepare_still(frame.image, faces, gain)
+            if not stills: yield lambda image=frame.image: image
+            else: yield lambda moment=shot.motion.at(float(frame.time)): self.draw_still(stills, moment)
 
     def prepare_still(self,
         image:np.ndarray,     # [h,w,3] uint8 RGB

@@ -116,8 +116,7 @@ def teeth_picture(
 # %% ../../../nbs/models/portrait/02_mouth.ipynb #b67184c9
 def _smoother(n:int=11, m:int=41)->np.ndarray:
     "[m,n] the cubic through n points, read off at m"
-    from numpy.polynomial import Polynomial
-    t, x = np.linspace(0, n - 1, m), np.arange(n)
+    t = np.linspace(0, n - 1, m)
     C = np.zeros((m, n))
     for j in range(n):                      # Catmull-Rom, end points mirrored
         y = np.zeros(n + 2); y[j+1] = 1
@@ -256,7 +255,7 @@ def _interior(m:Mouth, up, low, seam, size, gaps, bite, iod)->np.ndarray:
     "Cavity, tongue, teeth and the shadow on them, [h,w,3] float32"
     c, gap = m.colours, float(gaps[5])
     inside = np.empty((size[1], size[0], 3), np.float32); inside[:] = c.cavity
-    low_mid, up_mid = low[5], up[5]
+    low_mid = low[5]
     wide = float(np.linalg.norm(low[10] - low[0])) / iod / m.width
     shown = np.clip((wide - .62) / .33, 0, 1)
     if gap > .05:

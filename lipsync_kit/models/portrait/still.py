@@ -6,7 +6,7 @@
 __all__ = ['FAR', 'WORSE', 'below_seam', 'Still', 'twice', 'readable', 'in_rect', 'prepare', 'measured_curve']
 
 # %% ../../../nbs/models/portrait/04_still.ipynb #c549fc91
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 import cv2, numpy as np
 from ...core import Face, mouth_open as aperture
 from ...faces.detect import closer
