@@ -103,6 +103,7 @@ class Frame(NamedTuple):
     image:np.ndarray   # [h,w,3] uint8 RGB
     time:Fraction      # seconds from the start of the clip
     alpha:np.ndarray|None=None  # [h,w] uint8 where the file has one
+    taken:Fraction|None=None    # seconds into the source where that is another moment: in a video that is shown again, backwards or stretched
 
 # %% ../nbs/00_core.ipynb #53a24d92
 @dataclass(frozen=True)
@@ -178,6 +179,7 @@ class Face:
     id:int=0                               # the same person keeps it from frame to frame until a cut
     score:float=1.                         # 0..1, how sure the detector is
     seen:bool=True                         # False where it was interpolated over a short gap
+    number:int=0                           # among the wanted faces of its shot, from the left when it began, 0 first
     @property
     def box(self)->tuple[float,float,float,float]:  # x0,y0,x1,y1 in pixels, end not included
         p = self.points[:, :2]

@@ -175,12 +175,12 @@ def landmarks(
 # %% ../../nbs/faces/00_detect.ipynb #e553b951
 def choose_faces(
     faces:list[Face],
-    choose='largest',   # 'largest' | 'all' | number from the left | (x, y) in pixels
+    choose='largest',   # 'largest' | 'all', from the left | number from the left | (x, y) in pixels
 )->list[Face]:
     "Those of `faces` that are wanted"
     if not faces: return []
     if isinstance(choose, bool) or not isinstance(choose, (str, int, tuple, list)): raise KitError(f"which face? 'largest', 'all', a number from the left or (x, y), not {choose!r}; choosing by a picture is not there yet")
-    if choose == 'all': return list(faces)
+    if choose == 'all': return sorted(faces, key=lambda f: f.box[0])
     if choose == 'largest': return [max(faces, key=lambda f: _span(f.points))]
     if isinstance(choose, int):
         if not 0 <= choose < len(faces): raise KitError(f"face {choose} is asked for, but {len(faces)} found; they are counted from the left, 0 first")

@@ -98,6 +98,7 @@ class FaceTracker:
         if self._due(t): self._search(frame.image, t)
         return [self._finished(i, f, t) for i, f in self.tracks.items()]
     def _forget(self):
+        self.first_id = self.next_id
         self.tracks, self.lost, self.filters, self.searched, self.tiled, self.pause = {}, {}, {}, None, None, self.again
     def _follow(self, image, t):
         "Look at each face where it was, at lost ones too"
@@ -133,13 +134,13 @@ class FaceTracker:
         return choose_faces(found, self.choose)
     def _finished(self, i, f, t)->Face:
         if self.smooth: f = replace(f, points=self.filters.setdefault(i, OneEuro())(f.points, t))
-        return replace(f, id=i)
+        return replace(f, id=i, number=i - self.first_id)
 
 # %% ../../nbs/faces/01_track.ipynb #d7ead102
 def _between(a:Face, b:Face, k:float)->Face:
     "A face part of the way from `a` to `b`"
     mix = lambda x, y: None if x is None or y is None else (1 - k) * x + k * y
-    return Face(mix(a.points, b.points), tuple(mix(x, y) for x, y in zip(a.pose, b.pose)), mix(a.blendshapes, b.blendshapes), a.id, min(a.score, b.score), False)
+    return Face(mix(a.points, b.points), tuple(mix(x, y) for x, y in zip(a.pose, b.pose)), mix(a.blendshapes, b.blendshapes), a.id, min(a.score, b.score), False, a.number)
 
 def _bridged(
     held:list[Frame],       # frames of the gap

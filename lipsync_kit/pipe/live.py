@@ -42,7 +42,7 @@ class Live:
         "Drawn frames, each as soon as it can be known"
         i = count()
         for track in self._motion(chunks):
-            for moment in (track.at(t) for t in track.times): yield Frame(self.model.draw_still(self.stills, moment), time_of(next(i), self.fps))
+            for moment in (track.at(t) for t in track.times): yield Frame(self.model.draw_still(self.stills, [moment] * len(self.stills)), time_of(next(i), self.fps))
 
 def stream(
     face,                     # an image, as for `lipsync`

@@ -127,7 +127,7 @@ def open_still(
     image = resized(image, k)
     found = detect_faces(image, 1 if options.choose == 'largest' else None)
     if not found: raise KitError(f"no face was found in {clip.path}; take a picture that shows a face from the front, at least 40 pixels wide")
-    faces = choose_faces(found, options.choose)
+    faces = [replace(f, id=i, number=i) for i, f in enumerate(choose_faces(found, options.choose))]
     h, w = image.shape[:2]
     return Source(replace(clip, width=w, height=h), image, tuple(faces), warnings=tuple(notes))
 
