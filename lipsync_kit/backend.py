@@ -69,8 +69,10 @@ class Shot:
 class Model:
     "The promise"
     warnings:list[str] = []   # what the user should know about the last shot, in words
-    fit:str = 'pingpong'      # what to do where the sound is longer than the video, unless it is asked for; see `pipe.source.FITS`
+    fit:str = 'pingpong'      # what to do where the sound is longer than the video, unless it is asked for; see `pipe.length.FITS`
+    weights:tuple[str,...] = ()   # names in `hub`, or paths, of the files that draw
     tracked:bool = True       # wants the faces that the pipeline follows; else it finds them itself
+    smooth:bool = True        # wants their landmarks calmed; else it calms them itself
     detect:Callable|None = None   # finds the faces that are to be followed, in place of `faces.detect.detect_faces`
     def render(self,
         shot:Shot,

@@ -6,7 +6,7 @@
 __all__ = ['LIPS', 'POLICIES', 'OneEuro', 'CutDetector', 'FaceReport', 'FaceTracker', 'track_faces']
 
 # %% ../../nbs/faces/01_track.ipynb #4debc093
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 import cv2, numpy as np
 from ..core import Face, Frame, KitError, unknown
@@ -80,11 +80,12 @@ class FaceTracker:
     def __init__(self,
         choose='largest',    # see `choose_faces`; decided when a shot begins and kept until it ends
         smooth:bool=True,    # calm trembling landmarks
+        detect:Callable=detect_faces,   # finds faces in a whole picture: (image, max_faces, tiles=)
         again:float=.5,      # seconds between two searches of the whole picture
         wait:float=3.,       # seconds after which another face may take the part of a lost one
     ):
         choose_faces([Face(np.zeros((478, 3)))], 0 if isinstance(choose, int) and not isinstance(choose, bool) else choose)
-        self.choose, self.smooth, self.again, self.wait = choose, smooth, again, wait
+        self.choose, self.smooth, self.detect, self.again, self.wait = choose, smooth, detect, again, wait
         self.is_cut, self.next_id, self.cut = CutDetector(), 0, False
         self._forget()
     def __call__(self,
@@ -115,7 +116,7 @@ class FaceTracker:
     def _search(self, image, t):
         "Look for faces in the whole picture"
         tiles = not self.tracks and (self.tiled is None or t - self.tiled >= self.pause)
-        found = detect_faces(image, 1 if self.choose == 'largest' and not self.lost else None, tiles=tiles)
+        found = self.detect(image, 1 if self.choose == 'largest' and not self.lost else None, tiles=tiles)
         self.searched = t
         if tiles: self.pause, self.tiled = (self.again if self.tiled is None else min(2 * self.pause, 8.)), t
         for f in self._returned(found, t): self._begin(f, t)
@@ -162,10 +163,11 @@ def track_faces(
     max_gap:float=.3,         # seconds, a gap so long is filled in between
     smooth:bool=True,         # calm trembling landmarks
     report:FaceReport|None=None,  # filled on the way
+    detect:Callable|None=None,    # finds faces in place of `detect_faces`
 )->Iterator[tuple[Frame, list[Face]]]:
     "The frames, each with the faces that are wanted"
     if policy not in POLICIES: raise unknown('no_face policy', policy, POLICIES)
-    tracker, report = FaceTracker(choose, smooth), report if report is not None else FaceReport()
+    tracker, report = FaceTracker(choose, smooth, detect or detect_faces), report if report is not None else FaceReport()
     held, last, last_t, step = [], {}, None, .04
     def out(pairs):
         for f, faces in pairs:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LARGEST_STILL', 'ahead', 'Clock', 'Source', 'on_white', 'shrunk', 'resized', 'open_still', 'open_source',
-           'still_frames', 'Sound', 'open_sound']
+           'still_frames', 'Sound', 'open_sound', 'open_sounds']
 
 # %% ../../nbs/pipe/01_source.ipynb #fb937b93
 import threading
@@ -15,6 +15,7 @@ from pathlib import Path
 from queue import Full, Queue
 from time import perf_counter
 import cv2, numpy as np
+from ..audio import resample
 from ..core import Audio, Clip, Face, Frame, KitError, Phoneme, check_shape, n_frames, time_of
 from ..faces.detect import choose_faces, detect_faces
 from ..media import probe, read_audio, read_image
@@ -163,9 +164,10 @@ class Sound:
     phonemes:tuple[Phoneme,...]|None=None   # where they are known
     path:Path|None=None                     # the file it came from
     notes:tuple[str,...]=()
+    parts:dict[int, 'Sound']|None=None      # who says what, by the number of the face, where several speak
 
 def open_sound(
-    audio,           # path of any file with sound, an `Audio`, a pair (samples, rate), or None
+    audio,           # path of any file with sound, an `Audio`, a pair (samples, rate), None, or a dict of these by the number of the face
     text:str|None,   # what to say, where there is no audio
     options:Options,
 )->Sound:
@@ -177,4 +179,20 @@ def open_sound(
     if isinstance(audio, Audio): return Sound(audio)
     if isinstance(audio, tuple): return Sound(Audio(*audio))
     if audio is None: return Sound(None)
+    if isinstance(audio, dict): return open_sounds(audio, options)
     return Sound(read_audio(audio), path=Path(audio))
+
+
+def open_sounds(
+    audio:dict,       # number of the face -> what it says
+    options:Options,
+)->Sound:             # all of them together, and each by itself
+    "What several faces say, all beginning at once"
+    wrong = [k for k in audio if isinstance(k, bool) or not isinstance(k, int) or k < 0]
+    if wrong or not audio: raise KitError(f"several voices are given as {{0: 'left.wav', 1: 'right.wav'}}, by the faces' numbers from the left, not by {wrong[0] if wrong else 'nothing'!r}")
+    parts = {k: open_sound(v, None, options) for k, v in sorted(audio.items())}
+    rate = max(p.audio.rate for p in parts.values())
+    each = [resample(p.audio, rate).samples for p in parts.values()]
+    mix = np.zeros(max(map(len, each)), np.float32)
+    for x in each: mix[:len(x)] += x
+    return Sound(Audio(mix / max(1., float(np.abs(mix).max())), rate), parts=parts)
