@@ -56,6 +56,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'lipsync_kit.cli.main': ('cli.html#main', 'lipsync_kit/cli.py'),
                                  'lipsync_kit.cli.motion': ('cli.html#motion', 'lipsync_kit/cli.py'),
                                  'lipsync_kit.cli.parse_choice': ('cli.html#parse_choice', 'lipsync_kit/cli.py'),
+                                 'lipsync_kit.cli.parse_voices': ('cli.html#parse_voices', 'lipsync_kit/cli.py'),
                                  'lipsync_kit.cli.plan': ('cli.html#plan', 'lipsync_kit/cli.py'),
                                  'lipsync_kit.cli.run': ('cli.html#run', 'lipsync_kit/cli.py'),
                                  'lipsync_kit.cli.talk': ('cli.html#talk', 'lipsync_kit/cli.py'),

@@ -100,7 +100,7 @@ def _trouble(source:Source, audio:Audio)->list[str]:
     if source.still: res += [f'the face is small, {f.iod:.0f} pixels between the eyes; the mouth will be soft' for f in source.faces if f.iod < 25]
     else:
         res += [f'no face from {a:.1f} to {b:.1f} s' for a, b in faceless(source)]
-        if (d := audio.duration - source.clip.duration) > .1: res.append(f'the sound is {d:.1f} s longer than the video: its last frame stays on screen')
+        if (d := audio.duration - source.clip.duration) > .1: res.append(f'the sound is {d:.1f} s longer than the video; fit= says how it goes on')
     if float(abs(audio.samples).max()) < 1e-3: res.append('the sound is silent: the mouth will stay closed')
     if float((abs(audio.samples) > .999).mean()) > .01: res.append('the sound is clipped')
     return res
