@@ -1,0 +1,144 @@
+"A video dubbed by a network: the official pipeline to the pixel, ours with everything around the mouth left alone. The network is a stand-in where its numbers don't matter."
+from fractions import Fraction
+import cv2, numpy as np, pytest
+from skimage import data
+from lipsync_kit import KitError, lipsync
+from lipsync_kit.backend import Shot, Voice
+from lipsync_kit.compose import lower_face, rect_around
+from lipsync_kit.core import Audio, Clip, Frame
+from lipsync_kit.faces.track import track_faces
+from lipsync_kit.media import Writer, probe, read_audio, read_frames
+from lipsync_kit.models.wav2lip import model as wav2lip
+from lipsync_kit.models.wav2lip.official import chunk_starts, face_input, padded_box, pasted, smoothed_boxes, wav2lip_mel
+from lipsync_kit.pipe.length import FITS, fitted
+
+RATE = 16000
+
+def tone(seconds, rate=RATE): return Audio((.3 * np.sin(2 * np.pi * 220 * np.arange(int(seconds * rate)) / rate)).astype(np.float32), rate)
+
+def picture(i, side=256):
+    "The astronaut's face, moving a little from frame to frame"
+    M = cv2.getRotationMatrix2D((224, 110), 3 * np.sin(i / 7), 1.); M[:, 2] += [-96 + 4 * np.sin(i / 5), .5 * i % 9]
+    return cv2.warpAffine(data.astronaut(), M, (side, side), borderMode=cv2.BORDER_REPLICATE)
+
+@pytest.fixture(scope='module')
+def film(tmp_path_factory):
+    "A second of a moving face"
+    path = tmp_path_factory.mktemp('film')/'film.mp4'
+    with Writer(path, 256, 256, 25, crf=4) as w:
+        for i in range(25): w.write(picture(i))
+    return path
+
+def loud(mel, faces):
+    "A stand-in network: the lower half of the crop gets the level of the sound"
+    out = faces[:, 3:].copy()
+    out[:, :, 60:80, 40:56] = (mel.mean((1, 2, 3)) / 8 + .5)[:, None, None, None]
+    return out
+
+def mirror(mel, faces): return faces[:, 3:]
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    "Weights that nobody has are replaced by a function"
+    def use(draw):
+        monkeypatch.setattr(wav2lip, 'network', lambda *a, **k: draw)
+        monkeypatch.setattr(wav2lip, 'S3FDFinder', lambda *a, **k: Rects())
+    return use
+
+class Rects:
+    "A detector that knows the answer"
+    def rect(self, frame, faces): x = round(float(frame.taken or frame.time) * 25); return 50 + x % 3, 40 + 2 * x % 5, 170 - x % 4, 200 + x % 7
+    def faces(self, image, max_faces=1, tiles=True): raise AssertionError('only `best` asks for faces')
+
+@pytest.mark.parametrize('seconds', [.7, 1.9])
+def test_original_is_the_official_program(film, stand_in, seconds):
+    stand_in(loud)
+    sound, frames = tone(seconds), list(read_frames(film))
+    mel = wav2lip_mel(sound); starts = chunk_starts(mel.shape[1], 25.)
+    frames = frames[:len(starts)]
+    boxes = smoothed_boxes([padded_box(Rects().rect(f, []), (256, 256)) for f in frames])
+    want = []
+    for i, s in enumerate(starts):
+        f, box = frames[i % len(frames)].image[..., ::-1], boxes[i % len(frames)]
+        want.append(pasted(f, loud(mel[None, None, :, s:s + 16], face_input(f, box)[None])[0], box)[..., ::-1])
+    dubber = wav2lip.load(preset='original')
+    got = list(dubber.render(Shot(probe(film), ((f, []) for f in fitted(probe(film), seconds, dubber.fit)), {None: Voice(audio=sound)})))
+    assert len(got) == len(want) and all(np.array_equal(a, b) for a, b in zip(got, want))
+
+def test_best_changes_the_lower_face_only(film):
+    pairs = list(track_faces(read_frames(film), smooth=False))
+    got = list(wav2lip.Dubber(loud).render(Shot(probe(film), iter(pairs), {None: Voice(audio=tone(1.))})))
+    for (frame, (face,)), image in zip(pairs, got):
+        free = np.ones(frame.image.shape[:2], bool); rect_around(lower_face(face.points), .2 * face.iod + 4, (256, 256)).of(free)[:] = False
+        assert np.array_equal(image[free], frame.image[free])
+        assert (image != frame.image).any()
+
+def test_a_network_that_changes_nothing_leaves_the_face(film):
+    "What making small and putting back costs is little, on the move too"
+    pairs = list(track_faces(read_frames(film), smooth=False))
+    for (frame, _), image in zip(pairs, wav2lip.Dubber(mirror).render(Shot(probe(film), iter(pairs), {None: Voice(audio=tone(1.))}))):
+        changed = (image != frame.image).any(-1)
+        assert 10 * np.log10(255**2 / np.mean((image.astype(float) - frame.image)[changed]**2)) > 33
+
+def test_each_face_has_its_voice(tmp_path, stand_in):
+    heard = []
+    def listening(mel, faces): heard.extend(mel.max((1, 2, 3))); return faces[:, 3:]
+    stand_in(listening)
+    with Writer(tmp_path/'two.mp4', 512, 256, 25) as w:
+        for i in range(12): w.write(np.hstack([picture(i), picture(i)]))
+    speech = read_audio_of_speech()
+    r = lipsync(tmp_path/'two.mp4', {0: Audio(np.zeros(RATE, np.float32), RATE), 1: speech}, out=tmp_path/'out.mp4', model='wav2lip')
+    left, right = np.array(heard).reshape(-1, 2).T
+    assert left.max() == -4 and right.max() > -1 and r.faces == 2
+    assert abs(read_audio(r.path).duration - r.seconds) < .1
+
+def read_audio_of_speech():
+    from lipsync_kit.speech.tts import speak
+    return speak('one two three four').audio
+
+def test_a_face_without_a_voice_is_left_alone(tmp_path, stand_in):
+    stand_in(lambda mel, faces: np.zeros_like(faces[:, 3:]))
+    with Writer(tmp_path/'two.mp4', 512, 256, 25, crf=8) as w:
+        for i in range(8): w.write(np.hstack([picture(i), picture(i)]))
+    r = lipsync(tmp_path/'two.mp4', {1: tone(.32)}, out=tmp_path/'out.mp4', model='wav2lip', crf=4)
+    before, after = next(read_frames(tmp_path/'two.mp4')).image.astype(int), next(read_frames(r.path)).image.astype(int)
+    assert np.abs(before - after)[:, :256].mean() < 2 < 4 < np.abs(before - after)[100:220, 256:].mean()
+
+@pytest.mark.parametrize('fit', FITS)
+def test_lengths(film, stand_in, tmp_path, fit):
+    stand_in(mirror)
+    r = lipsync(film, tone(1.5), out=tmp_path/'out.mp4', model='wav2lip', fit=fit)
+    want = 1. if fit == 'trim' else 1.5
+    assert abs(r.seconds - want) <= .04 and abs(float(probe(r.path).duration) - want) < .05 and abs(read_audio(r.path).duration - want) < .06
+    r = lipsync(film, tone(.6), out=tmp_path/'out.mp4', model='wav2lip', fit=fit)
+    assert abs(r.seconds - (.6 if fit in ('trim', 'stretch') else 1.)) <= .04
+
+@pytest.mark.parametrize('fps', [Fraction(24000, 1001), 24, 25, Fraction(30000, 1001), 30, 50, 60])
+def test_ten_minutes_stay_in_time(tmp_path, fps):
+    "A short video that goes on for ten minutes: every frame at its place, none missing, none twice"
+    with Writer(tmp_path/'a.mp4', 32, 32, fps, crf=30) as w:
+        for i in range(200): w.write(np.full((32, 32, 3), i, np.uint8))
+    step, n, before = 1 / Fraction(fps), 0, None
+    for f in fitted(probe(tmp_path/'a.mp4'), 600., 'loop'):
+        assert before is None or abs(f.time - before - step) < Fraction(1, 1000)
+        before, n = f.time, n + 1
+    assert abs(n * step - 600) <= step and abs(before + step - 600) <= step
+
+def test_a_still_speaks_through_the_same_door(stand_in, tmp_path):
+    stand_in(loud)
+    r = lipsync(picture(0), tone(.4), out=tmp_path/'out.mp4', model='wav2lip')
+    assert r.n_frames == 10 and r.motion is None
+
+def test_commercial_policy_names_the_weights(film, stand_in, monkeypatch):
+    stand_in(mirror)
+    with pytest.raises(KitError, match="forbids wav2lip .* instead"): lipsync(film, tone(.2), model='wav2lip', policy='commercial')
+    monkeypatch.setenv('LIPSYNC_KIT_POLICY', 'commercial')
+    with pytest.raises(KitError, match='forbids'): lipsync(film, tone(.2), model='wav2lip')
+
+def test_missing_weights_say_how_to_get_them(film, tmp_path, monkeypatch):
+    monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path))
+    with pytest.raises(KitError, match='lipsync models download wav2lip'): lipsync(film, tone(.2), model='wav2lip')
+
+def test_what_a_model_does_not_take_is_said(film):
+    with pytest.raises(KitError, match='takes no preset'): lipsync(film, tone(.2), preset='original')
+    with pytest.raises(KitError, match='one face with one voice'): list(wav2lip.Dubber(mirror, 'original').render(Shot(probe(film), iter(()), {0: Voice(audio=tone(.2))})))
