@@ -232,11 +232,18 @@ class Writer:
     ):
         self.path, self.size, self.fps, self.audio = Path(path), (width, height), as_fps(fps), audio
         self.crf, self.preset, self.metadata, self.variable = crf, preset, metadata or {}, variable
+        self.step = Fraction(1, 90000) if variable else 1 / self.fps   # seconds; times are whole multiples of it
         self.n, self.last, self.convert = 0, None, VideoReformatter()
         if not 0 <= crf <= 51: raise KitError(f"crf must lie in 0..51, not {crf}")
         if preset not in PRESETS: raise unknown('x264 preset', preset, PRESETS)
         if min(self.size) < 1: raise KitError(f"a video must be at least 1x1 pixels, not {width}x{height}")
         if self.path.suffix.lower() not in CODECS: raise KitError(f"{self.path.name!r} does not say what kind of video it shall be; end its name in {', '.join(CODECS)}")
+        self.codec = CODECS[self.path.suffix.lower()][0]
+
+    @property
+    def last_time(self)->Fraction|None:  # seconds; None while there is no frame
+        "When the last frame comes on screen"
+        return None if self.last is None else self.last * self.step
 
     def __enter__(self):
         self.stack = ExitStack()
@@ -252,12 +259,11 @@ class Writer:
         return self
 
     def _add_video(self):
-        codec = CODECS[self.path.suffix.lower()][0]
-        v = self.video = self.out.add_stream(codec, rate=self.fps)
+        v = self.video = self.out.add_stream(self.codec, rate=self.fps)
         v.width, v.height = (s + s % 2 for s in self.size)
         v.pix_fmt = 'yuv420p'
-        v.time_base = v.codec_context.time_base = Fraction(1, 90000) if self.variable else 1 / self.fps
-        v.codec_context.options = dict(crf=str(self.crf), preset=self.preset) if codec == 'libx264' else dict(crf=str(self.crf + 8), b='0', deadline='realtime', **{'cpu-used': '6', 'row-mt': '1'})
+        v.time_base = v.codec_context.time_base = self.step
+        v.codec_context.options = dict(crf=str(self.crf), preset=self.preset) if self.codec == 'libx264' else dict(crf=str(self.crf + 8), b='0', deadline='realtime', **{'cpu-used': '6', 'row-mt': '1'})
         v.codec_context.color_primaries = v.codec_context.color_trc = v.codec_context.colorspace = 1  # BT.709
         v.codec_context.color_range = 1
         v.codec_context.thread_type = 'AUTO'
@@ -300,18 +306,26 @@ class Writer:
         time=None,          # when it comes on screen, seconds; left out: one frame after the last
     ):
         "The next frame"
-        h, w = check_shape(image, 'h w 3', f'frame {self.n}').shape[:2]
-        if image.dtype != np.uint8: raise KitError(f"frame {self.n} must be uint8 RGB, not {image.dtype}")
-        if (w, h) != self.size: raise KitError(f"frame {self.n} is {w}x{h}, but {self.path.name} was begun with {self.size[0]}x{self.size[1]}")
+        self._check(image)
+        h, w = image.shape[:2]
         t = Fraction(time) if time is not None else Fraction(self.n) / self.fps
         if w % 2 or h % 2: image = cv2.copyMakeBorder(image, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
         f = self.convert.reformat(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), 'rgb24'), format='yuv420p', dst_colorspace=1)
         f.time_base = self.video.codec_context.time_base
-        f.pts = round(t / f.time_base)
-        if self.last is not None and f.pts <= self.last: f.pts = self.last + 1
-        self.last, self.n = f.pts, self.n + 1
+        f.pts = self.last = self._tick(t)
+        self.n += 1
         for p in self.video.encode(f): self.out.mux(p)
         self._sound_until(t)
+
+    def _check(self, image):
+        h, w = check_shape(image, 'h w 3', f'frame {self.n}').shape[:2]
+        if image.dtype != np.uint8: raise KitError(f"frame {self.n} must be uint8 RGB, not {image.dtype}")
+        if (w, h) != self.size: raise KitError(f"frame {self.n} is {w}x{h}, but {self.path.name} was begun with {self.size[0]}x{self.size[1]}")
+
+    def _tick(self, t)->int:   # when a frame of time `t` is shown, in steps, after the last one
+        return round(t / self.step) if self.last is None else max(round(t / self.step), self.last + 1)
+
+    def _last_packets(self): return self.video.encode(None)
 
     def _sound_until(self, t):
         while self.waiting is not None and (t is None or self.waiting.pts * self.waiting.time_base <= t):
@@ -322,7 +336,7 @@ class Writer:
         with self.stack:
             if kind: return self.stack.__exit__(kind, error, trace)
             if not self.n: raise KitError(f"no frame was written to {self.path}; a video needs at least one")
-            for p in self.video.encode(None): self.out.mux(p)
+            for p in self._last_packets(): self.out.mux(p)
             self._sound_until(None)
 
 def _frames_of(audio:Audio, n:int=1024)->Iterator['av.AudioFrame']:
