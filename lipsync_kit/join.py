@@ -11,6 +11,7 @@ from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import islice
 from pathlib import Path
+import av
 from .core import KitError
 from .media import Writer, opened
 
