@@ -213,6 +213,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'lipsync_kit.media.read_audio': ('media.html#read_audio', 'lipsync_kit/media.py'),
                                    'lipsync_kit.media.read_frames': ('media.html#read_frames', 'lipsync_kit/media.py'),
                                    'lipsync_kit.media.read_image': ('media.html#read_image', 'lipsync_kit/media.py'),
+                                   'lipsync_kit.media.repeatable': ('media.html#repeatable', 'lipsync_kit/media.py'),
                                    'lipsync_kit.media.sound_info': ('media.html#sound_info', 'lipsync_kit/media.py'),
                                    'lipsync_kit.media.still_image': ('media.html#still_image', 'lipsync_kit/media.py'),
                                    'lipsync_kit.media.unreadable': ('media.html#unreadable', 'lipsync_kit/media.py'),

@@ -28,6 +28,7 @@ def packets_of(
         for p in c.demux(v):
             if p.pts is None: continue   # the empty one at the end
             p.pts += shift
+            if p.dts is not None: p.dts += shift
             p.duration = length
             yield p
 
@@ -48,7 +49,8 @@ def decoded_in_turn(
     shown = []
     for i, p in enumerate(packets):
         heappush(shown, p.pts)
-        p.dts = shown[0] + (i - depth) * p.duration if i < depth else heappop(shown)
+        if i >= depth: p.dts = heappop(shown)
+        elif p.dts is None or p.dts >= shown[0]: p.dts = shown[0] + (i - depth) * p.duration   # of a piece too short to have times before its first frame's
         yield p
 
 # %% ../nbs/01_join.ipynb #8eb8b054
