@@ -739,6 +739,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'lipsync_kit.pipe.parts.Parts._finish': ( 'pipe/parts.html#parts._finish',
                                                                                   'lipsync_kit/pipe/parts.py'),
                                         'lipsync_kit.pipe.parts.Parts._join': ('pipe/parts.html#parts._join', 'lipsync_kit/pipe/parts.py'),
+                                        'lipsync_kit.pipe.parts.Parts._take_over': ( 'pipe/parts.html#parts._take_over',
+                                                                                     'lipsync_kit/pipe/parts.py'),
                                         'lipsync_kit.pipe.parts.Parts.write': ('pipe/parts.html#parts.write', 'lipsync_kit/pipe/parts.py'),
                                         'lipsync_kit.pipe.parts._array': ('pipe/parts.html#_array', 'lipsync_kit/pipe/parts.py'),
                                         'lipsync_kit.pipe.parts._input': ('pipe/parts.html#_input', 'lipsync_kit/pipe/parts.py'),

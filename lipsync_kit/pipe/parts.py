@@ -135,12 +135,17 @@ class Parts(Writer):
         if self.path.is_dir(): raise KitError(f"{self.path} is a folder; name a file in it")
         if self.audio is not None and not isinstance(self.audio, Audio) and not probe(self.audio).audio: raise KitError(f"{self.audio} has no sound")
         self.lock = held(self.folder, self.path)
+        try: self._take_over()
+        except BaseException: self.lock.release(); raise
+        return self
+
+    def _take_over(self):
+        "What an earlier run has finished; the rest of the folder goes"
         self.parts, self.given, self.part = finished(self.folder, self.job), 0, None
         self.done = (self.parts[-1].index + 1) * self.seconds if self.parts else Fraction(0)
         self.n, self.last = sum(p.n for p in self.parts), self.parts[-1].last if self.parts else None
         for f in self.folder.iterdir():
             if f.name not in ('lock', 'parts.json', *(p.name for p in self.parts)): f.unlink()
-        return self
 
     def write(self,
         image:np.ndarray,   # [h,w,3] uint8 RGB
