@@ -8,7 +8,7 @@ LIB, NBS = ROOT/'lipsync_kit', ROOT/'nbs'
 LINES = [s.split() for s in '''core
 hub weights
 media audio
-faces align edit
+faces align edit join
 provenance compose motion nn
 backend
 models metrics enhance swap speech
