@@ -1,5 +1,7 @@
 "A video dubbed by a network: the official pipeline to the pixel, ours with everything around the mouth left alone. The network is a stand-in where its numbers don't matter."
+import signal, subprocess, sys
 from fractions import Fraction
+from pathlib import Path
 import cv2, numpy as np, pytest
 from skimage import data
 from lipsync_kit import KitError, lipsync
@@ -142,3 +144,35 @@ def test_missing_weights_say_how_to_get_them(film, tmp_path, monkeypatch):
 def test_what_a_model_does_not_take_is_said(film):
     with pytest.raises(KitError, match='takes no preset'): lipsync(film, tone(.2), preset='original')
     with pytest.raises(KitError, match='one face with one voice'): list(wav2lip.Dubber(mirror, 'original').render(Shot(probe(film), iter(()), {0: Voice(audio=tone(.2))})))
+
+RUN = '''
+import os, signal, sys
+from functools import partial
+sys.path.insert(0, sys.argv[1])
+from lipsync_kit.pipe import run
+from lipsync_kit.pipe.parts import Parts
+from test_dub import loud, wav2lip
+run.Parts = partial(Parts, seconds=.5)
+drawn = []
+def counting(mel, faces): drawn.extend(faces); return loud(mel, faces)
+wav2lip.network = lambda *a, **k: counting
+def step(done, what):
+    if done > float(sys.argv[5]): os.kill(os.getpid(), signal.SIGKILL)
+run.lipsync(sys.argv[2], sys.argv[3], out=sys.argv[4], model=sys.argv[6], progress=step, mark=False)
+print(len(drawn))
+'''
+
+@pytest.mark.parametrize('model', ['wav2lip', 'portrait'])
+def test_a_killed_job_goes_on(tmp_path, model):
+    "Killed at 60 %, run again: what was finished is not drawn again, and nothing tells the result from one made at once"
+    with Writer(tmp_path/'film.mp4', 256, 256, 25, audio=tone(3.), crf=8) as w:
+        for i in range(75): w.write(picture(i))
+    def run(out, until=2.):
+        return subprocess.run([sys.executable, '-c', RUN, str(Path(__file__).parent), str(tmp_path/'film.mp4'), str(tmp_path/'film.mp4'), str(out), str(until), model], capture_output=True, text=True)
+    whole, again = tmp_path/'whole.mp4', tmp_path/'again.mp4'
+    first = run(again, .6)
+    assert first.returncode == -signal.SIGKILL and not again.exists() and len(list((tmp_path/'.again.mp4.parts').glob('*.mp4'))) >= 3
+    second, once = run(again), run(whole)
+    assert second.returncode == once.returncode == 0, second.stderr + once.stderr
+    assert again.read_bytes() == whole.read_bytes() and not (tmp_path/'.again.mp4.parts').exists()
+    if model == 'wav2lip': assert int(second.stdout) <= 75 - 3 * 12 + 8 < int(once.stdout) == 75
