@@ -6,7 +6,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LIB, NBS = ROOT/'lipsync_kit', ROOT/'nbs'
 LINES = [s.split() for s in '''core
-hub weights
+hub
+fetch weights
+manager
 media audio
 faces align edit
 provenance compose motion nn
