@@ -21,7 +21,7 @@ class Hitch(Exception):
     "A failure that may pass"
     def __init__(self, why:str, wait:float=0.): super().__init__(why); self.wait = wait   # seconds that the server asks for
 
-TRIES, PAUSE, BLOCK = 4, .5, 1 << 18   # attempts without a new byte; seconds before the second one, doubled each time; bytes read at once
+TRIES, PAUSE, BLOCK = 4, .5, 1 << 16   # attempts without a new byte; seconds before the second one, doubled each time; bytes read at once
 BUSY = {408, 425, 429, 500, 502, 503, 504}   # answers that may be better next time
 
 def passes(
@@ -80,9 +80,11 @@ def _fits(
     f:File,           # what is wanted
     total:int|None,   # what the server has, bytes
     n:int,            # bytes of the file that are expected by others: the hub's own metadata; 0 where nobody says
+    head:bytes,       # the first bytes, where they are known
 ):
     "Refuse another file before it is moved"
-    want = f.bytes or n
+    want, other = f.bytes or n, not_weights(head[:256], f.name)
+    if other: raise Refused(f'{other} in place of the file')
     if want and total not in (None, want): raise Refused(f'a file of {total:,} bytes where {want:,} are expected')
 
 def _once(
@@ -100,12 +102,10 @@ def _once(
             part.unlink(); raise Hitch('the part that was there did not belong to this file')
         start, total = _begin(r, have)
         if start > have: raise Refused('an answer that leaves a gap')
-        _fits(f, total, n)
-        need_room(part.parent, (total or f.weight) - start, f.name)
         with open(part, 'r+b' if have else 'wb') as out:
             out.truncate(start); out.seek(start)
-            for block in r.iter_bytes(BLOCK):
-                if out.tell() == 0 and (other := not_weights(block[:256], f.name)): raise Refused(f'{other} in place of the file')
+            for i, block in enumerate(r.iter_bytes(BLOCK)):
+                if i == 0: _fits(f, total, n, block if start == 0 else b''); need_room(part.parent, (total or f.weight) - start, f.name)
                 out.write(block); report(out.tell())
     if total and length(part) != total: raise Hitch(f'the line was cut at {length(part):,} of {total:,} bytes')
 
