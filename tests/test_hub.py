@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
 def server():
     with ThreadingHTTPServer(('127.0.0.1', 0), Handler) as s:
         s.daemon_threads, s.gets, s.url = True, [], f'http://127.0.0.1:{s.server_address[1]}'
-        threading.Thread(target=s.serve_forever, daemon=True).start()
+        threading.Thread(target=s.serve_forever, args=(.02,), daemon=True).start()
         yield s
         s.shutdown()
 
@@ -248,3 +248,94 @@ def test_another_form_of_the_same_weights(toy, monkeypatch):
     home.mkdir(parents=True); (home/other.name).write_bytes(b'')
     os.truncate(home/other.name, other.bytes)
     assert hub.find('wav2lip_gan') == home/other.name and not hub.available('wav2lip')
+
+
+# One model per process
+
+class Thing:
+    def __init__(self, n): self.nbytes = n
+
+@pytest.fixture
+def models(monkeypatch):
+    "A manager whose builders make things of ten bytes, and the list of what was built"
+    from lipsync_kit import manager as m
+    made = []
+    def build(path, device): made.append((path.name, device)); time.sleep(.03); return Thing(10)
+    monkeypatch.setattr(m, 'BUILDERS', dict.fromkeys(['silero-vad', 'hama-asr', 'hibari-us', 'face_landmarker'], build))
+    return m, made
+
+def test_the_least_recently_used_goes_first(models):
+    m, made = models
+    with m.ModelManager(budget=25) as a:
+        one = a.load('silero-vad', 'cpu'); a.load('hama-asr', 'cpu'); assert a.load('silero-vad', 'cpu') is one
+        a.load('hibari-us', 'cpu')
+        assert [n for n, _ in a.loaded()] == ['silero-vad', 'hibari-us'] and a.bytes == 20
+        assert a.load('silero-vad', 'cpu', build=lambda *_: Thing(1)) is one and len(made) == 3
+    assert a.loaded() == []
+
+def test_what_is_held_stays(models):
+    a = models[0].ModelManager(budget=5)
+    with a.using('silero-vad', 'cpu') as one:
+        with a.using('silero-vad', 'cpu') as two: assert one is two
+        a.load('hama-asr', 'cpu'); a.cleanup()
+        assert a.loaded() == [('silero-vad', 'cpu')]
+    assert a.loaded() == []                         # over the budget as soon as nobody holds it
+
+def test_the_budget_comes_from_the_environment(models, monkeypatch):
+    a = models[0].ModelManager()
+    monkeypatch.setenv('LIPSYNC_KIT_MEMORY', '.000012'); assert a.budget == 12
+    a.load('silero-vad', 'cpu'); a.load('hama-asr', 'cpu'); assert a.loaded() == [('hama-asr', 'cpu')]
+    monkeypatch.setenv('LIPSYNC_KIT_MEMORY', 'much')
+    with pytest.raises(KitError, match='megabytes'): a.load('hibari-us', 'cpu')
+    monkeypatch.delenv('LIPSYNC_KIT_MEMORY'); assert a.load('hibari-us', 'cpu')
+
+def test_many_threads_under_a_tight_budget(models):
+    m, made = models
+    a, seen, wrong = m.ModelManager(budget=15), {}, []
+    def work(i):
+        name = ['silero-vad', 'hama-asr', 'hibari-us', 'face_landmarker'][i % 4]
+        try:
+            with a.using(name, 'cpu') as x:
+                if a.load(name, 'cpu') is not x: wrong.append(name)
+        except Exception as e: wrong.append(e)
+    ts = [threading.Thread(target=work, args=(i,)) for i in range(24)]
+    [t.start() for t in ts]; [t.join(30) for t in ts]
+    assert not wrong and not any(t.is_alive() for t in ts) and a.bytes <= 15 and not a._loading
+
+def test_an_error_reaches_all_who_wait_and_is_forgotten(models):
+    a, tries, errors, gate = models[0].ModelManager(), [], [], threading.Event()
+    def bad(path, device): tries.append(1); gate.wait(5); raise KitError('no good')
+    def work():
+        try: a.load('silero-vad', 'cpu', bad)
+        except KitError as e: errors.append(str(e))
+    ts = [threading.Thread(target=work) for _ in range(4)]
+    [t.start() for t in ts]; time.sleep(.1); gate.set(); [t.join() for t in ts]
+    assert errors == ['no good'] * 4 and len(tries) == 1 and a.load('silero-vad', 'cpu').nbytes == 10
+
+def test_async_code_awaits_and_others_run_meanwhile(models):
+    m, made = models
+    async def main():
+        ticks = 0
+        async def tick():
+            nonlocal ticks
+            while True: ticks += 1; await asyncio.sleep(.005)
+        t = asyncio.ensure_future(tick())
+        async with m.ModelManager() as a:
+            x, y = await asyncio.gather(a.get('silero-vad', 'cpu'), a.get('silero-vad', 'cpu'))
+            assert x is y and len(made) == 1 and ticks > 1
+            async with a.using('silero-vad', 'cpu') as z: assert z is x; a.cleanup(); assert a.loaded()
+            held = asyncio.ensure_future(a.using('hama-asr', 'cpu').__aenter__()); await asyncio.sleep(.01); held.cancel()
+            with pytest.raises(asyncio.CancelledError): await held
+            await asyncio.sleep(.1)
+        t.cancel()
+        return a.loaded()
+    assert asyncio.run(main()) == []
+
+def test_a_network_weighs_its_parameters_and_buffers(models):
+    import torch
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    assert models[0].weight(net) == 4 * (12 + 4 + 4 + 4 + 4 + 4) + 8
+
+def test_manager_and_hub_bring_no_torch():
+    code = "import sys, lipsync_kit.manager, lipsync_kit.fetch, lipsync_kit.cli; print([m for m in ('torch', 'cv2', 'huggingface_hub', 'httpx', 'rich.table') if m in sys.modules])"
+    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == '[]'
