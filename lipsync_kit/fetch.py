@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TRIES', 'PAUSE', 'BLOCK', 'BUSY', 'KINDS', 'Refused', 'Hitch', 'passes', 'patiently', 'length', 'need_room', 'pull',
-           'split_hf', 'lock', 'download', 'with_needs']
+           'split_hf', 'lock', 'download', 'with_needs', 'remove']
 
 # %% ../nbs/04_fetch.ipynb #4ec9912a
 import errno, json, os, shutil, time
@@ -295,3 +295,29 @@ def with_needs(
         for m in (*with_needs(c.needs), c.name):
             if m not in res: res.append(m)
     return res
+
+
+def remove(
+    name:str,                   # of a model
+    folder:str|Path|None=None,  # as in `download`
+    forget:bool=False,          # the record of its first download too
+)->int:                         # bytes that are free now
+    "Delete the files of `name` from the folder, parts of unfinished downloads too"
+    c, folder, s = card(name), home(folder), look(name, folder)
+    forms = [folder/c.name/g.name for f in c.files for g in (f, *f.also)]
+    mine = {p for _, p in s.files if folder in p.parents} | {p for f in forms for p in (f, f.with_name(f.name + '.part'))}
+    mine = [p for p in mine if p.is_file()]
+    if not mine and s.where == 'package': raise KitError(f"{c.name} lies inside the package {c.wheel} and can't be removed alone; `pip uninstall {c.wheel}` takes both away")
+    if not mine and not forget: raise KitError(f"nothing of {c.name} is in {folder}")
+    free = sum(p.stat().st_size for p in mine)
+    for p in mine: p.unlink()
+    for d in sorted({d for p in mine for d in p.parents if folder in d.parents}, reverse=True):
+        if not any(d.iterdir()): d.rmdir()
+    if forget: _forget(c, folder)
+    return free
+
+def _forget(c:Card, folder:Path):
+    "Drop what was recorded of a model's first download"
+    with lock(folder, RECORDS):
+        kept = {k: v for k, v in records(folder).items() if not k.startswith(f'{c.name}/')}
+        with replacing(folder/RECORDS) as tmp: tmp.write_text(json.dumps(kept, indent=1), encoding='utf-8')

@@ -16,6 +16,7 @@ backend
 models metrics enhance swap speech
 select train
 pipe
+cli_models
 widgets cli'''.splitlines()]
 
 def line(module): return next((i for i, names in enumerate(LINES) if module.split('.')[0] in names), None)
