@@ -76,6 +76,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'lipsync_kit.cli_models.info': ('cli_models.html#info', 'lipsync_kit/cli_models.py'),
                                         'lipsync_kit.cli_models.judged': ('cli_models.html#judged', 'lipsync_kit/cli_models.py'),
                                         'lipsync_kit.cli_models.list_models': ('cli_models.html#list_models', 'lipsync_kit/cli_models.py'),
+                                        'lipsync_kit.cli_models.no_command': ('cli_models.html#no_command', 'lipsync_kit/cli_models.py'),
                                         'lipsync_kit.cli_models.place': ('cli_models.html#place', 'lipsync_kit/cli_models.py'),
                                         'lipsync_kit.cli_models.remove_models': ( 'cli_models.html#remove_models',
                                                                                   'lipsync_kit/cli_models.py'),

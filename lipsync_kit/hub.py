@@ -19,7 +19,7 @@ def size_text(
     n:int,  # bytes
 )->str:
     "A size as people say it"
-    if n < 1e6: return f'{n/1e3:.1f} kB'
+    if n < 1e6: return f'{n/1e3:.1f} kB' if n >= 1000 else f'{n} bytes'
     return f'{n/1e6:.1f} MB' if n < 1e9 else f'{n/1e9:.2f} GB'
 
 @dataclass(frozen=True)

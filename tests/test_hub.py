@@ -339,3 +339,67 @@ def test_a_network_weighs_its_parameters_and_buffers(models):
 def test_manager_and_hub_bring_no_torch():
     code = "import sys, lipsync_kit.manager, lipsync_kit.fetch, lipsync_kit.cli; print([m for m in ('torch', 'cv2', 'huggingface_hub', 'httpx', 'rich.table') if m in sys.modules])"
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == '[]'
+
+
+# The command line
+
+def lines(capsys): return capsys.readouterr().out.splitlines()
+
+def test_the_list_fits_80_columns_and_a_program(toy, capsys):
+    assert run(['models', 'list']) == 0
+    rows = [l for l in lines(capsys) if not l.startswith('here:')]      # that line has the folder's path
+    assert max(map(len, rows)) <= 80 and not any('\x1b' in r or '…' in r for r in rows)
+    row = next(r for r in rows if 'wav2lip_gan' in r).split()
+    assert row == ['wav2lip_gan', '435.8', 'MB', 'research', 'only', 'no', '-']
+    assert next(r for r in rows if 'face_landmarker' in r).split()[-2:] == ['yes', 'package']
+    assert run(['models', 'list', '--json', '-c', 'face_detection']) == 0
+    found = {r['name']: r for r in json.loads(capsys.readouterr().out)}
+    assert set(found) == {'buffalo_l', 'face_landmarker', 's3fd', 'sfd_face'} and found['s3fd']['state'] == 'absent' and found['s3fd']['replacement'] == 'face_landmarker'
+
+def test_every_published_file_of_the_plan_has_its_card():
+    want = '''wav2lip wav2lip_gan lrs3-wav2lip lrs3-nota-wav2lip s3fd sfd_face lipsync_expert visual_quality_disc syncnet_v2 face_landmarker buffalo_l inswapper_128 GFPGANv1.4
+        RealESRGAN_x2plus musetalk-1.0 musetalk-1.5 sd-vae-ft-mse whisper-tiny latentsync-1.5 latentsync-1.6 EchoMimic LivePortrait JoyVASA'''.split()
+    assert not set(want) - {c.name for c in hub.cards()}
+
+def test_from_download_to_removal(server, toy, capsys, tmp_path):
+    dest = toy(f'{server.url}/file/a'); toy(f'{server.url}/file/b', name='big', needs=('toy',))
+    assert run(['models', 'download', 'big', '-q']) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1] == f'toy: {dest}' and 'toy: 1.3 MB, licence MIT' in err and len(server.gets) == 2
+    assert run(['models', 'verify', 'toy', 'big']) == 0 and all(l.startswith('ok') for l in lines(capsys))
+    assert run(['models', 'info', 'toy']) == 0 and any('whole:' in l for l in lines(capsys))
+    dest.write_bytes(BODY[:-1] + b'!')
+    assert run(['models', 'verify']) == 1 and [l for l in lines(capsys) if l.startswith('FAIL')][0].split()[1] == 'toy'
+    dest.write_bytes(BODY[:-1]); assert run(['models', 'list']) == 0
+    rows = lines(capsys); assert 'broken' in next(r for r in rows if ' toy ' in r) and 'cut short' in rows[-1]
+    assert run(['models', 'du', '--json']) == 0
+    du = json.loads(capsys.readouterr().out)
+    assert du['sets']['full: every model']['models'] == len(hub.cards()) and du['bytes'] >= 2 * len(BODY) - 1
+    assert run(['models', 'remove', 'toy', 'big']) == 0 and lines(capsys) == ['toy: 1.3 MB freed', 'big: 1.3 MB freed']
+    assert not dest.parent.exists() and run(['models', 'remove', 'toy']) == 2 and 'nothing of toy' in capsys.readouterr().err
+
+def test_what_went_wrong_is_one_message(server, toy, capsys, tmp_path):
+    toy(f'{server.url}/gone/a'); toy(f'{server.url}/file/b', name='good')
+    assert run(['models', 'download', 'toy', 'good', '--path', str(tmp_path/'x')]) == 2
+    out, err = capsys.readouterr()
+    assert out.strip() == f"good: {tmp_path/'x'/'good'/'good.pth'}" and '404 Not Found' in err       # one failure does not stop the rest
+    for args, why in ((['download'], '--category or --all'), (['download', 'x', '--all'], '--category or --all'), (['info', 'wav2lp'], "did you mean 'wav2lip'"),
+                      (['remove', 'silero-vad'], 'inside the package'), (['list', '-c', 'audi'], "did you mean 'audio'")):
+        assert run(['models', *args]) == 2 and why in capsys.readouterr().err
+    assert run(['models']) == 0 and 'download' in capsys.readouterr().out
+    assert run(['models', 'verify', 's3fd']) == 1 and 'lipsync models download s3fd' in capsys.readouterr().out
+
+def test_one_category_from_a_folder(toy, capsys, tmp_path, monkeypatch):
+    far = tmp_path/'far'; toy(name='a'); monkeypatch.setattr(hub, '_cards', lambda c={'a': hub.card('a')}: c)
+    (far/'a').mkdir(parents=True); (far/'a'/'a.pth').write_bytes(BODY)
+    assert run(['models', 'download', '-c', 'audio', '--from', f'file:{far}', '--path', str(tmp_path/'near')]) == 0
+    out, err = capsys.readouterr()
+    assert 'LIPSYNC_KIT_HOME' in err and run(['models', 'download', '--all', '--path', str(tmp_path/'near')]) == 0
+
+def test_a_full_disk_is_told_for_all_at_once(toy, monkeypatch, capsys):
+    toy(); monkeypatch.setattr(fetch.shutil, 'disk_usage', lambda p: SimpleNamespace(free=10**9))
+    assert run(['models', 'download', '--category', 'diffusion']) == 2 and 'this needs 25.99 GB' in capsys.readouterr().err    # with the two whispers
+
+def test_doctor_asks_only_for_what_the_default_work_needs(toy):
+    from lipsync_kit.pipe.doctor import check_models
+    assert {c.name for c in check_models()} >= {c.name for c in hub.cards() if c.bundled} and all(c.ok for c in check_models())
