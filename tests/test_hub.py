@@ -166,6 +166,11 @@ def test_a_full_disk_is_told_before_anything_moves(server, toy, monkeypatch):
     with pytest.raises(KitError, match=r'needs 1.3 MB but only 1.0 kB are free.*LIPSYNC_KIT_HOME'): fetch.download('toy')
     assert not server.gets
 
+def test_a_folder_that_cannot_be_written_to(server, toy, tmp_path):
+    toy(f'{server.url}/file/a'); (tmp_path/'x').write_text('')
+    for folder in tmp_path/'x', tmp_path/'x'/'y':
+        with pytest.raises(KitError, match="can't write to .*--path or LIPSYNC_KIT_HOME"): fetch.download('toy', folder)
+
 def test_a_disk_that_fills_on_the_way(server, toy, monkeypatch):
     toy(f'{server.url}/file/a', f'{server.url}/file/b')
     def full(*_): raise OSError(28, 'No space left on device')
