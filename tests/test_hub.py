@@ -331,6 +331,7 @@ def test_async_code_awaits_and_others_run_meanwhile(models):
             async with a.using('silero-vad', 'cpu') as z: assert z is x; a.cleanup(); assert a.loaded()
             held = asyncio.ensure_future(a.using('hama-asr', 'cpu').__aenter__()); await asyncio.sleep(.01); held.cancel()
             with pytest.raises(asyncio.CancelledError): await held
+            while len(made) < 2: await asyncio.sleep(.01)
             for _ in range(500):                        # the thread that was asked goes on, and gives back what nobody took
                 if not a._loading and not any(s.users for s in a._slots.values()): break
                 await asyncio.sleep(.01)
