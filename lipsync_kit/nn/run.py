@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..core import KitError, device as chosen_device, log, unknown
 
@@ -93,6 +93,9 @@ class Runner:
         net = (folded(module) if fold else module.eval()).to(self.device, self.dtype, memory_format=self.layout)
         self.net = torch.compile(net, dynamic=False) if compile else net
         self.rows = Halving(self._shared if self.device == 'cpu' and not compile else self._once, batch)
+
+    @property
+    def nbytes(self)->int: return sum(p.numel() * p.element_size() for p in self.net.parameters())   # of its memory
 
     def _once(self, *xs):
         t = [torch.as_tensor(np.ascontiguousarray(x) if isinstance(x, np.ndarray) else x) for x in xs]
