@@ -93,6 +93,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'lipsync_kit.compose.Rect': ('compose.html#rect', 'lipsync_kit/compose.py'),
                                      'lipsync_kit.compose.Rect.of': ('compose.html#rect.of', 'lipsync_kit/compose.py'),
                                      'lipsync_kit.compose.Rect.size': ('compose.html#rect.size', 'lipsync_kit/compose.py'),
+                                     'lipsync_kit.compose.apart': ('compose.html#apart', 'lipsync_kit/compose.py'),
                                      'lipsync_kit.compose.composed': ('compose.html#composed', 'lipsync_kit/compose.py'),
                                      'lipsync_kit.compose.lower_face': ('compose.html#lower_face', 'lipsync_kit/compose.py'),
                                      'lipsync_kit.compose.match_colour': ('compose.html#match_colour', 'lipsync_kit/compose.py'),
