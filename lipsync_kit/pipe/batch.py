@@ -21,7 +21,11 @@ from ..core import KitError, Progress, no_progress
 from .jobs import MATERIAL, Job, make_job, placed, read_jobs
 from .result import Result
 from .run import lipsync
-from .workers import open_engine
+from .workers import find_engine
+
+# %% ../../nbs/pipe/06_batch.ipynb #0c725874
+try: import fcntl
+except ImportError: fcntl = None   # Windows
 
 # %% ../../nbs/pipe/06_batch.ipynb #9f282e22
 Gate = Callable[[Result], str|None]   # None, or the reason to reject
@@ -33,9 +37,10 @@ def find_function(
     module, _, word = name.partition(':')
     if not module or not word: raise KitError(f"a function is named as module:function, such as checks:sharp_enough, not {name!r}")
     if os.getcwd() not in sys.path: sys.path.append(os.getcwd())
-    try: return getattr(import_module(module), word)
-    except ImportError as e: raise KitError(f"can't import {module} for {name!r}: {e}") from e
-    except AttributeError as e: raise KitError(f"the module {module} has no {word!r}") from e
+    try: found = getattr(import_module(module), word, None)
+    except Exception as e: raise KitError(f"can't import {module} for {name!r}: {type(e).__name__}: {e}") from e
+    if not callable(found): raise KitError(f"the module {module} has no function {word!r}")
+    return found
 
 def verdict(
     gate:Gate|None,
@@ -106,8 +111,10 @@ class StatusFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             old = self.path.read_text(encoding='utf-8', errors='replace') if self.path.exists() else ''
             self.file = os.open(self.path, os.O_WRONLY|os.O_APPEND|os.O_CREAT|getattr(os, 'O_BINARY', 0), 0o666)
+            if fcntl: fcntl.flock(self.file, fcntl.LOCK_EX|fcntl.LOCK_NB)
+        except BlockingIOError as e: os.close(self.file); raise KitError(f"another batch is at work with {self.path}; wait for it or stop it") from e
         except OSError as e: raise self._trouble(e) from e
-        for line in old.splitlines(): self._note(line)
+        for line in old.split('\n'): self._note(line)
         if old and not old.endswith('\n'): self._append('\n')   # the last writer was killed
     def __enter__(self): return self
     def __exit__(self, *_): os.close(self.file)
@@ -115,9 +122,11 @@ class StatusFile:
         try: d = json.loads(line); self.done[d['out']] = d['fingerprint'] if d['status'] == 'done' else ''
         except (ValueError, KeyError, TypeError): pass   # half a line
     def _append(self, text:str):
-        try: os.write(self.file, text.encode())
+        data = text.encode()
+        try: whole = os.write(self.file, data) == len(data)
         except OSError as e: raise self._trouble(e) from e
-    def _trouble(self, e): return KitError(f"can't write {self.path}: {e.strerror or e}; choose another folder with --out, or free some space")
+        if not whole: raise self._trouble('the disk is full')
+    def _trouble(self, e): return KitError(f"can't write {self.path}: {getattr(e, 'strerror', None) or e}; choose another folder with --out, or free some space")
     def stands(self, job:Job, mark:str)->bool:
         "Is the output of this job there, made from what is there now"
         return job.out.exists() and self.done.get(str(job.out)) == mark
@@ -177,6 +186,11 @@ def _opened(jobs, out)->tuple[list[Job], Path]:
     if len({j.row for j in jobs}) < len(jobs): raise KitError('two jobs have one number; give each its own row')
     return placed(jobs, folder), Path(os.path.abspath(folder))/f'{name}.status.jsonl'
 
+def _item(job:Job, got:dict, tries:int, seconds:float, mark:str)->Item:
+    "What became of a job that was tried; what a failed one had begun goes"
+    if got['status'] == 'failed': shutil.rmtree(making_place(job.out), ignore_errors=True)
+    return Item(job.row, got['status'], str(job.out), got.get('message', ''), round(seconds, 3), tries, mark, got.get('video'))
+
 def run_batch(
     jobs,                     # a table, see `read_jobs`; or dictionaries with its columns; or `Job`s
     out=None,                 # folder for the status file and for videos whose row does not name them; left out: `talks` beside the table
@@ -191,20 +205,20 @@ def run_batch(
     "Make all videos of a table, whatever becomes of each"
     begun, items = perf_counter(), {}
     gate = find_function(gate) if isinstance(gate, str) else gate
+    open_engine = find_engine(engine, workers, limit)
     jobs, path = _opened(jobs, out)
-    def settle(item:Item, status:StatusFile):
-        items[item.row] = item
-        if item.status != 'skipped': status.add(item)   # the line of the run that made it still holds
-        wrong = sum(not i.ok for i in items.values())
-        progress(len(items) / len(jobs), f'{len(items)} of {len(jobs)}' + f', {wrong} failed' * bool(wrong))
+    marks = {j.row: fingerprint(j, gate) for j in jobs if not j.wrong}
     with StatusFile(path) as status:
-        marks = {j.row: fingerprint(j, gate) for j in jobs if not j.wrong}
+        def settle(item:Item):
+            items[item.row] = item
+            if item.status != 'skipped': status.add(item)   # the line of the run that made it still holds
+            wrong = sum(not i.ok for i in items.values())
+            progress(len(items) / len(jobs), f'{len(items)} of {len(jobs)}' + f', {wrong} not' * bool(wrong))
         for j in jobs:
-            if j.wrong: settle(Item(j.row, 'bad', str(j.out or ''), j.wrong), status)
-            elif status.stands(j, marks[j.row]): settle(Item(j.row, 'skipped', str(j.out), fingerprint=marks[j.row]), status)
+            if j.wrong: settle(Item(j.row, 'bad', str(j.out or ''), j.wrong))
+            elif status.stands(j, marks[j.row]): settle(Item(j.row, 'skipped', str(j.out), fingerprint=marks[j.row]))
         todo = [j for j in jobs if j.row not in items]
-        with open_engine(engine, partial(job, gate=gate) if gate else job, min(workers, max(1, len(todo))), limit) as pool:
-            for j, got, tries, seconds in answers(todo, pool, retries):
-                if got['status'] == 'failed': shutil.rmtree(making_place(j.out), ignore_errors=True)
-                settle(Item(j.row, got['status'], str(j.out), got.get('message', ''), round(seconds, 3), tries, marks[j.row], got.get('video')), status)
+        if todo:
+            with open_engine(partial(job, gate=gate) if gate else job, min(workers, len(todo))) as pool:
+                for j, got, tries, seconds in answers(todo, pool, retries): settle(_item(j, got, tries, seconds, marks[j.row]))
     return Summary(tuple(items[j.row] for j in jobs), perf_counter() - begun, path)
