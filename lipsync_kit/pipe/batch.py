@@ -213,7 +213,7 @@ def run_batch(
             items[item.row] = item
             if item.status != 'skipped': status.add(item)   # the line of the run that made it still holds
             wrong = sum(not i.ok for i in items.values())
-            progress(len(items) / len(jobs), f'{len(items)} of {len(jobs)}' + f', {wrong} not' * bool(wrong))
+            progress(len(items) / len(jobs), f'{len(items)} of {len(jobs)}' + f', {wrong} not done' * bool(wrong))
         for j in jobs:
             if j.wrong: settle(Item(j.row, 'bad', str(j.out or ''), j.wrong))
             elif status.stands(j, marks[j.row]): settle(Item(j.row, 'skipped', str(j.out), fingerprint=marks[j.row]))

@@ -160,7 +160,7 @@ def placed(
 )->list[Job]:             # each with its `out`, or with what is wrong
     "The jobs, each with a file of its own to write"
     jobs, taken, res = list(jobs), {}, []
-    inputs = {os.path.realpath(j.wishes[k]): j.row for j in jobs for k in MATERIAL if k in j.wishes}
+    inputs = {os.path.realpath(j.wishes[k]): j.row for j in reversed(jobs) for k in MATERIAL if k in j.wishes}
     for j in jobs:
         if j.wrong: res.append(j); continue
         out = j.out or Path(os.path.abspath(folder))/f"{Path(j.wishes['face']).stem}_{j.row}.mp4"
