@@ -877,6 +877,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'lipsync_kit/pipe/workers.py'),
                                           'lipsync_kit.pipe.workers.last_words': ( 'pipe/workers.html#last_words',
                                                                                    'lipsync_kit/pipe/workers.py'),
+                                          'lipsync_kit.pipe.workers.remote_attempt': ( 'pipe/workers.html#remote_attempt',
+                                                                                       'lipsync_kit/pipe/workers.py'),
                                           'lipsync_kit.pipe.workers.serve': ('pipe/workers.html#serve', 'lipsync_kit/pipe/workers.py')},
             'lipsync_kit.provenance': { 'lipsync_kit.provenance._xmp_tags': ('provenance.html#_xmp_tags', 'lipsync_kit/provenance.py'),
                                         'lipsync_kit.provenance.mark': ('provenance.html#mark', 'lipsync_kit/provenance.py'),
