@@ -69,7 +69,7 @@ class Dubber(Model):
         self.weights, self.smooth = weights, preset != 'best'
         self.draw, self.preset, self.finder, self.padding, self.batch = draw, preset, finder, padding, batch
         self.warnings = []
-        self.fit = 'loop' if preset == 'original' else 'pingpong'
+        self.fit, self.cut = ('loop', True) if preset == 'original' else ('pingpong', False)
         self.tracked = preset == 'best' or finder is None
         self.detect = finder.faces if finder and preset == 'best' else None
 
@@ -121,4 +121,4 @@ def load(
     s3fd = detector == 's3fd' or (detector == 'auto' and preset == 'original')
     draw = network(name, weights, device, dtype, engine, compile)
     return Dubber(draw, preset, S3FDFinder(device) if s3fd else None, 'constant' if name in ZERO_PADDED else 'reflect',
-                  weights=(weights or name, *['s3fd'] * s3fd))
+                  weights=(weights or name, *['s3fd'] * s3fd, *['silero-vad'] * (preset == 'best')))
