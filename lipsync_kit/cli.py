@@ -11,10 +11,12 @@ import sys
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
+from .cli_models import models
 
 # %% ../nbs/22_cli.ipynb #816eec19
 app = typer.Typer(help='An image or a video, plus speech or text, becomes a talking head.', no_args_is_help=True, add_completion=False,
                   pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=dict(help_option_names=['-h', '--help']))
+app.add_typer(models, name='models')
 
 # %% ../nbs/22_cli.ipynb #c7f07e7b
 class Bar:

@@ -6,7 +6,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LIB, NBS = ROOT/'lipsync_kit', ROOT/'nbs'
 LINES = [s.split() for s in '''core
-hub weights
+hub
+fetch weights
+manager
 media audio
 faces align edit join
 provenance compose motion nn
@@ -14,6 +16,7 @@ backend
 models metrics enhance swap speech
 select train
 pipe
+cli_models
 widgets cli'''.splitlines()]
 
 def line(module): return next((i for i, names in enumerate(LINES) if module.split('.')[0] in names), None)

@@ -11,7 +11,7 @@ import os, platform, shutil, sys, tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from ..hub import available, cards
+from ..hub import cards, look
 
 # %% ../../nbs/pipe/04_doctor.ipynb #f383faa8
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ def check_disk(
     return Check('disk', free > need, f'{free/1e3:.1f} GB free in the folder for temporary files', f'free {need} MB there or set TMPDIR to another folder')
 
 def check_models()->list[Check]:
-    "Is each bundled model there and whole"
-    return [Check(c.name, available(c.name), f"{c.what} ({c.licence}, {c.bytes/1e6:.1f} MB)" if available(c.name) else 'absent', c.install) for c in cards()]
+    "Is each bundled model there and whole; what was added later is told where it is there"
+    looks = [s for s in (look(c.name) for c in cards()) if s.card.bundled or s.path]
+    return [Check(s.card.name, s.whole, f"{s.card.what} ({s.card.licence}, {s.card.size})" if s.whole else s.problem or s.state, s.card.install) for s in looks]
 
 def check_machine()->list[Check]:  # in the order to mend them
     "Everything that a talking portrait needs"

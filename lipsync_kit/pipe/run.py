@@ -94,7 +94,7 @@ def _licence(name)->Licence:
     "Of a file in the hub, or of a file of the user's own"
     try: c = card(str(name))
     except KitError: return Licence(f'weights {Path(name).name}', 'yours; not known here', False)
-    return Licence(c.name, c.licence, c.commercial, getattr(c, 'replacement', ''))
+    return Licence(c.name, c.licence, c.commercial, c.replacement)
 
 def licences(
     motion:Iterable[MotionTrack],   # that were drawn
