@@ -131,7 +131,7 @@ def joined(
     return type(first)(joined(list(o)) for o in zip(*answers))
 
 # %% ../../nbs/nn/00_run.ipynb #03a336c9
-SHARE = 2   # rows that a worker of the CPU takes at a time
+SHARE = 4   # rows that a worker of the CPU takes at a time, at most
 
 @lru_cache(1)
 def workers()->ThreadPoolExecutor:
@@ -140,10 +140,10 @@ def workers()->ThreadPoolExecutor:
 
 def dealt(
     rows,       # arrays or tensors, [n,...] each
-    n:int=SHARE,
+    k:int,      # rows in a piece; the last may have fewer
 )->list:        # for each of `rows` its pieces
-    "The rows in pieces of `n`"
-    return [[x[i:i + n] for i in range(0, len(x), n)] for x in rows]
+    "The rows in pieces"
+    return [[x[i:i + k] for i in range(0, len(x), k)] for x in rows]
 
 # %% ../../nbs/nn/00_run.ipynb #a5acfcf9
 class Runner:
@@ -176,8 +176,8 @@ class Runner:
         with torch.inference_mode(): return as_arrays(self.net(*map(self._tensor, xs)))
 
     def _shared(self, *xs):
-        if len(xs[0]) < SHARE * torch.get_num_threads(): return self._once(*xs)
-        return joined(list(workers().map(self._once, *dealt(xs))))
+        k = min(SHARE, len(xs[0]) // torch.get_num_threads())
+        return joined(list(workers().map(self._once, *dealt(xs, k)))) if k else self._once(*xs)
 
     def __call__(self,
         *xs,               # arrays or tensors, [n,...] each
