@@ -1,5 +1,7 @@
 "Every way to run a network against what the original networks answer on synthetic numbers."
-import numpy as np, pytest, torch
+from importlib.util import find_spec
+import pytest, torch
+from lipsync_kit.nn.export import OnnxRunner, export_model
 from lipsync_kit.nn.run import Runner, cpp_compiler
 from lipsync_kit.nn.s3fd import S3FD, s3fd_input
 from lipsync_kit.nn.wav2lip import COMPRESSED, ORIGINAL, Wav2Lip
@@ -27,6 +29,12 @@ def agree(draw, cases, atol, which=CASES):
     for c in which:
         want = cases[f'{c}_out']
         close(strided(draw(*inputs(c, cases[f'{c}_seed'])), want), want, atol)
+
+def exported(name, net, kind, folder):
+    "The cases called `name`, and their checkpoint as an ONNX file, ready to be called"
+    if not all(map(find_spec, ('onnx', 'onnxscript'))): pytest.skip("the extra [onnx] is not installed")
+    cases, _ = loaded(name, net, folder)
+    return cases, OnnxRunner(export_model(folder/f'{name}.pth', kind), 'cpu')
 
 WAYS = dict(default={}, plain=dict(fold=False, channels_last=False), folded=dict(channels_last=False), one_by_one=dict(batch=1))
 
@@ -60,3 +68,14 @@ def test_golden_s3fd(s3fd, way):
     run = Runner(net, 'cpu', **WAYS[way])
     for c in CASES:
         for i, (cls, reg) in enumerate(run(s3fd_input(frames_of(cases, c))), 1): close(cls, cases[f'{c}_cls{i}'], 5e-5); close(reg, cases[f'{c}_reg{i}'], 5e-5)
+
+@pytest.mark.parametrize('name, kind', [('wav2lip', 'wav2lip'), ('nota_wav2lip', 'lrs3-nota-wav2lip')])
+def test_golden_onnx(name, kind, tmp_path):
+    cases, run = exported(name, Wav2Lip(COMPRESSED if name == 'nota_wav2lip' else ORIGINAL), kind, tmp_path)
+    agree(run, cases, EXACT[name], ['c0', 'c1'])   # c2 has a time axis, which the file has not
+
+def test_golden_onnx_s3fd(tmp_path):
+    cases, run = exported('s3fd', S3FD(), 's3fd', tmp_path)
+    for c in CASES:
+        heads = run(s3fd_input(frames_of(cases, c)))
+        for i, (cls, reg) in enumerate(zip(heads[::2], heads[1::2]), 1): close(cls, cases[f'{c}_cls{i}'], 5e-5); close(reg, cases[f'{c}_reg{i}'], 5e-5)
