@@ -8,9 +8,10 @@ from uuid import uuid4
 os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')
 import gradio as gr
 from lipsync_kit import KitError, lipsync
-from lipsync_kit.backend import CARDS
+from lipsync_kit.backend import CARDS, ModelCard
 from lipsync_kit.core import log
-from lipsync_kit.hub import available
+from lipsync_kit.hub import card, look, size_text
+from lipsync_kit.pipe.length import FITS
 from lipsync_kit.motion.life import EMOTIONS
 from lipsync_kit.pipe.result import Options, facts
 
@@ -26,6 +27,7 @@ CSS = '''
 .good {opacity: .85; font-size: .95em}
 .table-wrap table {table-layout: fixed; width: 100%}
 .table-wrap th {white-space: normal !important}
+.grey {opacity: .75; font-size: .9em} .grey code {user-select: all; white-space: normal}
 '''
 KEEP = 3600   # seconds that a finished video stays on disk after it was handed to the browser
 stops:dict[str, threading.Event] = {}   # session -> its cancel button was pressed
@@ -38,11 +40,20 @@ def new_output()->Path:
     return Path(outputs.name)/f'{uuid4().hex}.mp4'
 
 def usable(
-    card,          # of a model
+    model:ModelCard,
 )->str:            # why not, or ''
     "Why a model can't be used on this machine"
-    gone = [w for w in card.weights if not available(w)]
-    return f"needs {', '.join(gone)}" if gone else ''
+    gone = [look(w).card for w in model.weights if not look(w).whole]
+    return '; '.join(f'lipsync models download {c.name} ({size_text(c.bytes)}, {c.licence})' for c in gone)
+
+def greyed()->str:
+    "Style of the models that can't be used here"
+    return ', '.join(f'#model label:has(input[value="{n}"])' for n, c in CARDS.items() if usable(c)) + ' {opacity: .45; pointer-events: none}'
+
+def missing()->str:
+    "Why they are grey"
+    rows = [f'<li><b>{escape(n)}</b> {escape(c.about)}: <code>{escape(usable(c))}</code></li>' for n, c in CARDS.items() if usable(c)]
+    return f'<div class="grey">Their weights are not on this machine. Fetch them and start the app again:<ul>{"".join(rows)}</ul></div>' if rows else ''
 
 def chosen_face(kind:str, image, video): return video if kind == 'Video' else image
 
@@ -50,9 +61,9 @@ def chosen_speech(kind:str, text, audio)->dict:
     "The speech as arguments of `lipsync`"
     return dict(text=text or '') if kind == 'Text' else dict(audio=audio)
 
-def wishes(model, emotion, strength, fps, size, idle, seed)->dict:
+def wishes(model, preset, fit, emotion, strength, fps, size, idle, seed)->dict:
     "The settings that differ from the defaults"
-    want = dict(model=model, emotion=emotion, strength=strength, fps=None if fps in (None, 25) else fps, size=int(size) if size else None, idle=bool(idle), seed=int(seed or 0))
+    want = dict(model=model, preset=preset if 'preset' in CARDS[model].options else 'best', fit=fit, emotion=emotion, strength=strength, fps=None if fps in (None, 25) else fps, size=int(size) if size else None, idle=bool(idle), seed=int(seed or 0))
     return {k: v for k, v in want.items() if v != getattr(Options, k, None)}
 
 def as_python(face, speech:dict, options:dict)->str:
@@ -76,7 +87,7 @@ def recipes(face_kind, image, video, speech_kind, text, audio, *settings):
 
 class Stopped(Exception): "The cancel button was pressed"
 
-def make(face_kind, image, video, speech_kind, text, audio, model, emotion, strength, fps, size, idle, seed, request:gr.Request, progress=gr.Progress()):
+def make(face_kind, image, video, speech_kind, text, audio, model, preset, fit, emotion, strength, fps, size, idle, seed, request:gr.Request, progress=gr.Progress()):
     "The video and what is said about it"
     stop = stops.setdefault(request.session_hash, threading.Event())
     def step(done, what):
@@ -87,7 +98,7 @@ def make(face_kind, image, video, speech_kind, text, audio, model, emotion, stre
         step(0., 'waiting')
         if not face: raise KitError('choose a picture or a video with a face first')
         if not any(speech.values()) and face_kind == 'Image': raise KitError('write what shall be said, or give a recording')
-        r = lipsync(face, **{k: v for k, v in speech.items() if v}, out=new_output(), progress=step, **wishes(model, emotion, strength, fps, size, idle, seed))
+        r = lipsync(face, **{k: v for k, v in speech.items() if v}, out=new_output(), progress=step, **wishes(model, preset, fit, emotion, strength, fps, size, idle, seed))
     except Stopped: return None, '<div class="bad">Stopped. Nothing was written.</div>'
     except KitError as e: return None, f'<div class="bad">{escape(str(e))}</div>'
     except Exception as e:
@@ -120,11 +131,14 @@ def inputs()->tuple:
 
 def settings()->list:
     "The wishes beside face and speech"
-    able = [n for n, c in CARDS.items() if not usable(c)]
-    with gr.Row():
-        model = gr.Dropdown(able, value=able[0] if able else None, label='Model', info='; '.join(f'{n}: {usable(c)}' for n, c in CARDS.items() if usable(c)) or CARDS[able[0]].about)
-        emotion = gr.Dropdown(list(EMOTIONS), value='neutral', label='Emotion', info='the lips stay on the sounds')
+    model = gr.Radio(list(CARDS), value='portrait', label='Model', info=CARDS['portrait'].about, elem_id='model')
+    if why := missing():
+        with gr.Accordion('Grey models and what they need', open=False): gr.HTML(why)
+    emotion = gr.Dropdown(list(EMOTIONS), value='neutral', label='Emotion', info='of portrait; the lips stay on the sounds')
     with gr.Accordion('More', open=False):
+        with gr.Row():
+            preset = gr.Dropdown(['best', 'original'], value='best', label='Preset', info='original: the official pipeline of Wav2Lip')
+            fit = gr.Dropdown(['auto', *FITS], value='auto', label='Sound and video differ in length', info='auto: forwards and backwards')
         with gr.Row():
             strength = gr.Slider(0, 1.5, 1, step=.1, label='Strength of the emotion')
             idle = gr.Checkbox(True, label='Blinks and small head motion')
@@ -132,7 +146,8 @@ def settings()->list:
             fps = gr.Dropdown([24, 25, 30, 50, 60], value=25, label='Frames a second', info='of a picture; a video keeps its own')
             size = gr.Number(None, label='Longer side, pixels', info='empty: as it is', precision=0)
             seed = gr.Number(0, label='Seed', info='same seed, same video', precision=0)
-    return [model, emotion, strength, fps, size, idle, seed]
+    model.change(lambda m: gr.Radio(info=CARDS[m].about), model, model, queue=False, show_progress='hidden')
+    return [model, preset, fit, emotion, strength, fps, size, idle, seed]
 
 def build()->gr.Blocks:
     "The whole page"
@@ -164,6 +179,6 @@ def main():
     p.add_argument('--share', action='store_true', help='open a public address through Gradio')
     a = p.parse_args()
     theme = gr.themes.Soft(primary_hue='indigo', font=FONTS, font_mono=['ui-monospace', 'Menlo', 'Consolas', 'monospace'])
-    build().queue(max_size=16).launch(server_name=a.host, server_port=a.port, share=a.share, max_file_size='500mb', theme=theme, css=CSS, footer_links=[])
+    build().queue(max_size=16).launch(server_name=a.host, server_port=a.port, share=a.share, max_file_size='500mb', theme=theme, css=CSS + greyed(), footer_links=[])
 
 if __name__ == '__main__': main()

@@ -9,14 +9,14 @@ __all__ = ['SHIFT', 'SILENCE', 'FADE', 'CHIN', 'SIGMA', 'hushed', 'Heard', 'box_
 # %% ../../../nbs/models/wav2lip/02_best.ipynb #daf24e94
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-import cv2, numpy as np
+import numpy as np
 from ...align import crop
 from ...audio import voice_spans
 from ...backend import Shot
 from ...compose import composed
 from ...core import Audio, Face, eye_centres, mouth_open
 from ...faces.steady import steadied
-from .official import BANDS, COLUMNS, HOP, RATE, SIDE, wav2lip_mel
+from .official import COLUMNS, HOP, RATE, SIDE, wav2lip_mel
 from .original import batches
 
 # %% ../../../nbs/models/wav2lip/02_best.ipynb #3ac3a57e

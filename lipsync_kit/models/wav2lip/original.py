@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 import numpy as np
 from ...backend import Shot
-from ...core import Audio, Face, Frame, KitError
+from ...core import Face, Frame, KitError
 from .official import COLUMNS, chunk_starts, face_input, padded_box, pasted, smoothed_boxes, wav2lip_mel
 
 # %% ../../../nbs/models/wav2lip/01_original.ipynb #02ffb474
