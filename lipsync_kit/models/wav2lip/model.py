@@ -4,16 +4,17 @@
 
 # %% auto #0
 __all__ = ['PRESETS', 'DETECTORS', 'ENGINES', 'ZERO_PADDED', 'SHARP', 'S3FDFinder', 'rough_face', 'tracked_rect', 'Dubber',
-           'network', 'load']
+           'network', 'as_onnx', 'load']
 
 # %% ../../../nbs/models/wav2lip/03_model.ipynb #82f0a1d3
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 import numpy as np
 from ...backend import Model, Shot
-from ...core import Face, Frame, unknown
+from ...core import Face, Frame, KitError, unknown
 from ...faces.detect import closer
-from ...hub import find
+from ...hub import find, home, sha256
 from ...manager import manager
 from ...media import existing
 from .best import best
@@ -102,8 +103,16 @@ def network(
     "The generator, ready to draw"
     if not weights and (dtype, engine, compile) == ('auto', 'torch', False): return manager.load(name, device)
     path = existing(weights) if weights else find(name)
+    if engine == 'onnx' and (compile or dtype not in ('auto', 'float32')): raise KitError("engine='onnx' computes in float32 and compiles nothing; leave dtype and compile out, or take engine='torch'")
     word = f'{name} {path.resolve()} {path.stat().st_mtime_ns} {dtype} {engine} {compile}'
-    return manager.load(word, device, partial(load_wav2lip, dtype=dtype, compile=compile), path)
+    build = partial(as_onnx, name=name) if engine == 'onnx' else partial(load_wav2lip, dtype=dtype, compile=compile)
+    return manager.load(word, device, build, path)
+
+def as_onnx(path, device:str, name:str):
+    "The network of a checkpoint in ONNX Runtime; the export is kept beside the hub's files, by the checkpoint's content"
+    from lipsync_kit.nn.export import OnnxRunner, export_model
+    kept = home()/'onnx'/f'{Path(path).stem}-{sha256(path)[:12]}.onnx'
+    return OnnxRunner(kept if kept.is_file() else export_model(path, name, kept), device)
 
 def load(
     name:str='wav2lip',       # 'wav2lip' | 'wav2lip_gan' | 'lrs3-wav2lip' | 'lrs3-nota-wav2lip'
