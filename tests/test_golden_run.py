@@ -1,4 +1,5 @@
 "Every way to run a network against what the original networks answer on synthetic numbers."
+import os, subprocess, sys
 from importlib.util import find_spec
 import pytest, torch
 from lipsync_kit.nn.export import OnnxRunner, export_model
@@ -61,6 +62,12 @@ def test_golden_compiled(compressed):
     if not cpp_compiler(): pytest.skip('no C++ compiler: torch.compile cannot be tried')
     cases, net = compressed
     agree(Runner(net, 'cpu', compile=True), cases, EXACT['nota_wav2lip'], ['c0'])   # one shape, one compilation
+
+def test_missing_compiler_is_one_message(tmp_path):
+    program = "import torch; from lipsync_kit.nn.run import Runner; Runner(torch.nn.Identity(), 'cpu', compile=True)"
+    env = dict(os.environ, CXX=str(tmp_path/'none'), TORCHINDUCTOR_CACHE_DIR=str(tmp_path/'cache'))
+    said = subprocess.run([sys.executable, '-c', program], env=env, capture_output=True, text=True).stderr
+    assert 'KitError: torch.compile does not work here' in said and 'apt-get install g++' in said
 
 @pytest.mark.parametrize('way', ['default', 'plain'])
 def test_golden_s3fd(s3fd, way):

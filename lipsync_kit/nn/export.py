@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 import numpy as np
 import torch
@@ -104,8 +105,7 @@ def traced(
     free:dict=FREE,      # axes of every input that may have any size, and what they are called
 ):                       # the exporter's program
     "The network as ONNX"
-    try: import onnx, onnxscript
-    except ImportError as e: raise KitError(f"to write ONNX files takes {e.name}: pip install 'lipsync_kit[onnx]'") from e
+    if gone := [p for p in ('onnx', 'onnxscript') if not find_spec(p)]: raise KitError(f"to write ONNX files takes {' and '.join(gone)}: pip install 'lipsync_kit[onnx]'")
     dims = {i: torch.export.Dim(n, min=1) if not i else torch.export.Dim.DYNAMIC for i, n in free.items()}
     with quiet(), torch.no_grad():
         return torch.onnx.export(folded(module), inputs, dynamo=True, input_names=names_in, output_names=names_out, verbose=False, dynamic_shapes=tuple(dims for _ in inputs))

@@ -43,7 +43,7 @@ def folded(
     return module
 
 # %% ../../nbs/nn/00_run.ipynb #9397472d
-SHORT = "out of memory", "not enough memory", "can't allocate memory", "failed to allocate memory", "alloc_failed", "bad allocation", "bfcarena"   # in what libraries say
+SHORT = "out of memory", "not enough memory", "can't allocate memory", "failed to allocate memory", "alloc_failed", "bad allocation", "bad_alloc", "bfcarena"   # in what libraries say
 
 def is_memory_error(
     e:BaseException,
@@ -108,9 +108,13 @@ def cpp_compiler()->str|None:
 
 def compiled(
     module:nn.Module,
-)->Callable:
-    "The module behind `torch.compile`"
-    if not cpp_compiler(): raise KitError("compile=True needs a C++ compiler and there is none: install one (Debian: apt-get install g++; macOS: xcode-select --install), name it in $CXX, or leave compile out")
+    device:str='cpu',
+)->Callable:            # its first call takes from a few seconds to half a minute; batches of other sizes above 1 are served too
+    "The module behind `torch.compile`, where that works"
+    try: torch.compile(torch.sin)(torch.zeros(8, device=device))
+    except Exception as e:
+        said = (str(e) or type(e).__name__).splitlines()[0][:160]
+        raise KitError(f"torch.compile does not work here ({said}); it needs a C++ compiler (Debian: apt-get install g++; macOS: xcode-select --install; one of your own: name it in $CXX), or leave compile out") from e
     return torch.compile(module, dynamic=True)
 
 # %% ../../nbs/nn/00_run.ipynb #0be5b610
@@ -160,7 +164,7 @@ class Runner:
         self.device = str(chosen_device(device)); self.dtype = number_type(dtype, self.device)
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         net = (folded if fold else sharing_copy)(module).to(self.device, self.dtype, memory_format=self.layout)
-        self.net = compiled(net) if compile else net
+        self.net = compiled(net, self.device) if compile else net
         self.rows = Halving(self._shared if self.device == 'cpu' and not compile else self._once, batch)
 
     @property
