@@ -74,6 +74,7 @@ class Model:
     cut:bool = False          # the video ends with the sound, as in an official pipeline that does so
     tracked:bool = True       # wants the faces that the pipeline follows; else it finds them itself
     smooth:bool = True        # wants their landmarks calmed; else it calms them itself
+    every:float = 0.          # seconds between two looks at a face, as `track_faces` has it
     detect:Callable|None = None   # finds the faces that are to be followed, in place of `faces.detect.detect_faces`
     def render(self,
         shot:Shot,

@@ -78,7 +78,7 @@ def video_frames(
     "The frames of a video with the faces that shall speak"
     frames = (f._replace(image=resized(f.image, source.scale)) for f in fitted(source.clip, seconds, wanted_fit(options, model)))
     if not model.tracked: return ((f, []) for f in frames)
-    return track_faces(frames, choose=options.choose, policy=options.no_face, smooth=model.smooth, report=report, detect=model.detect)
+    return track_faces(frames, choose=options.choose, policy=options.no_face, smooth=model.smooth, report=report, detect=model.detect, every=model.every)
 
 def wanted_fit(options:Options, model:Model)->str: return model.fit if options.fit == 'auto' else options.fit
 
