@@ -7,6 +7,7 @@ __all__ = ['SHIFT', 'SILENCE', 'FADE', 'CHIN', 'SIGMA', 'hushed', 'Heard', 'box_
            'drawn_batch', 'best']
 
 # %% ../../../nbs/models/wav2lip/02_best.ipynb #daf24e94
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
@@ -121,11 +122,11 @@ def best(
 )->Iterator[np.ndarray]:
     "The frames of `shot`, drawn"
     ears = {number: Heard(v.audio, padding) for number, v in shot.voices.items()}
-    with ThreadPoolExecutor(1) as pool:
-        before = None
+    with ThreadPoolExecutor(1) as network, ThreadPoolExecutor(1) as paste:
+        waiting = deque()
         for group in batches(steadied(shot.frames, numbers, SIGMA), batch):
             if group[-1][0].time < shot.begin: yield from [None] * len(group); continue
-            now = pool.submit(put, drawn_batch(group, ears, draw))
-            if before is not None: yield from before.result()
-            before = now
-        if before is not None: yield from before.result()
+            drawn = network.submit(drawn_batch, group, ears, draw)
+            waiting.append(paste.submit(lambda drawn: put(drawn.result()), drawn))
+            if len(waiting) > 2: yield from waiting.popleft().result()
+        while waiting: yield from waiting.popleft().result()
