@@ -30,10 +30,10 @@ def hushed(
     spans,               # (start, end) of speech, seconds
 )->np.ndarray:           # likewise
     "The mel with silence where nobody speaks"
-    t = np.arange(mel.shape[1]) * HOP / RATE
-    level = np.zeros(len(t))
+    t = (np.arange(mel.shape[1]) * HOP / RATE).astype(np.float32)
+    level = np.zeros_like(t)
     for a, b in spans: level = np.maximum(level, np.clip(np.minimum(t - a, b - t) / FADE + 1, 0, 1))
-    return (SILENCE + (mel - SILENCE) * level).astype(np.float32)
+    return np.float32(SILENCE) + (mel - np.float32(SILENCE)) * level
 
 class Heard:
     "The sound of one voice, moment by moment"
