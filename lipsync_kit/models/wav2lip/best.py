@@ -33,7 +33,9 @@ def hushed(
     t = (np.arange(mel.shape[1]) * HOP / RATE).astype(np.float32)
     level = np.zeros_like(t)
     for a, b in spans: level = np.maximum(level, np.clip(np.minimum(t - a, b - t) / FADE + 1, 0, 1))
-    return np.float32(SILENCE) + (mel - np.float32(SILENCE)) * level
+    out = mel - np.float32(SILENCE)
+    out *= level; out += np.float32(SILENCE)     # in place: the mel of hours is large
+    return out
 
 class Heard:
     "The sound of one voice, moment by moment"
