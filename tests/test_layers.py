@@ -18,6 +18,7 @@ models
 metrics enhance swap speech
 select train
 pipe
+protocol
 cli_models
 widgets cli'''.splitlines()]
 
