@@ -15,7 +15,7 @@ from ..audio import voice_spans
 from ..compose import lower_face, mouth_area
 from ..core import interocular
 from .metric import PerFrame, Metric, Value, bootstrap, over_time, windows
-from .watch import SIDE, View
+from .watch import SIDE
 
 # %% ../../nbs/metrics/15_time.ipynb #f36a62d6
 def rms(x)->float:  # NaN is left out
