@@ -30,10 +30,12 @@ def hushed(
     spans,               # (start, end) of speech, seconds
 )->np.ndarray:           # likewise
     "The mel with silence where nobody speaks"
-    t = np.arange(mel.shape[1]) * HOP / RATE
-    level = np.zeros(len(t))
+    t = (np.arange(mel.shape[1]) * HOP / RATE).astype(np.float32)
+    level = np.zeros_like(t)
     for a, b in spans: level = np.maximum(level, np.clip(np.minimum(t - a, b - t) / FADE + 1, 0, 1))
-    return (SILENCE + (mel - SILENCE) * level).astype(np.float32)
+    out = mel - np.float32(SILENCE)
+    out *= level; out += np.float32(SILENCE)     # in place: the mel of hours is large
+    return out
 
 class Heard:
     "The sound of one voice, moment by moment"
