@@ -11,7 +11,6 @@ __all__ = ['STEP', 'CLOSE', 'GRID', 'PAUSE', 'BESIDE', 'HARDLY', 'rms', 'Paired'
 from collections import deque
 import cv2, numpy as np
 from ..align import STABLE, crop
-from ..audio import voice_spans
 from ..compose import lower_face, mouth_area
 from ..core import interocular
 from .metric import PerFrame, Metric, Value, bootstrap, over_time, windows
@@ -182,5 +181,5 @@ class Chatter(Metric):
     def value(self, clip):
         if clip.audio is None: return Value(note='no sound')
         end = float(clip.times[-1]) + STEP
-        spans = [(a, min(b, end)) for a, b in voice_spans(clip.audio) if a < end]
+        spans = [(a, min(b, end)) for a, b in clip.spans if a < end]
         return chatter(clip.times, speed(clip.times, clip.opening, clip.cuts), spans, end)
