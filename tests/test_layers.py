@@ -19,7 +19,8 @@ metrics enhance swap speech
 select train
 pipe
 protocol
-cli_models
+cli_bar
+cli_models cli_score
 widgets cli'''.splitlines()]
 
 def line(module): return next((i for i, names in enumerate(LINES) if module.split('.')[0] in names), None)
