@@ -129,7 +129,7 @@ class MouthLag(OfSound):
         return Value(1000 * float(at[i]), curve=(1000 * at, r), note='at the end of what was searched: it may be more, or there is no lag that fits' if edge else '')
 
 class MouthConfidence(OfSound):
-    name, title, unit, better, span = 'mouth_confidence', 'Confidence that sound and picture belong together', 'standard deviations', 'higher', (-10, 100)
+    name, title, unit, better, span = 'mouth_confidence', 'Confidence that sound and picture belong together', 'σ', 'higher', (-10, 100)
     citation = 'this package: `mouth_sync` above what the same clip scores with sound begun elsewhere'
     def found(self, said, seen):
         far = strangers(said, seen)
