@@ -1548,7 +1548,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'lipsync_kit.protocol.Results.write': ('protocol.html#results.write', 'lipsync_kit/protocol.py'),
                                       'lipsync_kit.protocol.Take': ('protocol.html#take', 'lipsync_kit/protocol.py'),
                                       'lipsync_kit.protocol.done_rows': ('protocol.html#done_rows', 'lipsync_kit/protocol.py'),
-                                      'lipsync_kit.protocol.frame_zero': ('protocol.html#frame_zero', 'lipsync_kit/protocol.py'),
                                       'lipsync_kit.protocol.held_still': ('protocol.html#held_still', 'lipsync_kit/protocol.py'),
                                       'lipsync_kit.protocol.load_protocol': ('protocol.html#load_protocol', 'lipsync_kit/protocol.py'),
                                       'lipsync_kit.protocol.machine': ('protocol.html#machine', 'lipsync_kit/protocol.py'),

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 from ..audio import phonemes
 from ..core import Audio, KitError, Phoneme
-from ..hub import available
 from .metric import Metric, Value, bootstrap, windows
 from .watch import Watched
 from ..motion.head import FPS, hear

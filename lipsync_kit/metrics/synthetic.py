@@ -7,9 +7,7 @@ __all__ = ['FLASH', 'CLICK', 'FAULTS', 'flashed', 'clicked', 'trembling', 'flick
            'chattering', 'chatter', 'talking_face']
 
 # %% ../../nbs/metrics/09_synthetic.ipynb #91b453a2
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from fractions import Fraction
 from functools import lru_cache
 import cv2, numpy as np
 from ..core import Audio, Face, KitError, as_fps, n_frames, unknown

@@ -15,7 +15,7 @@ import cv2, numpy as np
 from ..align import crop, fit_pose, similarity
 from ..audio import voice_spans
 from ..core import Audio, Clip, Face, Frame, KitError, Progress, eye_centres, mouth_open, no_progress
-from ..faces.track import CutDetector, FaceReport, track_faces
+from ..faces.track import FaceReport, track_faces
 from ..media import existing, probe, read_audio, read_frames
 from ..motion.basis import load_basis
 
