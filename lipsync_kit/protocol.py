@@ -225,6 +225,7 @@ def run_protocol(
     options:dict|None=None,      # of `lipsync`, for all systems
     heads=None,                  # folder of motion heads, PERSON.safetensors, fitted without that person
     only=None,                   # names of takes, all if left out
+    command:str='',              # that repeats this run, for the record
     progress:Progress=no_progress,
 )->Results:
     "Every system on every take; one that fails is a row with its error"
@@ -247,7 +248,6 @@ def run_protocol(
             row['word'] = word; rows[system, take.name] = row
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + '\n'); file.flush()
     progress(1., 'done')
-    command = f"lipsync bench {protocol.name} {' '.join('-m ' + s for s in systems if s not in BUILT_IN)} --media {media} -o {out}"
     res = Results(protocol, [rows[k] for k in sorted(rows, key=lambda k: (systems.index(k[0]) if k[0] in systems else 99, k[1])) if k[0] in systems], dict(machine(), command=command, seed=protocol.seed, options=options, heads=heads and 'fitted without the person'))
     res.write(out)
     return res
