@@ -8,7 +8,6 @@ __all__ = ['MOST', 'WANG', 'C1', 'C2', 'SCALES', 'CHEN', 'MESH', 'TAPS', 'Compar
            'alexnet_layers', 'Perceptual', 'load_lpips', 'Lpips', 'Frechet', 'Fid']
 
 # %% ../../nbs/metrics/13_reference.ipynb #77d8450f
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
@@ -18,7 +17,7 @@ from ..core import KitError, interocular
 from ..hub import find
 from .metric import Metric, PerFrame, Value
 from .watch import SIDE, View
-from ..motion.basis import LIPS, data_file
+from ..motion.basis import LIPS
 from ..weights import fill, read_weights
 
 # %% ../../nbs/metrics/13_reference.ipynb #e4d115ca
