@@ -1,5 +1,7 @@
 "SyncNet and the evaluation around it against what the original code answers."
 import numpy as np, pytest, torch
+from lipsync_kit.core import Audio
+from lipsync_kit.metrics.syncnet import distances, sync_mfcc, sync_of, sync_rows, sync_score
 from lipsync_kit.nn.syncnet import Embedder, SyncNet
 from golden import close, loaded
 
@@ -22,3 +24,26 @@ def test_golden_network(golden, embedder, case):
     close(net.audio(torch.from_numpy(heard)), cases[f'{case}_aud'], 1e-4); close(embedder.audio(heard), cases[f'{case}_aud'], 1e-4)
     close(net.lip(lips), cases[f'{case}_lip'], 2e-3); close(net.lipfeat(lips), cases[f'{case}_lipfeat'], 2e-3)
     close(embedder.lip(frames), cases[f'{case}_lip'], 2e-3)
+
+def test_golden_mfcc(golden): close(sync_mfcc(golden[0]['wav']), golden[0]['mfcc'], 1e-3)
+
+@pytest.mark.parametrize('case', ['e0', 'e1', 'e2', 'e3'])
+def test_golden_offset(golden, case):
+    cases, lips, sounds = golden[0], golden[0][f'{case}_im'].astype(np.float32), golden[0][f'{case}_cc'].astype(np.float32)
+    rows = distances(lips, np.pad(sounds, ((15, 15), (0, 0))))
+    close(rows[::5], cases[f'{case}_dists'], 1e-5)
+    score = sync_score([rows])
+    assert score.offset == cases[f'{case}_offset']
+    close(score.curve, cases[f'{case}_mdist'], 1e-5); close((score.lse_d, score.lse_c), (cases[f'{case}_min_dist'], cases[f'{case}_conf']), 1e-5)
+    close(score.confidence, cases[f'{case}_fconf'], 1e-5); close(score.smooth, cases[f'{case}_fconf_medfilt9'], 1e-5)
+
+def test_golden_whole_evaluation(golden, embedder):
+    cases = golden[0]
+    n, vshift = int(cases['eval_T']), int(cases['eval_vshift'])
+    frames = rng(cases['eval_seed']).integers(0, 256, (n, 224, 224, 3), dtype=np.uint8).astype(np.float32)
+    frames = (frames * np.linspace(.02, .1, n, dtype=np.float32)[:, None, None, None]).astype(np.uint8)[..., ::-1]   # RGB
+    samples = cases['wav'][:int(cases['eval_samples'])]
+    close(np.concatenate(list(sync_rows(frames, samples, embedder, vshift, batch=4))), cases['eval_dists'], 1e-3)
+    score = sync_of(frames, Audio(samples / 32768, 16_000), embedder, vshift)
+    assert score.offset == cases['eval_offset']
+    close((score.lse_d, score.lse_c), (cases['eval_min_dist'], cases['eval_conf']), 1e-3)
