@@ -13,7 +13,8 @@ media audio
 faces align edit join
 provenance compose motion nn
 backend
-models metrics enhance swap speech
+models
+metrics enhance swap speech
 select train
 pipe
 cli_models
