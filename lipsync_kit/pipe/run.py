@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['output_path', 'open_motion', 'save_motion', 'video_frames', 'wanted_fit', 'only', 'licences', 'obey', 'Job',
-           'prepare', 'lipsync']
+           'prepare', 'lipsync', 'peak_memory']
 
 # %% ../../nbs/pipe/02_run.ipynb #75bb0d34
-import os, tempfile
+import os, sys, tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -203,6 +203,7 @@ def _draw_all(job:Job, report:FaceReport, writer:Parts, progress:Progress):
     shot = Shot(replace(job.source.clip, fps=job.fps), _timed(_frames(job, report), times, job.clock), job.voices, job.source.still, writer.done)
     for i, image in enumerate(ahead(job.clock.each('drawing', job.model.render(shot)))):
         t = times.popleft()
+        job.clock.once('first frame')
         if image is not None: job.clock.call('writing', writer.write, image, t)
         progress(min(1., (i + 1) / max(n, 1)), 'drawing')
 
@@ -226,7 +227,13 @@ def lipsync(
     progress(1., 'done')
     notes = [*job.source.warnings, *job.sound.notes, *(n for t in job.tracks for n in t.notes), *job.model.warnings, *_length_notes(job, report.n_frames)]
     return Result(path, o, float(last + 1 / job.fps), n, job.fps, (clip.width, clip.height), job.clock.total(), len(job.source.faces) or len(report.ids),
-                  tuple(report.gaps), tuple(dict.fromkeys(notes)), job.licences, job.tracks[0] if job.tracks else None)
+                  tuple(report.gaps), tuple(dict.fromkeys(notes)), job.licences, job.tracks[0] if job.tracks else None, peak_memory())
+
+def peak_memory()->int:   # MB; 0 where the system does not tell
+    "The most that this process has held so far"
+    try: from resource import RUSAGE_SELF, getrusage
+    except ImportError: return 0                            # Windows
+    return round(getrusage(RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == 'darwin' else 1e3))
 
 def _length_notes(job:Job, n_read:int)->list[str]:
     "What was done where sound and video differ in length, or the video is shorter than it says"
