@@ -92,7 +92,7 @@ class Embedder:
     )->np.ndarray:       # [n,1024] float32
         "What is seen"
         n = len(check_shape(x, f'n 3 {FRAMES} {SIDE} {SIDE}', 'the windows of lips'))
-        with exact(): return self._lip(x.reshape(n, 3 * FRAMES, SIDE, SIDE))
+        with exact(): return self._lip(x.reshape(n, 3 * FRAMES, SIDE, SIDE).astype(np.float32))
 
 @register('syncnet_v2')
 def load_syncnet(
