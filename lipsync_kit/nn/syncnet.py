@@ -8,7 +8,6 @@ __all__ = ['SIDE', 'FRAMES', 'COEFFICIENTS', 'COLUMNS', 'unit', 'sound_trunk', '
 
 # %% ../../nbs/nn/06_syncnet.ipynb #e907d8f8
 import numpy as np
-import torch
 from torch import Tensor, nn
 from ..core import check_shape
 from ..manager import register
