@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TASKS', 'VIDEOS', 'BUILT_IN', 'Take', 'Protocol', 'load_protocol', 'make_protocol', 'take_of', 'held_still', 'made',
-           'row_of', 'done_rows', 'machine', 'run_protocol', 'Results']
+           'row_of', 'Results', 'done_rows', 'machine', 'run_protocol']
 
 # %% ../nbs/20_protocol.ipynb #f16934df
 import hashlib, json, os, platform, time
@@ -131,54 +131,6 @@ def row_of(
     return dict(system=system, take=take.name, person=take.person, seconds=r.clip.seconds, took=round(time.perf_counter() - begun, 2), notes=r.notes,
                 values={n: plain(v.value) for n, v in r.values.items()}, missing={n: v.note for n, v in r.values.items() if v.value is None}, shuffled={n: plain(v.baselines.get('shuffled')) for n, v in r.values.items() if 'shuffled' in v.baselines})
 
-# %% ../nbs/20_protocol.ipynb #dd9cfe3f
-def done_rows(path:Path, word:str)->dict[tuple[str,str],dict]:
-    "Rows of an earlier run of the same protocol, version and options"
-    try: rows = [json.loads(l) for l in path.read_text().splitlines()]
-    except (OSError, ValueError): return {}
-    return {(r['system'], r['take']): r for r in rows if r.get('word') == word and 'error' not in r}
-
-def machine()->dict:
-    "Where the figures come from"
-    import cv2, torch
-    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
-    return dict(lipsync_kit=__version__, python=platform.python_version(), system=platform.system(), processor=platform.machine(), cores=os.cpu_count(), gpu=gpu, numpy=np.__version__, torch=torch.__version__, opencv=cv2.__version__)
-
-def run_protocol(
-    protocol:Protocol,
-    systems:Iterable[str],       # names of models
-    media,                       # folder of the clips
-    out,                         # folder of the results
-    options:dict|None=None,      # of `lipsync`, for all systems
-    heads=None,                  # folder of motion heads, PERSON.safetensors, fitted without that person
-    only=None,                   # names of takes, all if left out
-    progress:Progress=no_progress,
-)->'Results':
-    "Every system on every take; one that fails is a row with its error"
-    media, out, options = Path(media), Path(out), options or {}
-    systems = [*dict.fromkeys([*BUILT_IN, *systems])]
-    if only: 
-        for n in only:
-            if n not in {t.name for t in protocol.takes}: raise unknown('take', n, [t.name for t in protocol.takes])
-    word = json.dumps([asdict(protocol), options, str(heads or ''), __version__], sort_keys=True, default=str)
-    word = hashlib.sha256(word.encode()).hexdigest()[:16]
-    for s in systems: (out/'videos'/s).mkdir(parents=True, exist_ok=True)
-    rows = done_rows(out/'rows.jsonl', word)
-    jobs = [(s, i) for s in systems for i, t in enumerate(protocol.takes) if (not only or t.name in only) and (s, t.name) not in rows]
-    with open(out/'rows.jsonl', 'a', encoding='utf-8') as file:
-        for k, (system, i) in enumerate(jobs):
-            take = protocol.takes[i]; progress(k / len(jobs), f'{system}: {take.name}')
-            head = Path(heads)/f'{take.person}.safetensors' if heads else None
-            try: row = row_of(system, protocol, i, media, out, options, head if head and head.is_file() else None)
-            except KitError as e: row = dict(system=system, take=take.name, person=take.person, error=str(e))
-            row['word'] = word; rows[system, take.name] = row
-            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + '\n'); file.flush()
-    progress(1., 'done')
-    command = f"lipsync bench {protocol.name} {' '.join('-m ' + s for s in systems if s not in BUILT_IN)} --media {media} -o {out}"
-    res = Results(protocol, [rows[k] for k in sorted(rows, key=lambda k: (systems.index(k[0]) if k[0] in systems else 99, k[1])) if k[0] in systems], dict(machine(), command=command, seed=protocol.seed, options=options, heads=heads and 'fitted without the person'))
-    res.write(out)
-    return res
-
 # %% ../nbs/20_protocol.ipynb #eb0994eb
 @dataclass
 class Results:
@@ -251,3 +203,51 @@ class Results:
 
     def __repr__(self): return self.markdown()
     def _repr_markdown_(self): return self.markdown()
+
+# %% ../nbs/20_protocol.ipynb #dd9cfe3f
+def done_rows(path:Path, word:str)->dict[tuple[str,str],dict]:
+    "Rows of an earlier run of the same protocol, version and options"
+    try: rows = [json.loads(l) for l in path.read_text().splitlines()]
+    except (OSError, ValueError): return {}
+    return {(r['system'], r['take']): r for r in rows if r.get('word') == word and 'error' not in r}
+
+def machine()->dict:
+    "Where the figures come from"
+    import cv2, torch
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+    return dict(lipsync_kit=__version__, python=platform.python_version(), system=platform.system(), processor=platform.machine(), cores=os.cpu_count(), gpu=gpu, numpy=np.__version__, torch=torch.__version__, opencv=cv2.__version__)
+
+def run_protocol(
+    protocol:Protocol,
+    systems:Iterable[str],       # names of models
+    media,                       # folder of the clips
+    out,                         # folder of the results
+    options:dict|None=None,      # of `lipsync`, for all systems
+    heads=None,                  # folder of motion heads, PERSON.safetensors, fitted without that person
+    only=None,                   # names of takes, all if left out
+    command:str='',              # that repeats this run, for the record
+    progress:Progress=no_progress,
+)->Results:
+    "Every system on every take; one that fails is a row with its error"
+    media, out, options = Path(media), Path(out), options or {}
+    systems = [*dict.fromkeys([*BUILT_IN, *systems])]
+    if only: 
+        for n in only:
+            if n not in {t.name for t in protocol.takes}: raise unknown('take', n, [t.name for t in protocol.takes])
+    word = json.dumps([asdict(protocol), options, str(heads or ''), __version__], sort_keys=True, default=str)
+    word = hashlib.sha256(word.encode()).hexdigest()[:16]
+    for s in systems: (out/'videos'/s).mkdir(parents=True, exist_ok=True)
+    rows = done_rows(out/'rows.jsonl', word)
+    jobs = [(s, i) for s in systems for i, t in enumerate(protocol.takes) if (not only or t.name in only) and (s, t.name) not in rows]
+    with open(out/'rows.jsonl', 'a', encoding='utf-8') as file:
+        for k, (system, i) in enumerate(jobs):
+            take = protocol.takes[i]; progress(k / len(jobs), f'{system}: {take.name}')
+            head = Path(heads)/f'{take.person}.safetensors' if heads else None
+            try: row = row_of(system, protocol, i, media, out, options, head if head and head.is_file() else None)
+            except KitError as e: row = dict(system=system, take=take.name, person=take.person, error=str(e))
+            row['word'] = word; rows[system, take.name] = row
+            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + '\n'); file.flush()
+    progress(1., 'done')
+    res = Results(protocol, [rows[k] for k in sorted(rows, key=lambda k: (systems.index(k[0]) if k[0] in systems else 99, k[1])) if k[0] in systems], dict(machine(), command=command, seed=protocol.seed, options=options, heads=heads and 'fitted without the person'))
+    res.write(out)
+    return res
