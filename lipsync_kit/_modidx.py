@@ -975,6 +975,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'lipsync_kit/metrics/watch.py'),
                                            'lipsync_kit.metrics.watch.on_screen': ( 'metrics/watch.html#on_screen',
                                                                                     'lipsync_kit/metrics/watch.py'),
+                                           'lipsync_kit.metrics.watch.same_place': ( 'metrics/watch.html#same_place',
+                                                                                     'lipsync_kit/metrics/watch.py'),
                                            'lipsync_kit.metrics.watch.sound_of': ( 'metrics/watch.html#sound_of',
                                                                                    'lipsync_kit/metrics/watch.py'),
                                            'lipsync_kit.metrics.watch.views': ('metrics/watch.html#views', 'lipsync_kit/metrics/watch.py'),

@@ -186,6 +186,7 @@ class Results:
     def plot(self):
         "Each metric with each system's mean and interval"
         import matplotlib.pyplot as plt
+        from matplotlib.ticker import MaxNLocator
         kinds, table = all_metrics(), self.table(); names = [n for n in table if len(table[n]) > 1]
         if not names: return None
         rows = -(-len(names) // 4)
@@ -197,7 +198,7 @@ class Results:
                 ax.plot([m], [y], 'o', color='#a33b38' if s not in BUILT_IN else '#777', ms=6)
                 if low is not None: ax.plot([low, high], [y, y], color='#a33b38' if s not in BUILT_IN else '#777', lw=1.5)
             ax.set(title=f'{kinds[n].title} {ARROWS[kinds[n].better]}', yticks=range(len(self.systems)), yticklabels=list(reversed(self.systems)), ylim=(-.6, len(self.systems) - .4), xlabel=kinds[n].unit)
-            ax.title.set_fontsize(9); ax.spines[['top', 'right']].set_visible(False); ax.grid(axis='x', alpha=.2)
+            ax.xaxis.set_major_locator(MaxNLocator(4)); ax.title.set_fontsize(9); ax.spines[['top', 'right']].set_visible(False); ax.grid(axis='x', alpha=.2)
         for ax in axes.flat[len(names):]: ax.axis('off')
         plt.close(fig)
         return fig
