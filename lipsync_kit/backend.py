@@ -71,8 +71,10 @@ class Model:
     warnings:list[str] = []   # what the user should know about the last shot, in words
     fit:str = 'pingpong'      # what to do where the sound is longer than the video, unless it is asked for; see `pipe.length.FITS`
     weights:tuple[str,...] = ()   # names in `hub`, or paths, of the files that draw
+    cut:bool = False          # the video ends with the sound, as in an official pipeline that does so
     tracked:bool = True       # wants the faces that the pipeline follows; else it finds them itself
     smooth:bool = True        # wants their landmarks calmed; else it calms them itself
+    every:float = 0.          # seconds between two looks at a face, as `track_faces` has it
     detect:Callable|None = None   # finds the faces that are to be followed, in place of `faces.detect.detect_faces`
     def render(self,
         shot:Shot,

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['models', 'Folder', 'Category', 'Json', 'Names', 'no_command', 'as_row', 'place', 'show_table', 'tilde', 'list_models',
-           'told', 'info', 'Bar', 'chosen', 'download_models', 'remove_models', 'judged', 'verify_models', 'weighed',
-           'du']
+           'told', 'info', 'Bar', 'chosen', 'download_models', 'export_models', 'remove_models', 'judged',
+           'verify_models', 'weighed', 'du']
 
 # %% ../nbs/22_cli_models.ipynb #87b87a8c
 import json, sys
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Optional
 import typer
 from .core import KitError
-from .hub import Status, card, cards, expected, home, look, size_text, verify as check_hash
+from .hub import card, cards, expected, find, home, look, size_text, Status, verify as check_hash
 
 # %% ../nbs/22_cli_models.ipynb #27d3278a
 models = typer.Typer(help='The weights of models: list, download, check, remove.', rich_markup_mode=None,
@@ -156,6 +156,16 @@ def download_models(names:Names=None, category:Category=None,
         if (s := look(n, path)).whole: typer.echo(f'{n}: {s.path}')
     if failed: raise KitError('\n'.join(failed))
     if path and home(path) != home(): typer.echo(f'set LIPSYNC_KIT_HOME={path} so that other commands find it there', err=True)
+
+@models.command('export')
+def export_models(name:Annotated[str, typer.Argument(help='of a model, or of the kind of --weights')],
+    onnx:Annotated[bool, typer.Option('--onnx', help='as an ONNX file, the one kind there is')]=True,
+    out:Annotated[Optional[str], typer.Option('--out', '-o', help='the file to write [NAME.onnx]')]=None,
+    weights:Annotated[Optional[str], typer.Option(help='a checkpoint of your own')]=None, path:Folder=None):
+    "Write a network for other programs; the file is checked before it has its name."
+    from lipsync_kit.nn.export import export_model
+    if not onnx: raise KitError('there is no other kind than ONNX; leave --no-onnx out')
+    typer.echo(export_model(weights or find(name, path), name, out or f'{name}.onnx'))
 
 @models.command('remove')
 def remove_models(names:Annotated[list[str], typer.Argument(help='of models')], path:Folder=None,

@@ -316,7 +316,7 @@ class Writer:
         h, w = image.shape[:2]
         t = Fraction(time) if time is not None else Fraction(self.n) / self.fps
         if w % 2 or h % 2: image = cv2.copyMakeBorder(image, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
-        f = self.convert.reformat(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), 'rgb24'), format='yuv420p', dst_colorspace=1)
+        f = self.convert.reformat(av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), 'rgb24'), format='yuv420p', dst_colorspace=1)   # the frame borrows the picture
         f.time_base = self.video.codec_context.time_base
         f.pts = self.last = self._tick(t)
         self.n += 1

@@ -194,5 +194,6 @@ def test_two_jobs_to_one_output(zoo, tmp_path):
         except Exception as e: errors.append(e)
     jobs = [threading.Thread(target=job, args=(i,)) for i in range(2)]
     [j.start() for j in jobs]; [j.join() for j in jobs]
-    assert not errors and [p.name for p in tmp_path.iterdir()] == ['same.mp4']
+    assert len(errors) < 2 and all('another job' in str(e) for e in errors)   # one came first, or they came one after the other
+    assert [p.name for p in tmp_path.iterdir()] == ['same.mp4']
     with av.open(str(out)) as c: assert sum(1 for _ in c.decode(video=0)) == 13

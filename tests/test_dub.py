@@ -1,5 +1,5 @@
 "A video dubbed by a network: the official pipeline to the pixel, ours with everything around the mouth left alone. The network is a stand-in where its numbers don't matter."
-import signal, subprocess, sys
+import importlib.util, signal, subprocess, sys
 from fractions import Fraction
 from pathlib import Path
 import cv2, numpy as np, pytest
@@ -20,7 +20,7 @@ def tone(seconds, rate=RATE): return Audio((.3 * np.sin(2 * np.pi * 220 * np.ara
 
 def picture(i, side=256):
     "The astronaut's face, moving a little from frame to frame"
-    M = cv2.getRotationMatrix2D((224, 110), 3 * np.sin(i / 7), 1.); M[:, 2] += [-96 + 4 * np.sin(i / 5), .5 * i % 9]
+    M = cv2.getRotationMatrix2D((224, 110), 3 * np.sin(i / 7), 1.); M[:, 2] += [-96 + 4 * np.sin(i / 5), 4 * np.sin(i / 6)]
     return cv2.warpAffine(data.astronaut(), M, (side, side), borderMode=cv2.BORDER_REPLICATE)
 
 @pytest.fixture(scope='module')
@@ -176,3 +176,27 @@ def test_a_killed_job_goes_on(tmp_path, model):
     assert second.returncode == once.returncode == 0, second.stderr + once.stderr
     assert again.read_bytes() == whole.read_bytes() and not (tmp_path/'.again.mp4.parts').exists()
     if model == 'wav2lip': assert int(second.stdout) <= 75 - 3 * 12 + 8 < int(once.stdout) == 75
+
+def test_s3fd_finds_and_the_landmarker_follows(film):
+    finder, asked = object.__new__(wav2lip.S3FDFinder), []
+    def boxes(image): asked.append(1); return np.float32([[80, 40, 180, 170, .99], [0, 0, 40, 40, .6]])   # a face and a mistake
+    finder.boxes = boxes
+    pairs = list(track_faces(read_frames(film), detect=finder.faces))
+    assert all(len(faces) == 1 for _, faces in pairs) and len(asked) == 1
+    assert finder.rect(pairs[0][0], []) == (80, 40, 180, 170)
+
+def test_synthetic_weights_are_not_taken_for_the_published_ones(tmp_path, monkeypatch):
+    from lipsync_kit.hub import available
+    (tmp_path/'wav2lip.pth').write_bytes(b'PK' + bytes(1000))
+    monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path))
+    assert not available('wav2lip')
+
+def app():
+    spec = importlib.util.spec_from_file_location('app', Path(__file__).parent.parent/'demos'/'app.py'); m = importlib.util.module_from_spec(spec); spec.loader.exec_module(m)
+    return m
+
+def test_the_app_greys_models_without_weights(tmp_path, monkeypatch):
+    monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path))
+    a = app()
+    assert 'input[value="wav2lip"]' in a.greyed() and 'portrait' not in a.greyed()
+    assert 'lipsync models download wav2lip_gan' in a.missing() and 'research only' in a.missing()

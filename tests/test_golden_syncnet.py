@@ -1,6 +1,7 @@
 "SyncNet and the evaluation around it against what the original code answers."
 import numpy as np, pytest, torch
 from lipsync_kit.core import Audio
+from lipsync_kit.metrics.sync_track import crop_path, sync_crop, sync_crops, sync_tracks
 from lipsync_kit.metrics.syncnet import distances, sync_mfcc, sync_of, sync_rows, sync_score
 from lipsync_kit.nn.syncnet import Embedder, SyncNet
 from golden import close, loaded
@@ -47,3 +48,24 @@ def test_golden_whole_evaluation(golden, embedder):
     score = sync_of(frames, Audio(samples / 32768, 16_000), embedder, vshift)
     assert score.offset == cases['eval_offset']
     close((score.lse_d, score.lse_c), (cases['eval_min_dist'], cases['eval_conf']), 1e-3)
+
+def shot_of(cases):
+    "Boxes by frame, in the order of the detector"
+    rows = cases['track_dets']
+    return [rows[rows[:, 0] == t, 1:] for t in range(150)]
+
+def test_golden_tracks(golden):
+    cases = golden[0]
+    tracks = sync_tracks(shot_of(cases))
+    assert len(tracks) == cases['track_n']
+    assert list(tracks[0].frames) == cases['track0_frames'].tolist()
+    close(tracks[0].boxes, cases['track0_bbox'], 1e-6)
+    assert [(t.frames[0], t.frames[-1]) for t in sync_tracks(shot_of(cases), min_track=30)] == list(map(tuple, cases['track_min30_lengths'].tolist()))
+
+def test_golden_crops(golden):
+    cases, track = golden[0], sync_tracks(shot_of(golden[0]))[0]
+    path = crop_path(track.boxes)
+    for i, k in enumerate('sxy'): close(path[:, i], cases[f'crop_{k}'], 1e-6)
+    for i, want in zip(cases['crop_index'], cases['crop_out']): close(sync_crop(cases['crop_frame'], *path[i])[::4, ::4].astype(float), want, 1)
+    streamed = list(sync_crops([cases['crop_frame']] * 150, track))
+    assert len(streamed) == len(path) and (streamed[-1] == sync_crop(cases['crop_frame'], *path[-1])).all()

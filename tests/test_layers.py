@@ -6,6 +6,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LIB, NBS = ROOT/'lipsync_kit', ROOT/'nbs'
 LINES = [s.split() for s in '''core
+logs
 hub
 fetch weights
 manager
@@ -13,10 +14,13 @@ media audio
 faces align edit join
 provenance compose motion nn
 backend
-models metrics enhance swap speech
+models
+metrics enhance swap speech
 select train
 pipe
-cli_models
+protocol
+cli_bar
+cli_models cli_score
 widgets cli'''.splitlines()]
 
 def line(module): return next((i for i, names in enumerate(LINES) if module.split('.')[0] in names), None)

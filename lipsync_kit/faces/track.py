@@ -86,15 +86,20 @@ class FaceTracker:
     ):
         choose_faces([Face(np.zeros((478, 3)))], 0 if isinstance(choose, int) and not isinstance(choose, bool) else choose)
         self.choose, self.smooth, self.detect, self.again, self.wait = choose, smooth, detect, again, wait
-        self.is_cut, self.next_id, self.cut = CutDetector(), 0, False
+        self.is_cut, self.next_id = CutDetector(), 0
         self._forget()
     def __call__(self,
         frame:Frame,
     )->list[Face]:
         "The wanted faces of the frame, each with its number"
+        return self.look(frame, self.is_cut(frame.image))
+    def look(self,
+        frame:Frame,
+        cut:bool,        # a shot begins with it
+    )->list[Face]:
+        "The same for a frame of which the beginning of a shot is known"
         t = float(frame.time)
-        self.cut = self.is_cut(frame.image)
-        if self.cut: self._forget()
+        if cut: self._forget()
         self._follow(frame.image, t)
         if self._due(t): self._search(frame.image, t)
         return [self._finished(i, f, t) for i, f in self.tracks.items()]
@@ -138,13 +143,13 @@ class FaceTracker:
         return replace(f, id=i, number=i - self.first_id)
 
 # %% ../../nbs/faces/01_track.ipynb #d7ead102
-def _between(a:Face, b:Face, k:float)->Face:
+def _between(a:Face, b:Face, k:float, seen:bool)->Face:
     "A face part of the way from `a` to `b`"
     mix = lambda x, y: None if x is None or y is None else (1 - k) * x + k * y
-    return Face(mix(a.points, b.points), tuple(mix(x, y) for x, y in zip(a.pose, b.pose)), mix(a.blendshapes, b.blendshapes), a.id, min(a.score, b.score), False, a.number)
+    return Face(mix(a.points, b.points), tuple(mix(x, y) for x, y in zip(a.pose, b.pose)), mix(a.blendshapes, b.blendshapes), a.id, min(a.score, b.score), seen, a.number)
 
 def _bridged(
-    held:list[Frame],       # frames of the gap
+    held:list[tuple[Frame, bool]],  # frames of the gap; was the face looked for
     before:dict[int, Face], # by id
     after:dict[int, Face],
     t0:float, t1:float,     # times of the frames around the gap
@@ -152,7 +157,20 @@ def _bridged(
     "The frames of a gap with faces in between"
     near = {i: min((b for b in after.values()), key=lambda b: np.linalg.norm(b.points.mean(0) - a.points.mean(0))) for i, a in before.items()} if after else {}
     near = {i: b for i, b in near.items() if np.linalg.norm(b.points.mean(0) - before[i].points.mean(0)) < _span(b.points)}
-    for f in held: yield f, [_between(before[i], replace(b, id=i), (float(f.time) - t0) / (t1 - t0)) for i, b in near.items()]
+    seen = not any(looked for _, looked in held)
+    for f, _ in held: yield f, [_between(before[i], replace(b, id=i), (float(f.time) - t0) / (t1 - t0), seen) for i, b in near.items()]
+
+def _shots(
+    frames:Iterable[Frame],
+    is_cut:CutDetector,
+)->Iterator[tuple[Frame, bool, bool]]:
+    "The frames; does a shot begin with it, does one end with it"
+    before = None
+    for frame in frames:
+        cut = is_cut(frame.image)
+        if before is not None: yield *before, cut
+        before = frame, cut
+    if before is not None: yield *before, True
 
 POLICIES = 'pass', 'hold', 'fail'
 
@@ -164,6 +182,7 @@ def track_faces(
     smooth:bool=True,         # calm trembling landmarks
     report:FaceReport|None=None,  # filled on the way
     detect:Callable|None=None,    # finds faces in place of `detect_faces`
+    every:float=0.,           # seconds that a face is followed without a look: it is drawn between the looks before and after
 )->Iterator[tuple[Frame, list[Face]]]:
     "The frames, each with the faces that are wanted"
     if policy not in POLICIES: raise unknown('no_face policy', policy, POLICIES)
@@ -176,15 +195,17 @@ def track_faces(
             if not faces and policy == 'hold': faces = [replace(x, seen=False) for x in last.values()]
             yield f, faces
     before_t = None
-    for frame in frames:
+    for frame, cut, ends in _shots(frames, tracker.is_cut) if every else ((f, tracker.is_cut(f.image), True) for f in frames):
         t = float(frame.time)
         if before_t is not None: step = t - before_t
-        before_t, faces = t, tracker(frame)
-        if tracker.cut: report.cuts.append(t); yield from out((f, []) for f in held); held, last_t, last = [], None, {}
+        before_t = t
+        if cut: report.cuts.append(t); yield from out((f, []) for f, _ in held); held, last_t, last = [], None, {}
+        if not ends and last_t is not None and t - last_t < every: held.append((frame, False)); continue
+        faces = tracker.look(frame, cut)
         now = {f.id: f for f in faces}
         if faces:
             if held: yield from out(_bridged(held, last, now, last_t, t)); held = []
             yield from out([(frame, faces)]); last, last_t = now, t
-        elif last_t is not None and t - last_t <= max_gap: held.append(frame)
-        else: yield from out((f, []) for f in [*held, frame]); held, last_t = [], None
-    yield from out((f, []) for f in held)
+        elif last_t is not None and t - last_t <= max_gap: held.append((frame, True))
+        else: yield from out((f, []) for f in [*(f for f, _ in held), frame]); held, last_t = [], None
+    yield from out((f, []) for f, _ in held)

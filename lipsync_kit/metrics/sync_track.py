@@ -104,5 +104,5 @@ def track_sound(
     audio:Audio,        # of the whole video
     track:SyncTrack,
 )->Audio:
-    "The sound of a track's frames"
-    return audio.cut(track.first / FPS, (track.first + len(track.boxes)) / FPS)
+    "The sound of a track's frames, as far as there is some"
+    return audio.cut(track.first / FPS, min((track.first + len(track.boxes)) / FPS, audio.duration))

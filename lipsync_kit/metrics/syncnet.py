@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['STEP', 'WIDTH', 'FFT', 'BANDS', 'KEPT', 'FRAMES', 'COLUMNS', 'VSHIFT', 'HALF', 'whole_samples', 'triangles',
-           'cepstra', 'sync_mfcc', 'sound_windows', 'lip_windows', 'distances', 'sync_rows', 'lsd', 'smoothed',
-           'SyncScore', 'sync_score', 'sync_of']
+           'cepstra', 'sync_mfcc', 'sound_windows', 'lip_windows', 'distances', 'held_against', 'seen_lips',
+           'sync_rows', 'lsd', 'smoothed', 'SyncScore', 'sync_score', 'sync_of']
 
 # %% ../../nbs/metrics/00_syncnet.ipynb #045e16fc
 from collections.abc import Iterable, Iterator
@@ -100,15 +100,15 @@ def distances(
     n, lips = len(lips), lips.astype(np.float32) + np.float32(1e-6)
     return np.stack([np.linalg.norm(lips - sounds[j:j + n], axis=1) for j in range(2 * vshift + 1)], 1)
 
-def sync_rows(
-    crops:Iterable,      # [224,224,3] uint8 RGB, 25 a second
+def held_against(
+    lips:Iterable,       # of [k,d]: what windows saw, batch after batch
     samples:np.ndarray,  # [n] int16 at 16 kHz
-    net,                 # an `Embedder`: arrays of windows in, [n,d] out, by `lip` and `audio`
+    net,                 # an `Embedder`: arrays of windows in, [n,d] out, by `audio`
     vshift:int=VSHIFT,   # frames to each side
-    batch:int=20,        # windows at a time
+    batch:int=20,        # windows of sound at a time
 )->Iterator[np.ndarray]: # [n,2*vshift+1]; rows of all windows in order
-    "Distances as the frames come; what is held is a few batches"
-    mfcc, most = sync_mfcc(samples), len(samples) // (RATE // FPS)
+    "Distances as the windows come; what is held is a few batches"
+    mfcc = sync_mfcc(samples)
     seen, heard, first, n = [], {}, 0, 0     # lips without rows yet; sounds by window; the first window without a row; windows seen
     def sound(i):                            # what window `i` hears, if it is one
         if not 0 <= i < n: return zero
@@ -119,10 +119,29 @@ def sync_rows(
         del seen[:k]
         for i in [i for i in heard if i < first + k - vshift]: del heard[i]
         return res
-    for x in lip_windows(islice(crops, most), batch):
-        seen += list(net.lip(x)); n += len(x); zero = np.zeros_like(seen[0])
+    for x in lips:
+        seen += list(x); n += len(x); zero = np.zeros_like(seen[0])
         if (k := len(seen) - vshift) > 0: yield rows(k); first += k
     if seen: yield rows(len(seen))
+
+def seen_lips(
+    crops:Iterable,      # [224,224,3] uint8 RGB, 25 a second
+    n_samples:int,       # of the sound at 16 kHz
+    net,                 # an `Embedder`
+    batch:int=20,        # windows at a time
+)->Iterator[np.ndarray]: # [k,d]
+    "What the windows of a face see, as far as there is sound"
+    return map(net.lip, lip_windows(islice(crops, n_samples // (RATE // FPS)), batch))
+
+def sync_rows(
+    crops:Iterable,      # [224,224,3] uint8 RGB, 25 a second
+    samples:np.ndarray,  # [n] int16 at 16 kHz
+    net,                 # an `Embedder`
+    vshift:int=VSHIFT,   # frames to each side
+    batch:int=20,        # windows at a time
+)->Iterator[np.ndarray]: # [n,2*vshift+1]; rows of all windows in order
+    "Distances of a face from its sound, as the frames come"
+    return held_against(seen_lips(crops, len(samples), net, batch), samples, net, vshift, batch)
 
 # %% ../../nbs/metrics/00_syncnet.ipynb #f75137da
 HALF = 10.   # LSE-D at which LSD is 0.5

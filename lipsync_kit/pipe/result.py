@@ -82,12 +82,13 @@ class Result:
     n_frames:int                                # how many frames it has
     fps:Fraction                                # nominal frames a second
     size:tuple[int,int]                         # width, height in pixels
-    timings:dict[str,float]=field(default_factory=dict)       # seconds a stage took; stages overlap, 'total' is the whole
+    timings:dict[str,float]=field(default_factory=dict)       # seconds a stage took; stages overlap, 'total' is the whole, 'first frame' the time until it was drawn
     faces:int=0                                 # how many faces were drawn
     gaps:tuple[tuple[float,float],...]=()       # spans without the face, seconds
     warnings:tuple[str,...]=()                  # what was odd, in words
     licences:tuple[Licence,...]=()              # whose work took part
     motion:Any=None                             # the `MotionTrack` that was drawn: edit it and pass it back
+    memory:int=0                                # MB, the most that the process has held so far; 0 where the system does not tell
 
     @property
     def realtime(self)->float:  # seconds of video made in a second

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['output_path', 'open_motion', 'save_motion', 'video_frames', 'wanted_fit', 'only', 'licences', 'obey', 'Job',
-           'prepare', 'lipsync']
+           'prepare', 'lipsync', 'peak_memory']
 
 # %% ../../nbs/pipe/02_run.ipynb #75bb0d34
-import os, tempfile
+import os, sys, tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -78,7 +78,7 @@ def video_frames(
     "The frames of a video with the faces that shall speak"
     frames = (f._replace(image=resized(f.image, source.scale)) for f in fitted(source.clip, seconds, wanted_fit(options, model)))
     if not model.tracked: return ((f, []) for f in frames)
-    return track_faces(frames, choose=options.choose, policy=options.no_face, smooth=model.smooth, report=report, detect=model.detect)
+    return track_faces(frames, choose=options.choose, policy=options.no_face, smooth=model.smooth, report=report, detect=model.detect, every=model.every)
 
 def wanted_fit(options:Options, model:Model)->str: return model.fit if options.fit == 'auto' else options.fit
 
@@ -105,7 +105,7 @@ def licences(
     "The chain of those whose work made the video"
     notes = [n for m in motion for n in m.notes]
     used = ['face_landmarker', *weights] + [n for n, word in (('whisper-tiny.en', 'motion head: whisper'), ('hama-asr', 'motion head:'), ('silero-vad', 'motion head:'))
-                                  if any(word in note for note in notes)] + ['silero-vad'] * model_card(model).hears + ['hibari-us'] * spoken
+                                  if any(word in note for note in notes)] + ['hibari-us'] * spoken
     research = 'research use of the clips; see the card in lipsync_kit/data'
     fitted = [Licence('face basis, fitted on research clips', research, False) if any('motion head: rules' in n for n in notes)
               else Licence('face basis and motion head, fitted on research clips', research, False)] * bool(motion)
@@ -167,7 +167,7 @@ class Job:
     def fit(self)->str: return wanted_fit(self.options, self.model)
     @property
     def seconds(self)->float:      # that the video will play
-        return self.heard if self.source.still else played_seconds(self.heard, float(self.source.clip.duration), self.fit)
+        return self.heard if self.source.still or self.model.cut else played_seconds(self.heard, float(self.source.clip.duration), self.fit)
     @property
     def licences(self)->tuple[Licence, ...]: return licences(self.tracks, self.options.model, self.model.weights, self.spoken)
 
@@ -203,6 +203,7 @@ def _draw_all(job:Job, report:FaceReport, writer:Parts, progress:Progress):
     shot = Shot(replace(job.source.clip, fps=job.fps), _timed(_frames(job, report), times, job.clock), job.voices, job.source.still, writer.done)
     for i, image in enumerate(ahead(job.clock.each('drawing', job.model.render(shot)))):
         t = times.popleft()
+        job.clock.once('first frame')
         if image is not None: job.clock.call('writing', writer.write, image, t)
         progress(min(1., (i + 1) / max(n, 1)), 'drawing')
 
@@ -226,16 +227,23 @@ def lipsync(
     progress(1., 'done')
     notes = [*job.source.warnings, *job.sound.notes, *(n for t in job.tracks for n in t.notes), *job.model.warnings, *_length_notes(job, report.n_frames)]
     return Result(path, o, float(last + 1 / job.fps), n, job.fps, (clip.width, clip.height), job.clock.total(), len(job.source.faces) or len(report.ids),
-                  tuple(report.gaps), tuple(dict.fromkeys(notes)), job.licences, job.tracks[0] if job.tracks else None)
+                  tuple(report.gaps), tuple(dict.fromkeys(notes)), job.licences, job.tracks[0] if job.tracks else None, peak_memory())
+
+def peak_memory()->int:   # MB; 0 where the system does not tell
+    "The most that this process has held so far"
+    try: from resource import RUSAGE_SELF, getrusage
+    except ImportError: return 0                            # Windows
+    return round(getrusage(RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == 'darwin' else 1e3))
 
 def _length_notes(job:Job, n_read:int)->list[str]:
     "What was done where sound and video differ in length, or the video is shorter than it says"
     source, heard, fit = job.source, job.heard, job.fit
     if source.still or not source.clip.duration: return []
-    if 0 < n_read < .9 * source.clip.n_frames and fit not in ('trim', 'stretch'): return [f'{source.clip.path.name} says it has {source.clip.n_frames} frames, but only {n_read} could be read: it is damaged or cut off']
+    if 0 < n_read < .9 * source.clip.n_frames and not job.model.cut and fit not in ('trim', 'stretch'): return [f'{source.clip.path.name} says it has {source.clip.n_frames} frames, but only {n_read} could be read: it is damaged or cut off']
     extra = heard - float(source.clip.duration)
     if abs(extra) <= .1: return []
     if fit == 'stretch': return [f'the video was {"slowed" if extra > 0 else "sped up"} to the length of the sound, by {100 * abs(extra) / float(source.clip.duration):.0f} %']
     if fit == 'trim': return [f'the {"sound" if extra > 0 else "video"} was {abs(extra):.2f} s longer and was cut']
+    if job.model.cut and extra < 0: return [f'the video is {-extra:.2f} s longer than the sound and was cut, as the official pipeline does']
     if extra > 0: return [f'the sound is {extra:.2f} s longer than the video, which goes on: {FITS[fit]}']
     return [f'the video is {-extra:.2f} s longer than the sound: it goes on with a closed mouth']

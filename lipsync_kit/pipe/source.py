@@ -73,6 +73,9 @@ class Clock:
         t = perf_counter()
         try: return f(*args, **kw)
         finally: self.add(stage, perf_counter() - t)
+    def once(self, stage:str):
+        "Note when `stage` was first reached, since the beginning"
+        self.seconds.setdefault(stage, perf_counter() - self.begun)
     def total(self)->dict[str, float]: return {**self.seconds, 'total': perf_counter() - self.begun}
 
 # %% ../../nbs/pipe/01_source.ipynb #4a9e3691

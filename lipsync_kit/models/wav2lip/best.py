@@ -7,6 +7,7 @@ __all__ = ['SHIFT', 'SILENCE', 'FADE', 'CHIN', 'SIGMA', 'hushed', 'Heard', 'box_
            'drawn_batch', 'best']
 
 # %% ../../../nbs/models/wav2lip/02_best.ipynb #daf24e94
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
@@ -29,10 +30,12 @@ def hushed(
     spans,               # (start, end) of speech, seconds
 )->np.ndarray:           # likewise
     "The mel with silence where nobody speaks"
-    t = np.arange(mel.shape[1]) * HOP / RATE
-    level = np.zeros(len(t))
+    t = (np.arange(mel.shape[1]) * HOP / RATE).astype(np.float32)
+    level = np.zeros_like(t)
     for a, b in spans: level = np.maximum(level, np.clip(np.minimum(t - a, b - t) / FADE + 1, 0, 1))
-    return (SILENCE + (mel - SILENCE) * level).astype(np.float32)
+    out = mel - np.float32(SILENCE)
+    out *= level; out += np.float32(SILENCE)     # in place: the mel of hours is large
+    return out
 
 class Heard:
     "The sound of one voice, moment by moment"
@@ -121,11 +124,11 @@ def best(
 )->Iterator[np.ndarray]:
     "The frames of `shot`, drawn"
     ears = {number: Heard(v.audio, padding) for number, v in shot.voices.items()}
-    with ThreadPoolExecutor(1) as pool:
-        before = None
+    with ThreadPoolExecutor(1) as network, ThreadPoolExecutor(1) as paste:
+        waiting = deque()
         for group in batches(steadied(shot.frames, numbers, SIGMA), batch):
             if group[-1][0].time < shot.begin: yield from [None] * len(group); continue
-            now = pool.submit(put, drawn_batch(group, ears, draw))
-            if before is not None: yield from before.result()
-            before = now
-        if before is not None: yield from before.result()
+            drawn = network.submit(drawn_batch, group, ears, draw)
+            waiting.append(paste.submit(lambda drawn: put(drawn.result()), drawn))
+            if len(waiting) > 2: yield from waiting.popleft().result()
+        while waiting: yield from waiting.popleft().result()
