@@ -164,6 +164,7 @@ class Results:
         lines += [f"| {kinds[n].title} {ARROWS[kinds[n].better]} {kinds[n].unit} | " + ' | '.join(show(table[n].get(s)) for s in self.systems) + ' |' for n in table]
         n = {s: sum(r['system'] == s and 'values' in r for r in self.rows) for s in self.systems}
         lines += ['', f"Protocol {self.protocol.name}, task {self.protocol.task} ({TASKS[self.protocol.task]}), up to {self.protocol.seconds:g} s a clip; clips: " + ', '.join(f'{s} {k}' for s, k in n.items()) + '; in brackets 95 % by people.']
+        if self.facts: lines += ['', '; '.join(f'{k} {v}' for k, v in self.facts.items() if v not in (None, {}, ''))]
         lines += [f"- {r['system']} failed on {r['take']}: {r['error']}" for r in self.failed]
         return '\n'.join(lines) + '\n'
 

@@ -13,6 +13,7 @@ from lipsync_kit.metrics.synthetic import talking_face
 from lipsync_kit.metrics.watch import View, watch
 from lipsync_kit.motion.basis import data_file
 from lipsync_kit.motion.track import MotionTrack
+from lipsync_kit.nn.syncnet import SyncNet
 from lipsync_kit.weights import read_weights
 
 NEAR = 'psnr', 'ssim', 'ms_ssim', 'face_psnr', 'face_ssim'   # higher is better
@@ -115,6 +116,19 @@ def test_fid_says_what_is_missing(monkeypatch):
     monkeypatch.setattr(reference, 'find_spec', lambda name: True)
     monkeypatch.setenv('LIPSYNC_KIT_HOME', '/nowhere')
     assert 'lipsync models download inception_fid' in reference.Fid.lacks()
+
+def test_mouths_in_motion_by_syncnet(tmp_path, monkeypatch):
+    "An untrained SyncNet from a file sees no difference between a video and itself, and one between a face and a moved face"
+    torch.manual_seed(0); torch.save(SyncNet().state_dict(), tmp_path/'syncnet.pth')
+    monkeypatch.setattr(reference, 'find', lambda name: tmp_path/'syncnet.pth')
+    image, face = photo()
+    def of(change):
+        m = reference.MotionFrechet(); m.every = .04
+        for i in range(6): m.see(View(i / 25, change(image, i), face, twin=View(i / 25, image, face)))
+        return m.value(None)
+    assert of(lambda x, i: x).value == pytest.approx(0, abs=1e-3) and of(lambda x, i: np.roll(255 - x, 3 * i, axis=0)).value > .01
+    monkeypatch.setenv('LIPSYNC_KIT_HOME', '/nowhere')
+    assert 'lipsync models download syncnet_v2' in reference.MotionFrechet.lacks()
 
 # identity
 

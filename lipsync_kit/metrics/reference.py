@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['MOST', 'WANG', 'C1', 'C2', 'SCALES', 'CHEN', 'MESH', 'TAPS', 'Compared', 'psnr', 'Psnr', 'alike', 'halved', 'grey_of',
            'ssim', 'ms_ssim', 'Ssim', 'MsSsim', 'faces_of', 'FacePsnr', 'FaceSsim', 'apart', 'LmdMouth', 'LmdFace',
-           'alexnet_layers', 'Perceptual', 'load_lpips', 'Lpips', 'Frechet', 'Fid']
+           'alexnet_layers', 'Perceptual', 'load_lpips', 'Lpips', 'Frechet', 'Fid', 'MotionFrechet']
 
 # %% ../../nbs/metrics/13_reference.ipynb #77d8450f
+from collections import deque
 from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from ..hub import find
 from .metric import Metric, PerFrame, Value
 from .watch import SIDE, View
 from ..motion.basis import LIPS
+from ..nn.syncnet import FRAMES, SIDE as LOOK
 from ..weights import fill, read_weights
 
 # %% ../../nbs/metrics/13_reference.ipynb #e4d115ca
@@ -180,15 +182,20 @@ class Frechet(Metric):
         from torchmetrics.image.fid import FrechetInceptionDistance
         return FrechetInceptionDistance(self.network())
     distance = cached_property(lambda self: self.distance_of())
-    def see(self, view:View):
+    def due(self, view:View)->bool: return view.time - self.last >= self.every - 1e-6
+    def add(self,
+        view:View,
+        a:np.ndarray, b:np.ndarray,   # what the network takes, of the video and of the reference
+    ):
         import torch
-        if view.twin is None or view.time - self.last < self.every - 1e-6: return
         self.last, self.n = view.time, self.n + 1
         with torch.inference_mode():
-            for v, real in (view, False), (view.twin, True): self.distance.update(torch.tensor(v.image).permute(2, 0, 1)[None], real=real)
+            for x, real in (a, False), (b, True): self.distance.update(torch.tensor(x[None]), real=real)
+    def see(self, view:View):
+        if view.twin is not None and self.due(view): self.add(view, *(np.ascontiguousarray(v.image.transpose(2, 0, 1)) for v in (view, view.twin)))
     def value(self, clip)->Value:
-        if self.n < 2: return Value(note=f'{self.n} frames have a twin; two are the least')
-        return Value(max(0., float(self.distance.compute())), note=f'of {self.n} frames each: compares only with values of as many frames of the same clip')
+        if self.n < 2: return Value(note=f'{self.n} moments could be compared; two are the least')
+        return Value(max(0., float(self.distance.compute())), note=f'of {self.n} moments each: compares only with values of as many moments of the same clip')
 
 class Fid(Frechet):
     name, title, weights = 'fid', 'FID, whole frame', ('inception_fid',)
@@ -202,3 +209,21 @@ class Fid(Frechet):
         gone = [p for p in ('torch_fidelity', 'torchvision') if find_spec(p) is None]
         if not gone: return super().lacks()
         return f"{' and '.join(gone)} {'is' if len(gone) == 1 else 'are'} not installed; pip install torch-fidelity, with the torchvision that belongs to your torch, then lipsync models download inception_fid"
+
+# %% ../../nbs/metrics/13_reference.ipynb #d1d747e2
+class MotionFrechet(Frechet):
+    "The distance between what SyncNet sees in five frames of the faces"
+    name, title, needs, weights = 'motion_frechet', 'Fréchet distance, mouths in motion', ('reference', 'face'), ('syncnet_v2',)
+    citation = 'Unterthiner, van Steenkiste, Kurach, Marinier, Michalski and Gelly, "Towards accurate generative models of video: a new metric and challenges", 2018, for the idea; another network'
+    def __init__(self): super().__init__(); self.pieces = deque(maxlen=FRAMES)
+    def network(self):
+        from lipsync_kit.nn.syncnet import SyncNet
+        net = fill(SyncNet(), read_weights(find('syncnet_v2')), 'SyncNet')
+        net.num_features, net.forward = 512, net.lipfeat
+        return net
+    def see(self, view:View):
+        together = view.face and view.twin is not None and view.twin.face
+        if view.cut or not together: self.pieces.clear()
+        if together: self.pieces.append([cv2.resize(v.crop, (LOOK, LOOK), interpolation=cv2.INTER_AREA)[..., ::-1] for v in (view, view.twin)])
+        if len(self.pieces) == FRAMES and self.due(view):
+            self.add(view, *(np.stack(x).transpose(3, 0, 1, 2).astype(np.float32) for x in zip(*self.pieces)))   # [3,5,224,224] BGR
