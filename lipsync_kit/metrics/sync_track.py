@@ -85,8 +85,10 @@ def sync_crop(
     check_shape(image, 'h w 3', 'a frame')
     pad, below, beside = int(half * (1 + 2 * AROUND)), half * (1 + 2 * AROUND), half * (1 + AROUND)
     padded = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=[GREY] * 3)
-    x, y = x + pad, y + pad
-    return cv2.resize(padded[int(y - half):int(y + below), int(x - beside):int(x + beside)], (SIDE, SIDE))
+    left, top = int(x + pad - beside), int(y + pad - half)
+    seen = padded[top:int(y + pad + below), left:int(x + pad + beside)]
+    if left < 0 or top < 0 or not seen.size: raise KitError(f"the face at {x:.0f},{y:.0f} lies too far outside its picture of {image.shape[1]}x{image.shape[0]} pixels to be cut out; end its track before")
+    return cv2.resize(seen, (SIDE, SIDE))
 
 def sync_crops(
     images:Iterable,    # [h,w,3] uint8 of a video at 25 frames a second, one after another
