@@ -45,6 +45,7 @@ for name, lag, said, seen, known in clips:
     print(f"{name:26} score {own[-1][0]:5.2f}  confidence {own[-1][1]:5.1f}  lag left {1000 * errors[-1]:5.0f} ms  shift of 200 ms found {int(signs[-2])}{int(signs[-1])}{'  (head has heard this person)' if known else ''}", flush=True)
 a, b = np.array(own), np.array(strange)
 auc = [np.mean((x[:, None] > y) + .5 * (x[:, None] == y)) for x, y in zip(a.T, b.T)]
+print(f"mean score {a[:, 0].mean():.3f} with each clip's own offset taken out, {np.mean([x for x in raw if x is not None]):.3f} as they are")
 print(f"{len(own)} clips against {len(strange)} with another clip's sound: AUC of the score {auc[0]:.3f}, of the confidence {auc[1]:.3f} (target 0.95)")
 print(f"with the offsets that the clips have as they are (up to 240 ms): AUC of the score {np.mean([[(x > y) for y in b[:, 0]] for x in raw if x is not None]):.3f}")
 print(f"sign of a shift of 200 ms right on {100 * np.mean(signs):.0f} % (target 90); without a shift within 40 ms of the manifest's lag on {100 * np.mean(np.abs(errors) <= .041):.0f} %")
