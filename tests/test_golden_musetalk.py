@@ -3,6 +3,8 @@ import numpy as np, pytest, torch
 from lipsync_kit.nn.latent import SCALE, load_latents, renamed, vae
 from lipsync_kit.core import Audio
 from lipsync_kit.nn.whisper import encoder_weights, load_ears, log_mel, mel_pieces, whisper_encoder, whisper_scale
+from lipsync_kit.models.musetalk.unet import load_unet, positions, unet
+from lipsync_kit.nn.face_parse import BiSeNet, load_face_parse, parse_input
 from golden import blocks, checkpoint, close, draws, fits, numbers
 
 @pytest.fixture(scope='module')
@@ -62,3 +64,34 @@ def test_golden_whisper(golden, ears, sound):
     cases, _ = golden
     states = ears.states(next(mel_pieces(sound))[0][None], norm=True)[0]
     close(states[:60:4, :, ::8], cases['whisper.hidden'], 1e-4); close(states[100::200, :, ::8], cases['whisper.hidden_far'], 1e-4)
+
+@pytest.fixture(scope='module')
+def parser(golden, tmp_path_factory): return load_face_parse(checkpoint('musetalk/face_parse', tmp_path_factory.mktemp('parse'), int(golden[0]['param_seed'])))
+
+def test_layout_face_parse(): assert all(k.endswith('num_batches_tracked') for k in fits(BiSeNet(), 'musetalk/face_parse'))
+
+@pytest.mark.parametrize('i', [0, 1])
+def test_golden_face_parse(golden, parser, i):
+    cases, spec = golden
+    x = torch.from_numpy(draws(spec['bisenet'][i]['seed'], spec['bisenet'][i]['draws'])['x'])
+    close(parser.logits(x)[..., ::4, ::4], cases[f'bisenet.{i}.out'], 1e-4)
+
+def test_golden_labels(golden, parser):
+    cases, spec = golden
+    image = blocks(*(spec['bisenet_image'][k] for k in ('seed', 'size', 'block')))
+    close(parser.logits(parse_input(image))[0, :, ::16, ::16], cases['bisenet_image.logits'], 1e-4)
+    assert (parser(image)[::2, ::2] == cases['bisenet_image.label']).mean() > .999
+
+@pytest.fixture(scope='module')
+def draw(golden, tmp_path_factory): return load_unet(checkpoint('musetalk/tiny', tmp_path_factory.mktemp('unet'), int(golden[0]['param_seed'])))
+
+def test_layout_unet():
+    with torch.device('meta'): assert not fits(unet(), 'musetalk')
+
+@pytest.mark.parametrize('i', [0, 1, 2])
+def test_golden_unet(golden, draw, i):
+    cases, spec = golden
+    x = draws(spec['unet'][i]['seed'], spec['unet'][i]['draws'])
+    close(draw(x['latents'], x['audio']), cases[f'unet.{i}.out'], 1e-4)
+
+def test_golden_positions(golden): close(positions()[:, ::8], golden[0]['pe'], 1e-5)
