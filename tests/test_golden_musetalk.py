@@ -3,6 +3,8 @@ import numpy as np, pytest, torch
 from lipsync_kit.nn.latent import SCALE, load_latents, renamed, vae
 from lipsync_kit.core import Audio
 from lipsync_kit.nn.whisper import encoder_weights, load_ears, log_mel, mel_pieces, whisper_encoder, whisper_scale
+from lipsync_kit.models.musetalk.face import SOFT_LIVE, as_pictures, blend_mask, blended, cone, cropped, drawn_area, face_box, face_latents
+from lipsync_kit.models.musetalk.sound import first_starts, heard, official_starts, windows
 from lipsync_kit.models.musetalk.unet import load_unet, positions, unet
 from lipsync_kit.nn.face_parse import BiSeNet, load_face_parse, parse_input
 from golden import blocks, checkpoint, close, draws, fits, numbers
@@ -95,3 +97,86 @@ def test_golden_unet(golden, draw, i):
     close(draw(x['latents'], x['audio']), cases[f'unet.{i}.out'], 1e-4)
 
 def test_golden_positions(golden): close(positions()[:, ::8], golden[0]['pe'], 1e-5)
+
+def indices(starts, n, outside):
+    "The rows that `windows` takes for each frame, numbered 5*step+state; -1 for zeros"
+    rows = np.arange(1, 5 * n + 1).reshape(n, 5, 1)
+    return np.stack([w[:, 0] - 1 for w in windows((rows[i:i + 1500] for i in range(0, n, 1500)), starts, outside)])
+
+@pytest.mark.parametrize('i', range(8))
+def test_golden_windows(golden, i):
+    cases, spec = golden
+    fps, samples = spec['chunks'][i]
+    assert np.array_equal(indices(official_starts(fps, samples), int(samples / 16000 * 50), 'zeros'), cases[f'chunks.{i}.index'])
+
+@pytest.mark.parametrize('i', range(4))
+def test_golden_first_windows(golden, i):
+    cases, spec = golden
+    n, fps = spec['v1_chunks'][i]
+    assert np.array_equal(indices(first_starts(fps, n), n, 'repeat'), cases[f'v1_chunks.{i}.index'])
+
+@pytest.mark.parametrize('i', range(5))
+def test_golden_box(golden, i):
+    cases, spec = golden
+    assert face_box(cases[f'bbox.{i}.points68'], (101, 102, 303, 304), spec['bbox'][i]['shift']) == tuple(cases[f'bbox.{i}.box'])
+
+def noises(seed):
+    g = np.random.Generator(np.random.PCG64(seed))
+    return [torch.from_numpy(g.standard_normal((1, 4, 32, 32), np.float32)) for _ in range(2)]
+
+def seen(spec, latents):
+    "Crop and latents of a face case"
+    rgb = blocks(spec['image_seed'], spec['size'], spec['block'])[..., ::-1]
+    crop = cropped(np.ascontiguousarray(rgb), (0, 0, *rgb.shape[1::-1]))
+    return crop, face_latents(crop[None], latents, noises(spec['noise_seed']))
+
+def near(got, want):
+    "At most one grey level off"
+    assert got.shape == want.shape and np.abs(got.astype(int) - want).max() <= 1
+
+@pytest.mark.parametrize('i', [0, 1])
+def test_golden_face(golden, latents, draw, i):
+    cases, spec = golden
+    s = spec['face'][i]
+    crop, x = seen(s, latents)
+    assert np.array_equal(crop[::8, ::8, ::-1], cases[f'face.{i}.crop'])
+    close(x, cases[f'face.{i}.latents'], 1e-4)
+    z = draw(x, draws(s['audio_seed'], s['draws'])['audio'])
+    close(z, cases[f'face.{i}.pred'], 1e-4)
+    near(as_pictures(z, latents)[0, ::2, ::2, ::-1], cases[f'face.{i}.bgr'])
+
+@pytest.mark.parametrize('i', [0, 1])
+def test_golden_pictures(golden, latents, i):
+    cases, spec = golden
+    z = torch.from_numpy(draws(spec['vae_decode'][i]['seed'], spec['vae_decode'][i]['draws'])['latents'])
+    near(as_pictures(SCALE * z, latents)[:, ::4, ::4, ::-1], cases[f'vae_decode.{i}.bgr'])
+
+def test_golden_end_to_end(golden, latents, draw, ears, sound):
+    cases, spec = golden
+    starts = official_starts(25, len(sound.samples))
+    assert len(starts) == cases['e2e.n']
+    chosen = cases['e2e.frames'].tolist()
+    heard_ = list(heard(ears, sound, starts))
+    z = draw(seen(spec['face'][0], latents)[1].expand(len(chosen), -1, -1, -1), np.stack([heard_[k] for k in chosen]))
+    close(z, cases['e2e.pred'], 2e-4); near(as_pictures(z, latents)[:, ::4, ::4, ::-1], cases['e2e.bgr'])
+
+@pytest.mark.parametrize('key', ['raw', 'neck', 'jaw_90_90', 'jaw_80_80', 'jaw_40_120'])
+def test_golden_masks(golden, key):
+    mode, *cheeks = key.split('_')
+    mask = drawn_area(golden[0]['labels'], mode, [int(c) for c in cheeks])
+    assert set(np.unique(mask)) == {0, 255} and np.array_equal(np.packbits(mask > 0, axis=1), golden[0][f'parse.{key}'])
+
+def test_golden_cone(golden): assert np.array_equal(cone(), golden[0]['jaw_kernel'])
+
+@pytest.mark.parametrize('i', range(3))
+def test_golden_blend(golden, i):
+    cases, spec = golden
+    s = spec['blend'][i]
+    frame, box = blocks(s['seed'], s['size'], s['block']), tuple(s['box'])
+    face = blocks(s['face_seed'], (box[3] - box[1], box[2] - box[0]), s['face_block'])
+    how = dict(parser=lambda image: cases['labels'], mode=s['mode'], cheeks=s['cheek'])
+    out = blended(frame, face, box, *blend_mask(frame, box, **how))
+    assert np.array_equal(out[::2, ::2], cases[f'blend.{i}.out']) and (out != frame).any(2).sum() == cases[f'blend.{i}.changed']
+    mask, around = blend_mask(frame, box, **how, soft=SOFT_LIVE)
+    assert around == tuple(cases[f'blend.{i}.crop_box']) and np.array_equal(mask[::2, ::2], cases[f'blend.{i}.realtime_mask'])
+    assert np.array_equal(blended(frame, face, box, mask, around)[::4, ::4], cases[f'blend.{i}.realtime_out'])
