@@ -4,7 +4,7 @@ from lipsync_kit.nn.latent import SCALE, load_latents, renamed, vae
 from lipsync_kit.core import Audio
 from lipsync_kit.nn.whisper import encoder_weights, load_ears, log_mel, mel_pieces, whisper_encoder, whisper_scale
 from lipsync_kit.models.musetalk.face import SOFT_LIVE, as_pictures, blend_mask, blended, cone, cropped, drawn_area, face_box, face_latents
-from lipsync_kit.models.musetalk.sound import first_starts, heard, official_starts, windows
+from lipsync_kit.models.musetalk.sound import first_starts, hearing, official_starts, windows
 from lipsync_kit.models.musetalk.unet import load_unet, positions, unet
 from lipsync_kit.nn.face_parse import BiSeNet, load_face_parse, parse_input
 from golden import blocks, checkpoint, close, draws, fits, numbers
@@ -156,8 +156,8 @@ def test_golden_end_to_end(golden, latents, draw, ears, sound):
     starts = official_starts(25, len(sound.samples))
     assert len(starts) == cases['e2e.n']
     chosen = cases['e2e.frames'].tolist()
-    heard_ = list(heard(ears, sound, starts))
-    z = draw(seen(spec['face'][0], latents)[1].expand(len(chosen), -1, -1, -1), np.stack([heard_[k] for k in chosen]))
+    heard_ = hearing(ears, sound)
+    z = draw(seen(spec['face'][0], latents)[1].expand(len(chosen), -1, -1, -1), np.stack([heard_.at(starts[k]) for k in chosen]))
     close(z, cases['e2e.pred'], 2e-4); near(as_pictures(z, latents)[:, ::4, ::4, ::-1], cases['e2e.bgr'])
 
 @pytest.mark.parametrize('key', ['raw', 'neck', 'jaw_90_90', 'jaw_80_80', 'jaw_40_120'])

@@ -51,7 +51,9 @@ def points_68(
     points,         # [478,2] or [478,3], as `core.Face` has them
 )->np.ndarray:      # [68,2]
     "The 68 landmarks of a face"
-    return np.asarray(points)[AS_68, :2]
+    res = np.asarray(points)[AS_68, :2]
+    res[BRIDGE] = np.mean(np.asarray(points)[[195, 5], :2], 0)
+    return res
 
 # %% ../../../nbs/models/musetalk/02_face.ipynb #352bd9f9
 CROP = 256   # pixels
