@@ -1,9 +1,14 @@
 "The networks and the arithmetic of MuseTalk against what the original programs answer on synthetic numbers."
+from fractions import Fraction
 import numpy as np, pytest, torch
+from lipsync_kit import manager
+from lipsync_kit.backend import Shot, Voice
 from lipsync_kit.nn.latent import SCALE, load_latents, renamed, vae
-from lipsync_kit.core import Audio
+from lipsync_kit.core import Audio, Clip, Face, Frame
 from lipsync_kit.nn.whisper import encoder_weights, load_ears, log_mel, mel_pieces, whisper_encoder, whisper_scale
-from lipsync_kit.models.musetalk.face import SOFT_LIVE, as_pictures, blend_mask, blended, cone, cropped, drawn_area, face_box, face_latents
+from lipsync_kit.models.musetalk.face import AS_68, SOFT_LIVE, as_pictures, blend_mask, blended, cone, cropped, drawn_area, face_box, face_latents, lower, points_68
+from lipsync_kit.models.musetalk.model import Dubber, load
+from lipsync_kit.models.musetalk.original import Networks
 from lipsync_kit.models.musetalk.sound import first_starts, hearing, official_starts, windows
 from lipsync_kit.models.musetalk.unet import load_unet, positions, unet
 from lipsync_kit.nn.face_parse import BiSeNet, load_face_parse, parse_input
@@ -180,3 +185,26 @@ def test_golden_blend(golden, i):
     mask, around = blend_mask(frame, box, **how, soft=SOFT_LIVE)
     assert around == tuple(cases[f'blend.{i}.crop_box']) and np.array_equal(mask[::2, ::2], cases[f'blend.{i}.realtime_mask'])
     assert np.array_equal(blended(frame, face, box, mask, around)[::4, ::4], cases[f'blend.{i}.realtime_out'])
+
+def test_model_from_files(golden, latents, draw, ears, parser, sound):
+    "The finished frames of the preset `original` are those of its steps"
+    frames = [blocks(60 + k, (300, 260), 9) for k in range(3)]
+    points = np.zeros((478, 3), np.float32)
+    points[AS_68, :2] = golden[0]['bbox.0.points68'] * .5; points[[195, 5], :2] = golden[0]['bbox.0.points68'][29] * .5
+    shot = Shot(Clip(None, 'video', 260, 300, fps=Fraction(25)), ((Frame(f, Fraction(k, 25)), [Face(points)] if k != 1 else []) for k, f in enumerate(frames)), {None: Voice(audio=sound)})
+    out = list(Dubber(Networks(draw, latents, ears, parser), 'original', batch=2).render(shot))
+    box = lower(face_box(points_68(points)), 300)
+    z = draw(face_latents(cropped(frames[2], box)[None], latents), hearing(ears, sound).at(0)[None])
+    near(out[2], blended(frames[2], as_pictures(z, latents)[0], box, *blend_mask(frames[2], box, parser)))
+    assert len(out) == 3 and np.array_equal(out[1], frames[1]) and (out[2] != frames[2]).any()
+
+def test_load(golden, tmp_path, monkeypatch):
+    "The files of the hub and a U-Net of one's own become a model; each is loaded once"
+    files = {}
+    for name, layout in (('sd-vae-ft-mse', 'vae/tiny'), ('whisper-tiny-hf', 'whisper/tiny'), ('face-parse', 'face_parse'), ('musetalk-1.0', 'tiny')):
+        (tmp_path/name).mkdir(); files[name] = checkpoint(f'musetalk/{layout}', tmp_path/name, 0)
+    monkeypatch.setattr(manager, 'find', lambda name, folder=None: files[name] if name == 'face-parse' else files[name].parent)
+    manager.manager.cleanup()
+    a = load('musetalk-1.5', 'cpu', 'original', weights=files['musetalk-1.0']); b = load('musetalk-1.5', 'cpu', weights=files['musetalk-1.0'])
+    assert a.nets.latents is b.nets.latents and a.nets.draw is b.nets.draw and b.nets.parser is None and a.weights[1:] == ('sd-vae-ft-mse', 'whisper-tiny-hf', 'face-parse')
+    manager.manager.cleanup()

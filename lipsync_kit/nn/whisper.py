@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from ..audio import RATE, mel_filters, resample
 from ..core import Audio, KitError, check_shape, unknown
 from ..manager import register

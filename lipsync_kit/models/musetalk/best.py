@@ -8,7 +8,6 @@ __all__ = ['SIGMA', 'box_of', 'to_crop', 'put', 'drawn_batch', 'best']
 # %% ../../../nbs/models/musetalk/04_best.ipynb #e17c9aa5
 from collections.abc import Iterator
 import numpy as np
-import torch
 from ...align import crop
 from ...backend import Shot
 from ...compose import composed
