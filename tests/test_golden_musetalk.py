@@ -7,6 +7,7 @@ from lipsync_kit.nn.latent import SCALE, load_latents, renamed, vae
 from lipsync_kit.core import Audio, Clip, Face, Frame
 from lipsync_kit.nn.whisper import encoder_weights, load_ears, log_mel, mel_pieces, whisper_encoder, whisper_scale
 from lipsync_kit.models.musetalk.face import AS_68, SOFT_LIVE, as_pictures, blend_mask, blended, cone, cropped, drawn_area, face_box, face_latents, lower, points_68
+from lipsync_kit.models.musetalk.live import live_states
 from lipsync_kit.models.musetalk.model import Dubber, load
 from lipsync_kit.models.musetalk.original import Networks
 from lipsync_kit.models.musetalk.sound import first_starts, hearing, official_starts, windows
@@ -208,3 +209,10 @@ def test_load(golden, tmp_path, monkeypatch):
     a = load('musetalk-1.5', 'cpu', 'original', weights=files['musetalk-1.0']); b = load('musetalk-1.5', 'cpu', weights=files['musetalk-1.0'])
     assert a.nets.latents is b.nets.latents and a.nets.draw is b.nets.draw and b.nets.parser is None and a.weights[1:] == ('sd-vae-ft-mse', 'whisper-tiny-hf', 'face-parse')
     manager.manager.cleanup()
+
+def test_live_states(ears, sound):
+    "Sound that comes at once is heard as a file is; in pieces, all of it is heard and each piece soon"
+    whole, pieces = np.concatenate(list(ears(sound, 'cut', norm=True))), [sound.cut(t, min(t + .3, sound.duration)) for t in np.arange(0, sound.duration, .3)]
+    close(np.concatenate(list(live_states(ears, [sound]))), whole, 1e-4)
+    live = list(live_states(ears, pieces))
+    assert sum(map(len, live)) == len(whole) and len(live) >= 4
