@@ -161,13 +161,15 @@ def restored(
     frame:np.ndarray,    # [h,w,3] uint8 RGB
     canvas:np.ndarray,   # [h',w',3] float32 from `canvases`, -1..1
     M:np.ndarray,        # [2,3] from `Aligner`
+    outside:float|None=127.,   # beyond the canvas, as the official program has it; None continues the face
 )->np.ndarray:           # [h,w,3] uint8 RGB
     "The frame with the face put back"
     part = covered(M, canvas.shape[1::-1], frame.shape[1::-1])
     out, below = frame.copy(), frame[part].astype(np.float32)
     if not below.size: return out
-    lay = lambda x: cv2.warpAffine(x, shifted(M, part), below.shape[1::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    face = np.clip((lay(np.ascontiguousarray(canvas)) / 2 + .5) * 255, 0, 255)
+    lay = lambda x, **border: cv2.warpAffine(x, shifted(M, part), below.shape[1::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, **border)
+    border = dict(borderMode=cv2.BORDER_REPLICATE) if outside is None else dict(borderValue=(outside,) * 3)
+    face = np.clip((lay(np.ascontiguousarray(canvas), **border) / 2 + .5) * 255, 0, 255)
     inside = cv2.erode(lay(np.ones(canvas.shape[:2], np.float32)), np.ones((2, 2)))
     soft = soft_edge(inside)[..., None]
     out[part] = (soft * (inside[..., None] * face) + (1 - soft) * below).astype(np.uint8)

@@ -8,7 +8,6 @@ __all__ = ['Noise', 'Settings', 'Drawn', 'Drawer', 'there_and_back', 'Placed', '
 # %% ../../../nbs/models/latentsync/04_official.ipynb #52f06ca1
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import cycle, islice, tee
 from typing import NamedTuple
 import numpy as np
