@@ -18,6 +18,7 @@ from .face import Aligner, aligned, canvases, hidden, kept, normalised, restored
 from .schedule import denoised
 from .sound import windows
 from .unet import MOST, UNet3D
+from ...nn.run import Halving
 
 # %% ../../../nbs/models/latentsync/04_official.ipynb #4dd741d1
 class Noise:
@@ -35,6 +36,7 @@ class Settings:
     seed:int=1247
     every:int=1          # steps between two in which all of the network is computed; 3 is faster and nearly as good
     frugal:bool=False    # half the memory in the network, somewhat slower; not together with `every`
+    pictures:int=16      # at a time in encoder and decoder; fewer when memory runs out
     def __post_init__(self):
         if not 1 <= self.frames <= MOST: raise KitError(f"frames={self.frames}: a chunk has 1 to {MOST} frames, 16 as the network was trained")
 
@@ -52,7 +54,8 @@ class Drawer:
         settings:Settings=Settings(),
         noise:Callable|None=None,    # of a shape; `Noise(settings.seed)` if left out
     ):
-        self.net, self.encode, self.decode, self.settings = net, encode, decode, settings
+        self.net, self.settings = net, settings
+        self.encode, self.decode = (Halving(f, settings.pictures) for f in (encode, decode))
         self.noise, self.start = noise or Noise(settings.seed), None
 
     @property
@@ -73,12 +76,12 @@ class Drawer:
         start = self.start.to(self.device).expand(-1, -1, len(x), -1, -1)
         s = self.settings
         latents = denoised(self.net, start, shown, heard, s.steps, s.guidance, s.every, s.frugal, progress)
-        return Drawn(latents, kept(self.decode(latents[0].transpose(0, 1)).to(x), x))
+        return Drawn(latents, kept(torch.cat(self.decode(latents[0].transpose(0, 1))).to(x), x))
 
     def shown(self, x:Tensor, small:int)->Tensor:   # [f,3,s,s] -> [1,9,f,h,w]
         "Mask, latents without the mouth, latents of the whole face"
         mask = torch.from_numpy(small_mask(x.shape[-1])).to(x).expand(len(x), 1, small, small)
-        latents = [self.encode(y, self.noise(len(x), 4, small, small).to(x)).to(x) for y in (hidden(x), x)]
+        latents = [torch.cat(self.encode(y, self.noise(len(x), 4, small, small).to(x))).to(x) for y in (hidden(x), x)]
         return torch.cat([mask, *latents], 1).transpose(0, 1)[None]
 
 # %% ../../../nbs/models/latentsync/04_official.ipynb #836e15c8

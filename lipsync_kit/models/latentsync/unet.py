@@ -167,8 +167,8 @@ def load_unet(
     "The network of a file; its widths are seen there"
     weights = read_weights(path)
     device = chosen_device(device)
-    with torch.device('meta'): net = UNet3D(widths_of(weights, path)).to(number_type(dtype, device), memory_format=torch.channels_last)
-    return fill(net.to_empty(device=device), weights, f'LatentSync ({Path(path).name})').requires_grad_(False)
+    with torch.device('meta'): net = UNet3D(widths_of(weights, path))
+    return fill(net, weights, f'LatentSync ({Path(path).name})').requires_grad_(False).to(device, number_type(dtype, device), memory_format=torch.channels_last)
 
 def widths_of(weights:dict, path)->tuple[int, ...]:
     "Channels of the levels, from the file's own layers"
