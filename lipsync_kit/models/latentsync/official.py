@@ -8,6 +8,7 @@ __all__ = ['Noise', 'Settings', 'Drawn', 'Drawer', 'there_and_back', 'Placed', '
 # %% ../../../nbs/models/latentsync/04_official.ipynb #52f06ca1
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import cycle, islice, tee
 from typing import NamedTuple
 import numpy as np
@@ -70,13 +71,23 @@ class Drawer:
         "The faces with mouths that fit the sound"
         x = normalised(faces).to(self.device)
         small = x.shape[-1] // 8
-        if self.start is None: self.start = self.noise(1, 4, 1, small, small)   # the whole video begins with it
+        self.begin(small)
         shown = self.shown(x, small)
         heard = torch.from_numpy(np.stack(list(sound)))[None].to(self.device)
         start = self.start.to(self.device).expand(-1, -1, len(x), -1, -1)
         s = self.settings
         latents = denoised(self.net, start, shown, heard, s.steps, s.guidance, s.every, s.frugal, progress)
         return Drawn(latents, kept(torch.cat(self.decode(latents[0].transpose(0, 1))).to(x), x))
+
+    def skip(self, n:int, size:int):
+        "Pass over a chunk of `n` frames: what comes next is drawn as if this one had been"
+        small = size // 8
+        self.begin(small)
+        for _ in range(2): self.noise(n, 4, small, small)
+
+    def begin(self, small:int):
+        "The noise that the whole video begins with"
+        if self.start is None: self.start = self.noise(1, 4, 1, small, small)
 
     def shown(self, x:Tensor, small:int)->Tensor:   # [f,3,s,s] -> [1,9,f,h,w]
         "Mask, latents without the mouth, latents of the whole face"
@@ -94,19 +105,19 @@ def there_and_back(
 
 class Placed(NamedTuple):
     "A frame on its way"
-    image:np.ndarray       # [h,w,3] uint8 RGB
+    frame:Frame
     M:np.ndarray|None      # [2,3] to the canvas; None: without a face
 
 def placed(
     frames:Iterable[tuple[Frame, np.ndarray|None]],   # with the three points of each, None where there is no face
     size:int,                                         # of the square, pixels
-)->Iterator[tuple[Frame, Placed]]:
+)->Iterator[Placed]:
     "Frames with their matrices"
     aligner, known = Aligner(size), {}   # by the moment at which the frame was first shown
     for frame, points in frames:
         at = frame.time if frame.taken is None else frame.taken
         if at not in known: known[at] = None if points is None else aligner.matrix(points)
-        yield frame, Placed(frame.image, known[at])
+        yield Placed(frame, known[at])
 
 def chunked(
     items:Iterable[tuple[Placed, np.ndarray]],   # frame and sound
@@ -126,11 +137,13 @@ def official(
     draw:Callable,                                    # a `Drawer`
     size:int=256,                                     # of the square, pixels: 256 for 1.5, 512 for 1.6
     n:int|None=None,                                  # as many frames, `n_heard` officially; all that come if left out
-)->Iterator[np.ndarray]:                              # [h,w,3] uint8 RGB
+    begin:Fraction=Fraction(0),                       # chunks that end before this moment are passed over: None takes the place of their frames
+)->Iterator[np.ndarray|None]:                         # [h,w,3] uint8 RGB
     "The frames that the official pipeline would make"
     pictures, moments = tee(islice(placed(frames, size), n))
-    both = zip((p for _, p in pictures), windows(states, (frame.time for frame, _ in moments)))
-    for group in chunked(both, draw.settings.frames):
-        if group[0][0].M is None: yield group[0][0].image; continue
-        drawn = draw([aligned(p.image, p.M, size) for p, _ in group], [s for _, s in group])
-        yield from (restored(p.image, c, p.M) for (p, _), c in zip(group, canvases(drawn.faces)))
+    for group in chunked(zip(pictures, windows(states, (p.frame.time for p in moments))), draw.settings.frames):
+        past, faceless = group[-1][0].frame.time < begin, group[0][0].M is None
+        if past and not faceless: draw.skip(len(group), size)
+        if past or faceless: yield from (None if past else p.frame.image for p, _ in group); continue
+        drawn = draw([aligned(p.frame.image, p.M, size) for p, _ in group], [s for _, s in group])
+        yield from (restored(p.frame.image, c, p.M) for (p, _), c in zip(group, canvases(drawn.faces)))
