@@ -3,9 +3,11 @@ from fractions import Fraction
 from itertools import islice
 import json
 import numpy as np, pytest, torch
-from lipsync_kit.core import Audio, Frame
+from lipsync_kit.backend import Shot, Voice
+from lipsync_kit.core import Audio, Clip, Face, Frame
 from lipsync_kit.models.latentsync.blocks import Positions, sinusoids
-from lipsync_kit.models.latentsync.face import LEFT, RIGHT, Aligner, aligned, canvas_size, canvases, chosen_face, edge, mask, restored, small_mask, training_box
+from lipsync_kit.models.latentsync.face import BROW_106, BROW_106_RIGHT, LEFT, NOSE_106, RIGHT, Aligner, aligned, canvas_size, canvases, chosen_face, edge, mask, restored, small_mask, training_box
+from lipsync_kit.models.latentsync.model import Dubber
 from lipsync_kit.models.latentsync.official import Drawer, Settings, official, placed, there_and_back
 from lipsync_kit.models.latentsync.schedule import DDIM
 from lipsync_kit.models.latentsync.sound import heard, n_heard, windows
@@ -160,3 +162,19 @@ def test_pipe_from_frames(video):
     frames = np.stack(list(official(looped(), states, noting, case['resolution'], n)))
     close(torch.cat([c.latents for c in chunks], 2), want['latents'], .05)   # some bytes of the faces are off by one
     near(frames[want['pick']][:, ::3, ::3], want['restored'])
+
+def as_106(points):
+    "A face of 106 points whose brows and nose lie at three given ones"
+    p = np.zeros((106, 3), np.float32)
+    for places, point in zip((BROW_106, BROW_106_RIGHT, NOSE_106), points): p[list(places), :2] = point
+    return Face(p)
+
+def test_pipe_as_model(video, ears):
+    "The same from the model, as `lipsync` calls it"
+    case, want, begun, _, _ = video
+    model = Dubber(begun, lambda audio: ears(audio, 'whole'), case['resolution'], 'original')
+    shots = [(Frame(blocks(case['video_seed'] + j, case['size'], case['block']), Fraction(j, 25)), [as_106(want['points'][j])]) for j in range(case['frames'])]
+    endless = ((f._replace(time=Fraction(j, 25), taken=f.time), faces) for j, (f, faces) in enumerate(there_and_back(shots)))
+    frames = list(model.render(Shot(Clip(None, 'video', *case['size'][::-1], fps=Fraction(25)), endless, {None: Voice(audio=sound(want['wav']))})))
+    assert len(frames) == want['n']
+    near(np.stack(frames)[want['pick']][:, ::3, ::3], want['restored'])
