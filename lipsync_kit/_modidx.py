@@ -473,6 +473,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                  'lipsync_kit/models/latentsync/face.py'),
                                                     'lipsync_kit.models.latentsync.face.hidden': ( 'models/latentsync/face.html#hidden',
                                                                                                    'lipsync_kit/models/latentsync/face.py'),
+                                                    'lipsync_kit.models.latentsync.face.in_sight': ( 'models/latentsync/face.html#in_sight',
+                                                                                                     'lipsync_kit/models/latentsync/face.py'),
                                                     'lipsync_kit.models.latentsync.face.kept': ( 'models/latentsync/face.html#kept',
                                                                                                  'lipsync_kit/models/latentsync/face.py'),
                                                     'lipsync_kit.models.latentsync.face.mask': ( 'models/latentsync/face.html#mask',

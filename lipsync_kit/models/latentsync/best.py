@@ -11,7 +11,7 @@ import numpy as np
 from ...backend import Shot
 from ...core import Face, Frame
 from ...faces.steady import steadied
-from .face import Aligner, aligned, canvases, restored, three_points
+from .face import Aligner, aligned, canvases, in_sight, restored, three_points
 from .sound import Heard
 
 # %% ../../../nbs/models/latentsync/05_best.ipynb #9b7d7b77
@@ -44,6 +44,7 @@ def put(
     "One face of a chunk, drawn wherever it is seen"
     rows = [(i, p.reshape(3, 2), sounds.get(f.number, sounds.get(None))) for i, (_, faces, sounds) in enumerate(group) for f, p in faces if f.id == face]
     rows = [(i, Aligner(size).matrix(p), sound) for i, p, sound in rows if sound is not None]
+    rows = [r for r in rows if in_sight(r[1], size, images[r[0]])]
     if not rows: return
     drawn = draw([aligned(images[i], M, size) for i, M, _ in rows], [sound for _, _, sound in rows])
     for (i, M, _), canvas in zip(rows, canvases(drawn.faces)): images[i] = restored(images[i], canvas, M, outside=None)

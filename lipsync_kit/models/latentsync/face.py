@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['LEFT', 'RIGHT', 'NOSE', 'BROW_106', 'BROW_106_RIGHT', 'NOSE_106', 'BROW_MESH', 'BROW_MESH_RIGHT', 'NOSE_MESH',
            'PLACES', 'CANVAS', 'ENLARGED', 'CALM', 'SMALLEST', 'SUREST', 'ASPECT', 'OUTLINE', 'edge', 'mask',
-           'small_mask', 'three_points', 'canvas_size', 'spread', 'Aligner', 'covered', 'shifted', 'aligned',
-           'normalised', 'hidden', 'kept', 'canvases', 'soft_edge', 'restored', 'chosen_face', 'training_box']
+           'small_mask', 'three_points', 'canvas_size', 'spread', 'Aligner', 'covered', 'in_sight', 'shifted',
+           'aligned', 'normalised', 'hidden', 'kept', 'canvases', 'soft_edge', 'restored', 'chosen_face',
+           'training_box']
 
 # %% ../../../nbs/models/latentsync/02_face.ipynb #47d50790
 from functools import lru_cache
@@ -103,6 +104,14 @@ def covered(
     part = lambda i: slice(*(int(v) for v in np.clip((low[i], high[i]), 0, frame[i])))
     return part(1), part(0)
 
+def in_sight(
+    M:np.ndarray,        # [2,3] from the frame to the canvas
+    size:int,            # of the square, pixels
+    frame:np.ndarray,    # [h,w,3]
+)->bool:
+    "Does the canvas cover some of the frame"
+    return all(s.start < s.stop for s in covered(M, canvas_size(size), frame.shape[1::-1]))
+
 def shifted(M:np.ndarray, part)->np.ndarray: return np.hstack([M[:, :2], M[:, :2] @ [[part[1].start], [part[0].start]] + M[:, 2:]])   # `M` for a part of the frame
 
 def aligned(
@@ -113,8 +122,8 @@ def aligned(
     "The face in its square"
     canvas = canvas_size(size)
     part = covered(M, canvas, check_shape(frame, 'h w 3', 'a frame').shape[1::-1])
+    if not in_sight(M, size, frame): raise KitError(f"the face lies outside of its frame of {frame.shape[1]}x{frame.shape[0]} pixels")
     cut = np.ascontiguousarray(frame[part], np.float32)
-    if not cut.size: raise KitError(f"the face lies outside of its frame of {frame.shape[1]}x{frame.shape[0]} pixels")
     upright = cv2.warpAffine(cut, shifted(M, part), canvas, flags=cv2.INTER_LINEAR, borderValue=(127,) * 3)
     return cv2.resize(upright.astype(np.uint8), (size, size), interpolation=cv2.INTER_LANCZOS4)
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from ...core import Frame, KitError, no_progress
-from .face import Aligner, aligned, canvases, hidden, kept, normalised, restored, small_mask
+from .face import Aligner, aligned, canvases, hidden, in_sight, kept, normalised, restored, small_mask
 from .schedule import denoised
 from .sound import windows
 from .unet import MOST, UNet3D
@@ -106,7 +106,7 @@ def there_and_back(
 class Placed(NamedTuple):
     "A frame on its way"
     frame:Frame
-    M:np.ndarray|None      # [2,3] to the canvas; None: without a face
+    M:np.ndarray|None      # [2,3] to the canvas; None: without a face, or none of it is in sight
 
 def placed(
     frames:Iterable[tuple[Frame, np.ndarray|None]],   # with the three points of each, None where there is no face
@@ -116,7 +116,9 @@ def placed(
     aligner, known = Aligner(size), {}   # by the moment at which the frame was first shown
     for frame, points in frames:
         at = frame.time if frame.taken is None else frame.taken
-        if at not in known: known[at] = None if points is None else aligner.matrix(points)
+        if at not in known:
+            M = None if points is None else aligner.matrix(points)
+            known[at] = M if M is not None and in_sight(M, size, frame.image) else None
         yield Placed(frame, known[at])
 
 def chunked(
