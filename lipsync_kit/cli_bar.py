@@ -13,11 +13,13 @@ import typer
 # %% ../nbs/21_cli_bar.ipynb #354cd858
 class Bar:
     "A progress bar on the terminal, made at the first report and gone at the end"
-    def __init__(self, quiet:bool=False): self.quiet, self.rich = quiet or not sys.stderr.isatty(), None
+    def __init__(self, quiet:bool=False): self.asked, self.quiet, self.rich = quiet, quiet or not sys.stderr.isatty(), None
     def __enter__(self): return self
     def __exit__(self, *_):
         if self.rich: self.rich.stop()
     def __call__(self, done:float, what:str):
+        if self.asked: return
+        if what.startswith('note: '): typer.echo(what.removeprefix('note: '), err=True); return
         if self.quiet: return
         if not self.rich: self.start()
         self.rich.update(self.task, completed=done, description=what)
@@ -28,9 +30,6 @@ class Bar:
                              TimeRemainingColumn(), console=Console(stderr=True), transient=True)
         self.task = self.rich.add_task('starting', total=1.)
         self.rich.start()
-
-
-#| export
 
 # %% ../nbs/21_cli_bar.ipynb #f0531d58
 Quiet = Annotated[bool, typer.Option('--quiet', '-q', help='no progress bar')]

@@ -15,9 +15,9 @@ from fractions import Fraction
 from pathlib import Path
 from .. import __version__
 from ..backend import CARDS, OPTIONS, Model, Shot, Voice, files_of, load_model, model_card
-from ..core import Face, Frame, KitError, Progress, as_fps, n_frames, no_progress
+from ..core import Face, Frame, KitError, Progress, as_fps, device as chosen_device, n_frames, no_progress
 from ..faces.track import FaceReport, track_faces
-from ..hub import card
+from ..hub import card, size_text
 from ..motion.speech import speech_to_motion
 from ..motion.track import MotionTrack
 from ..provenance import mark
@@ -184,7 +184,9 @@ def prepare(face, audio, text, motion, options:Options, progress:Progress=no_pro
     make = lambda m, s: None if c.hears else open_motion(m, s, fps, source.still, options, lambda d, what: progress(0., what))
     voices = clock.call('motion', _voices, sound, motion, make)
     obey(options.policy, licences([v.motion for v in voices.values() if v.motion], c.name, (), text is not None))
-    return Job(options, source, sound, voices, clock.call('loading', open_model, options), fps, text is not None, clock)
+    model = clock.call('loading', open_model, options)
+    if model.footprint: progress(0., f'note: about {size_text(model.footprint)} of memory on {chosen_device(options.device)}')
+    return Job(options, source, sound, voices, model, fps, text is not None, clock)
 
 def _frames(job:Job, report:FaceReport)->Iterator[tuple[Frame, list[Face]]]:
     "All frames of the video to come, with the faces that are to be drawn"

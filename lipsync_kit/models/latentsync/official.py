@@ -7,6 +7,7 @@ __all__ = ['Noise', 'Settings', 'Drawn', 'Drawer', 'there_and_back', 'Placed', '
 
 # %% ../../../nbs/models/latentsync/04_official.ipynb #52f06ca1
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import cycle, islice, tee
@@ -36,7 +37,7 @@ class Settings:
     guidance:float=1.5   # how strongly the sound counts; 1 is half the work
     seed:int=1247
     every:int=1          # steps between two in which all of the network is computed; 3 is faster and nearly as good
-    frugal:bool=False    # half the memory in the network, somewhat slower; not together with `every`
+    frugal:bool=False    # half the memory in the network, somewhat slower
     pictures:int=16      # at a time in encoder and decoder; fewer when memory runs out
     def __post_init__(self):
         if not 1 <= self.frames <= MOST: raise KitError(f"frames={self.frames}: a chunk has 1 to {MOST} frames, 16 as the network was trained")
@@ -54,13 +55,14 @@ class Drawer:
         decode:Callable,             # latents [n,4,h,w] -> pictures [n,3,s,s] in -1..1
         settings:Settings=Settings(),
         noise:Callable|None=None,    # of a shape; `Noise(settings.seed)` if left out
+        guests=(nullcontext(), nullcontext()),   # entered while the U-Net works, and while the autoencoder does, see `nn.memory.Guest`
     ):
-        self.net, self.settings = net, settings
+        self.net, self.settings, self.drawing, self.coding = net, settings, *guests
         self.encode, self.decode = (Halving(f, settings.pictures) for f in (encode, decode))
         self.noise, self.start = noise or Noise(settings.seed), None
 
     @property
-    def device(self)->torch.device: return self.net.conv_in.weight.device
+    def device(self): return getattr(self.drawing, 'device', self.net.conv_in.weight.device)   # where the work is done
 
     @torch.inference_mode()
     def __call__(self,
@@ -72,12 +74,13 @@ class Drawer:
         x = normalised(faces).to(self.device)
         small = x.shape[-1] // 8
         self.begin(small)
-        shown = self.shown(x, small)
+        with self.coding: shown = self.shown(x, small)
         heard = torch.from_numpy(np.stack(list(sound)))[None].to(self.device)
         start = self.start.to(self.device).expand(-1, -1, len(x), -1, -1)
         s = self.settings
-        latents = denoised(self.net, start, shown, heard, s.steps, s.guidance, s.every, s.frugal, progress)
-        return Drawn(latents, kept(torch.cat(self.decode(latents[0].transpose(0, 1))).to(x), x))
+        with self.drawing: latents = denoised(self.net, start, shown, heard, s.steps, s.guidance, s.every, s.frugal, progress)
+        with self.coding: pictures = torch.cat(self.decode(latents[0].transpose(0, 1))).to(x)
+        return Drawn(latents, kept(pictures, x))
 
     def skip(self, n:int, size:int):
         "Pass over a chunk of `n` frames: what comes next is drawn as if this one had been"

@@ -48,10 +48,10 @@ def guided(
     return without + scale * (with_it - without)
 
 def one_by_one(
-    net:Callable,   # as in `guided`
-)->Callable:        # likewise
+    *nets:Callable,   # as in `guided`; the first row goes to the first one, and so on
+)->Callable:          # likewise
     "A network that takes the rows of a batch singly: slower, in half the memory"
-    return lambda x, t, sound: torch.cat([net(x[i:i + 1], t, sound[i:i + 1]) for i in range(len(x))])
+    return lambda x, t, sound: torch.cat([net(x[i:i + 1], t, sound[i:i + 1]) for i, net in zip(range(len(x)), nets)])
 
 # %% ../../../nbs/models/latentsync/01_schedule.ipynb #39149303
 def denoised(
@@ -62,14 +62,13 @@ def denoised(
     steps:int=20,
     guidance:float=1.5,
     every:int=1,           # steps between two in which all of the network is computed, see `Reuse`
-    frugal:bool=False,     # with and without sound one after the other; not together with `every`
+    frugal:bool=False,     # with and without sound one after the other
     progress:Callable=no_progress,   # called with the share that is done, and a word
 )->Tensor:                 # [1,4,f,h,w] float32
     "The latents that the noise hides"
     check_shape(noise, '1 4 f h w', 'the noise'); check_shape(kept, '1 9 f h w', 'what the network is shown')
-    if frugal and every > 1: raise KitError(f"every={every} keeps what frugal=True computes in parts; take one of the two")
     ddim, dtype = DDIM(steps), net.conv_in.weight.dtype
-    ask = one_by_one(net) if frugal else Reuse(net, every)
+    ask = one_by_one(Reuse(net, every), Reuse(net, every)) if frugal else Reuse(net, every)
     x, kept, sound = noise.float(), kept.to(dtype), sound.to(dtype)
     for i, t in enumerate(ddim.steps):
         x = ddim.step(x, guided(ask, torch.cat([x.to(dtype), kept], 1), t, sound, guidance).float(), t)
