@@ -48,7 +48,7 @@ class Options:
     bbox_shift:int=0            # of musetalk-1.0: pixels by which the middle of the face goes down; more opens the mouth wider
     steps:int|None=None         # of a diffusion; fewer are faster. The model's own where left out, 20 of LatentSync
     guidance:float|None=None    # of a diffusion: how strongly the sound counts; 1 is half the work. The model's own where left out, 1.5 of LatentSync
-    reuse:int=1                 # of a diffusion: inner layers are computed in every so many steps; 3 is 2.5 times faster and nearly as good
+    reuse:int=1                 # of a diffusion: inner layers are computed in every so many steps; 3 is 2.5 times less work
     memory:str='auto'           # of large networks: 'auto' | 'low' | 'lowest', for small GPUs
 
 POLICIES, MEMORIES = ('auto', 'any', 'commercial'), ('auto', 'low', 'lowest')
