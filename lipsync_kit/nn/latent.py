@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from ..core import KitError, check_shape
 from ..manager import register
 from .run import number_type
@@ -88,7 +88,7 @@ class Latents:
         dtype:str='auto',     # 'auto' | 'float32' | 'bfloat16' | 'float16'
     ):
         self.device, self.dtype = device, number_type(dtype, device)
-        self.net = net.to(device, self.dtype).eval()
+        self.net = nn.Module.to(net, device, self.dtype).eval()   # the method of diffusers warns of layers that it does not name
 
     @property
     def nbytes(self)->int: return sum(p.numel() * p.element_size() for p in self.net.parameters())   # of its memory
