@@ -6,7 +6,7 @@
 __all__ = ['Metrics', 'Face', 'Json', 'score', 'compare', 'bench']
 
 # %% ../nbs/22_cli_score.ipynb #732c4bab
-import json
+import json, shlex
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
@@ -74,6 +74,8 @@ def bench(
         typer.echo(f'{make}: {len(p.takes)} clips\nrun it with: lipsync bench {make} --media {protocol}'); return
     p = load_protocol(protocol)
     folder = media or (str(Path(protocol).parent) if Path(protocol).is_file() else '.')
-    with Bar(quiet) as bar: r = run_protocol(p, model or ['portrait'], folder, out, dict(preset=preset) if preset != 'best' else None, heads, only, bar)
-    typer.echo(r); typer.echo(f'written to {out}: table.md, table.json, rows.csv, plot.png, takes, videos')
+    models, given = model or ['portrait'], [(f, v) for f, v in (('--media', folder), ('--heads', heads), ('--out', out), ('--preset', preset)) if v]
+    again = shlex.join(['lipsync', 'bench', protocol, *(x for m in models for x in ('-m', m)), *(x for pair in given for x in pair)])
+    with Bar(quiet) as bar: r = run_protocol(p, models, folder, out, dict(preset=preset) if preset != 'best' else None, heads, only, again, bar)
+    typer.echo(r); typer.echo(f'again: {again}   (one row: add --only NAME)\nwritten to {out}: table.md, table.json, rows.csv, plot.png, takes, videos')
     if r.failed: raise typer.Exit(1)

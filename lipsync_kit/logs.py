@@ -6,7 +6,7 @@
 __all__ = ['numbers', 'FORMAT', 'log_numbers', 'JsonLines', 'TensorBoard', 'log_to']
 
 # %% ../nbs/02_logs.ipynb #c6427c5c
-import json, logging, sys, time
+import json, logging, sys
 from contextlib import contextmanager
 from pathlib import Path
 from .core import KitError, log

@@ -1,6 +1,7 @@
 "The judges of Wav2Lip's training against what the original networks answer on synthetic numbers."
 import numpy as np, pytest, torch
-from lipsync_kit.nn.judges import QualityJudge, SyncJudge, lower_halves, sync_loss
+from lipsync_kit.manager import ModelManager
+from lipsync_kit.nn.judges import QualityJudge, SyncExpert, SyncJudge, lower_halves, sync_loss
 from golden import close, loaded
 
 @pytest.fixture(scope='module')
@@ -24,6 +25,8 @@ def test_golden_sync_judge(expert, case):
     close(net.audio_encoder(mel).flatten(1), cases[f'{case}_audio_raw'], 2e-5); close(net.face_encoder(faces).flatten(1), cases[f'{case}_face_raw'], 2e-5)
     close(sound, cases[f'{case}_audio'], 5e-6); close(face, cases[f'{case}_face'], 5e-6)
     close((sound * face).sum(1), cases[f'{case}_cos'], 2e-6)
+    ready = SyncExpert(net, 'cpu')
+    close(ready.audio(mel.numpy()), cases[f'{case}_audio'], 5e-6); close(ready.face(faces.numpy()), cases[f'{case}_face'], 5e-6)
     close(sync_loss(sound, face), cases[f'{case}_bce_all_real'], 1e-5); close(sync_loss(sound, face, torch.arange(b) % 2.), cases[f'{case}_bce_alternating'], 1e-5)
 
 @torch.no_grad()
@@ -47,3 +50,15 @@ def test_golden_quality_judge(quality, case):
     close(net.binary_pred[0](feat).flatten(1), cases[f'{case}_logit'], tol[0]); close(feat.flatten(1), cases[f'{case}_feat'], tol[1])
     prob = net(x); close(prob, cases[f'{case}_prob'], 2e-6)
     close(torch.nn.functional.binary_cross_entropy(prob, torch.ones_like(prob)), cases[f'{case}_perceptual_loss'], 1e-4 if case == 'c2' else 1e-5)
+
+def test_golden_judges_of_the_manager(tmp_path):
+    "Both files, read and run as the manager does it"
+    m = ModelManager()
+    cases, _ = loaded('lipsync_expert', SyncJudge(), tmp_path)
+    g, b = rng(cases['c0_seed']), int(cases['c0_B'])
+    sound = m.load('lipsync_expert', 'cpu', path=tmp_path/'lipsync_expert.pth').audio(g.uniform(-4, 4, (b, 1, 80, 16)))
+    close(sound, cases['c0_audio'], 5e-6)
+    cases, _ = loaded('visual_quality_disc', QualityJudge(), tmp_path)
+    x = rng(cases['c0_seed']).random(tuple(cases['c0_shape']), dtype=np.float32)
+    prob = m.load('visual_quality_disc', 'cpu', path=tmp_path/'visual_quality_disc.pth')(x.transpose(2, 0, 1, 3, 4).reshape(-1, 3, 96, 96))   # all of the first frame first
+    close(prob, cases['c0_prob'], 2e-6)

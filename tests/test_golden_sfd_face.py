@@ -1,5 +1,6 @@
 "sfd_face against what the original network and its post-processing answer."
 import numpy as np, pytest, torch
+from lipsync_kit.manager import ModelManager
 from lipsync_kit.nn.sfd_face import SFDFace, found_faces, priors, sfd_boxes, sfd_input
 from golden import close, loaded
 
@@ -24,3 +25,15 @@ def test_golden_boxes(golden):
     found = found_faces(loc, conf, priors(sizes, (round(h * k), round(w * k))))
     close(found, cases['post_first'], 1e-5)
     for sure, key in ((.9, 'post_boxes_09'), (.5, 'post_boxes_05')): close(sfd_boxes([found], (h, w), sure), cases[key], 1e-2)
+
+@torch.no_grad()
+def test_golden_finder_of_the_manager(golden, tmp_path):
+    "The file, read and run as the manager does it, at a quarter of the size"
+    cases, net = golden
+    h, w = cases['c0_shape']
+    small = np.random.Generator(np.random.PCG64(int(cases['c0_seed']))).integers(0, 256, (h, w, 3), dtype=np.uint8)
+    loaded('sfd_face', SFDFace(), tmp_path)
+    find = ModelManager().load('sfd_face', 'cpu', path=tmp_path/'sfd_face.pth')
+    found = find.at(small.repeat(4, 0).repeat(4, 1), .25)   # back at a quarter, it is the case's picture
+    want = found_faces(torch.from_numpy(cases['c0_loc']), torch.from_numpy(cases['c0_conf_logit']), priors(net(sfd_input(small))[2], (h, w)))
+    close(found, want, 1e-4)

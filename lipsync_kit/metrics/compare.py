@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-import numpy as np
 from ..core import KitError, Progress, no_progress
 from ..edit import side_by_side
 from .evaluate import evaluate

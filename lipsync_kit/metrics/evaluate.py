@@ -7,10 +7,8 @@ __all__ = ['ABOVE', 'GROUP_ORDER', 'all_metrics', 'lacking', 'told', 'measured',
 
 # %% ../../nbs/metrics/21_evaluate.ipynb #465c5a68
 import importlib, pkgutil, platform
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-import numpy as np
 from .. import __version__
 from ..core import KitError, Progress, log, no_progress
 from ..hub import sha256

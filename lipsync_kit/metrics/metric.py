@@ -7,7 +7,7 @@ __all__ = ['WINDOW', 'METRICS', 'GROUPS', 'BETTER', 'NEEDS', 'Value', 'windows',
            'chosen']
 
 # %% ../../nbs/metrics/10_metric.ipynb #28b984ab
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 import numpy as np

@@ -23,7 +23,7 @@ def detail(view:View)->float:
     return rms(cv2.Laplacian(grey, cv2.CV_32F)[filled(mouth_area(view.points))])
 
 class MouthSharpness(PerFrame):
-    name, title, unit, group, better, span, needs = 'mouth_sharpness', 'Sharpness of the mouth', 'times that of the reference', 'picture', 'higher', (0, 10), ('face', 'reference')
+    name, title, unit, group, better, span, needs = 'mouth_sharpness', 'Sharpness of the mouth', 'x reference', 'picture', 'higher', (0, 10), ('face', 'reference')
     citation, every = 'Variance of the Laplacian: Pech-Pacheco et al. 2000', .12
     def __init__(self): super().__init__(); self.own, self.its = [], []
     def of(self, view):
@@ -121,7 +121,7 @@ class Outside(PerFrame):
 
 # %% ../../nbs/metrics/16_picture.ipynb #2a8121be
 class Blur(Paired):
-    name, title, unit, group, better, span, needs = 'blur', 'Blur of the face', '0 sharp, 1 blurred', 'picture', 'lower', (0, 1), ('face',)
+    name, title, unit, group, better, span, needs = 'blur', 'Blur of the face', '0..1', 'picture', 'lower', (0, 1), ('face',)
     citation, every, package = 'Crete et al. 2007, https://doi.org/10.1117/12.702790', .5, ('skimage', 'metrics')
     def of(self, view):
         if view.face is None: return None

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 import numpy as np
-from ..core import KitError, replacing
-from .metric import BETTER, GROUPS, METRICS, Metric, Value
+from ..core import replacing
+from .metric import BETTER, GROUPS, METRICS, Value
 from .mouth import curves
 from .watch import Watched
 from ..motion.head import FPS

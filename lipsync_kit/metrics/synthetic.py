@@ -7,11 +7,10 @@ __all__ = ['FLASH', 'CLICK', 'FAULTS', 'flashed', 'clicked', 'trembling', 'flick
            'chattering', 'chatter', 'talking_face']
 
 # %% ../../nbs/metrics/09_synthetic.ipynb #91b453a2
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from fractions import Fraction
 from functools import lru_cache
 import cv2, numpy as np
+from ..compose import lower_face
 from ..core import Audio, Face, KitError, as_fps, n_frames, unknown
 from ..faces.detect import landmarks
 from ..media import Writer, read_image
@@ -60,7 +59,8 @@ def blurred(image, photo, points, i):
     return _mixed(image, cv2.GaussianBlur(image, (0, 0), 1.6), _where(points, .08, _size(image)))
 def boxed(image, photo, points, i):
     "The lower face has another brightness, with a hard edge"
-    return np.where(_where(points, .1, _size(image)) > .5, np.clip(image.astype(int) + 18, 0, 255), image).astype(np.uint8)
+    inside = cv2.fillPoly(np.zeros(image.shape[:2], np.uint8), [np.rint(lower_face(points)).astype(np.int32)], 1)[..., None]
+    return np.where(inside > 0, np.clip(image.astype(int) + 18, 0, 255), image).astype(np.uint8)
 def elsewhere(image, photo, points, i):
     "What lies far from the mouth is changed"
     return _mixed(np.clip(image.astype(int) + 12, 0, 255).astype(np.uint8), image, np.clip(1.5 * _where(points, .6, _size(image)), 0, 1))

@@ -56,7 +56,7 @@ def off_the_line(
     return 2 * (where[a] + share * (where[-1] - where[a]) - where[b])
 
 class Jitter(Paired):
-    name, title, unit, group, better, span, needs = 'jitter', 'Trembling of the head', '% of the inter-ocular distance', 'time', 'lower', (0, 100), ('face',)
+    name, title, unit, group, better, span, needs = 'jitter', 'Trembling of the head', '% iod', 'time', 'lower', (0, 100), ('face',)
     citation = 'Second difference over 40 ms of landmarks that do not move in speech, root mean square'
     mean = staticmethod(rms)
     def __init__(self): super().__init__(); self.trail = deque()
@@ -176,7 +176,7 @@ def chatter(
     return Value(share(np.arange(len(rate))), low, high, times, np.abs(rate), note=f'{sum(b - a for a, b in still):.1f} s of silence')
 
 class Chatter(Metric):
-    name, title, unit, group, better, span, needs = 'chatter', 'Movement of the mouth in silence', 'share of that in speech', 'time', 'lower', (0, 10), ('face', 'sound')
+    name, title, unit, group, better, span, needs = 'chatter', 'Movement of the mouth in silence', 'of speech', 'time', 'lower', (0, 10), ('face', 'sound')
     citation = 'Root mean square of the opening\'s rate of change in silence, against that in speech'
     def value(self, clip):
         if clip.audio is None: return Value(note='no sound')
