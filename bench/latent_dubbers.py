@@ -11,7 +11,7 @@ from time import perf_counter, process_time
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--only', choices=('musetalk', 'latentsync')); p.add_argument('--device', default='auto'); p.add_argument('--dtype', default='auto')
-    p.add_argument('--frames', type=int, help='of the clip, 25 a second [CPU 8 and 4, GPU 250 and 64]'); p.add_argument('--steps', type=int, help='of the diffusion [CPU 1, GPU 20]')
+    p.add_argument('--frames', type=int, help='of the clip, 25 a second [CPU 4, GPU 250 and 64]'); p.add_argument('--steps', type=int, help='of the diffusion [CPU 1, GPU 20]')
     p.add_argument('--size', type=int, default=256, choices=(256, 512)); p.add_argument('--guidance', type=float, default=1.5); p.add_argument('--reuse', type=int, default=1)
     p.add_argument('--memory', default='auto'); p.add_argument('--batch', type=int, default=8); p.add_argument('--compile', action='store_true')
     return p.parse_args()
@@ -111,7 +111,7 @@ def main():
         return
     from lipsync_kit.core import device
     a.device = str(device(a.device)); gpu = a.device != 'cpu'
-    a.frames = a.frames or {('musetalk', True): 250, ('musetalk', False): 8, ('latentsync', True): 64, ('latentsync', False): 4}[a.only, gpu]
+    a.frames = a.frames or {('musetalk', True): 250, ('musetalk', False): 4, ('latentsync', True): 64, ('latentsync', False): 4}[a.only, gpu]
     a.steps = a.steps or (20 if gpu else 1)
     if a.only == 'musetalk': a.size, a.memory = 256, 'auto'
     m = measure(a)
