@@ -23,8 +23,7 @@ def footprint(
 )->int:                   # bytes of the device
     "What a run takes"
     rows, pictures = (2 if guided and level == 'full' else 1), (FRAMES if level == 'full' else 1)
-    side = min(size, 256) if level == 'lowest' else size
-    drawing, coding = rows * FRAMES * (size // 8) ** 2 * PLACE, pictures * side ** 2 * PIXEL
+    drawing, coding = rows * FRAMES * (size // 8) ** 2 * PLACE, pictures * size ** 2 * PIXEL
     if level == 'lowest': return round(EXTRA * itemsize * max(numbers + drawing, AUTOENCODER + coding))
     return round(EXTRA * itemsize * (numbers + AUTOENCODER + max(drawing, coding)))
 

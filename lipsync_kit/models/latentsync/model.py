@@ -134,9 +134,7 @@ def assembled(name, device, preset, weights, dtype, settings:Settings, lowest:bo
     "The networks, put together"
     net = network(name, load_unet, weights, device, dtype, lowest)
     latents, ears = network(PARTS[0], load_latents, None, device, dtype, lowest), network(PARTS[1], load_ears, None, device, dtype)
-    guests = ()
-    if lowest:
-        latents.device, guests = device, ((Guest(net, device), Guest(latents.net, device)),)
-        latents.net.enable_tiling()
+    if lowest: latents.device = device
+    guests = ((Guest(net, device), Guest(latents.net, device)),) if lowest else ()
     encode = latents.encode if preset == 'original' else lambda x, noise: latents.encode(x)   # a draw, or the mean
     return Dubber(lambda: Drawer(net, encode, latents.decode, settings, None, *guests), lambda audio: ears(audio, 'whole'), SIZES[name], preset, (weights or name, *PARTS), takes, short(takes, device))
