@@ -33,7 +33,7 @@ $(VENV)/.ready-run: $(FACTS) | $(BIN)/python
 
 $(VENV)/.ready-dev: $(VENV)/.ready-run
 	@echo "installing what the tests need into $(VENV) (once)"
-	@$(PIP) -e '.[whisper,heif,metrics,dev]' && touch $@
+	@$(PIP) -e '.[whisper,heif,diffusion,metrics,dev]' && touch $@
 
 clean:
 	rm -rf $(VENV) out _docs _site_md _proc

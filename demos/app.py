@@ -8,12 +8,11 @@ from uuid import uuid4
 os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')
 import gradio as gr
 from lipsync_kit import KitError, lipsync
-from lipsync_kit.backend import CARDS, ModelCard
+from lipsync_kit.backend import CARDS, is_available
 from lipsync_kit.core import log
-from lipsync_kit.hub import card, look, size_text
 from lipsync_kit.pipe.length import FITS
 from lipsync_kit.motion.life import EMOTIONS
-from lipsync_kit.pipe.result import Options, facts
+from lipsync_kit.pipe.result import MEMORIES, Options, facts
 
 PHOTO = str(files('lipsync_kit')/'data'/'astronaut.jpg')
 SENTENCE = 'Hello! I am a photograph, and I can talk.'
@@ -39,21 +38,14 @@ def new_output()->Path:
         if time.time() - old.stat().st_mtime > KEEP: old.unlink(missing_ok=True)
     return Path(outputs.name)/f'{uuid4().hex}.mp4'
 
-def usable(
-    model:ModelCard,
-)->str:            # why not, or ''
-    "Why a model can't be used on this machine"
-    gone = [look(w).card for w in model.weights if not look(w).whole]
-    return '; '.join(f'lipsync models download {c.name} ({size_text(c.bytes)}, {c.licence})' for c in gone)
-
 def greyed()->str:
     "Style of the models that can't be used here"
-    return ', '.join(f'#model label:has(input[value="{n}"])' for n, c in CARDS.items() if usable(c)) + ' {opacity: .45; pointer-events: none}'
+    return ', '.join(f'#model label:has(input[value="{n}"])' for n in CARDS if not is_available(n)) + ' {opacity: .45; pointer-events: none}'
 
 def missing()->str:
     "Why they are grey"
-    rows = [f'<li><b>{escape(n)}</b> {escape(c.about)}: <code>{escape(usable(c))}</code></li>' for n, c in CARDS.items() if usable(c)]
-    return f'<div class="grey">Their weights are not on this machine. Fetch them and start the app again:<ul>{"".join(rows)}</ul></div>' if rows else ''
+    rows = [f'<li><b>{escape(n)}</b> {escape(c.about)}: <code>{escape("; ".join(r.missing))}</code></li>' for n, c in CARDS.items() if not (r := is_available(n))]
+    return f'<div class="grey">What they need is not on this machine. Fetch it and start the app again:<ul>{"".join(rows)}</ul></div>' if rows else ''
 
 def chosen_face(kind:str, image, video): return video if kind == 'Video' else image
 
@@ -61,10 +53,23 @@ def chosen_speech(kind:str, text, audio)->dict:
     "The speech as arguments of `lipsync`"
     return dict(text=text or '') if kind == 'Text' else dict(audio=audio)
 
-def wishes(model, preset, fit, emotion, strength, fps, size, idle, seed)->dict:
+SOME = dict(preset='best', blend='auto', cheeks='90,90', bbox_shift=0, steps=20, guidance=1.5, reuse=1, memory='auto')   # settings that only some models take, left alone
+
+def cheeks_of(text):
+    "Two numbers, from words"
+    try: return tuple(int(x) for x in text.split(','))
+    except ValueError: return text    # which the model refuses, and says why
+
+def wishes(model, fit, emotion, strength, fps, size, idle, seed, *some)->dict:
     "The settings that differ from the defaults"
-    want = dict(model=model, preset=preset if 'preset' in CARDS[model].options else 'best', fit=fit, emotion=emotion, strength=strength, fps=None if fps in (None, 25) else fps, size=int(size) if size else None, idle=bool(idle), seed=int(seed or 0))
-    return {k: v for k, v in want.items() if v != getattr(Options, k, None)}
+    want = dict(model=model, fit=fit, emotion=emotion, strength=strength, fps=None if fps in (None, 25) else fps, size=int(size) if size else None, idle=bool(idle), seed=int(seed or 0))
+    own = {k: v for (k, usual), v in zip(SOME.items(), some) if k in CARDS[model].options and v not in (usual, None, '')}
+    if 'cheeks' in own: own['cheeks'] = cheeks_of(own['cheeks'])
+    return {k: v for k, v in want.items() if v != getattr(Options, k, None)} | own
+
+def shown_for(model:str)->list:
+    "The settings that a model takes are shown, others hidden"
+    return [gr.update(visible=k in CARDS[model].options) for k in SOME]
 
 def as_python(face, speech:dict, options:dict)->str:
     "The same call in Python"
@@ -77,7 +82,8 @@ def as_command(face, speech:dict, options:dict)->str:
     file = lambda path: f'./{Path(path).name}' if Path(path).name.startswith('-') else Path(path).name
     words = ['lipsync', 'talk', file(face) if face else 'face.jpg']
     words += [file(speech['audio'])] if speech.get('audio') else ['--text', speech['text']] if speech.get('text') else []
-    for k, v in options.items(): words += [f"--{'no-' if v is False else ''}{k}"] + ([] if isinstance(v, bool) else [str(v)])
+    for k, v in options.items():
+        words += [f"--{'no-' if v is False else ''}{k.replace('_', '-')}"] + ([] if isinstance(v, bool) else [','.join(map(str, v)) if isinstance(v, tuple) else str(v)])
     return shlex.join([*words, '-o', 'talk.mp4'])
 
 def recipes(face_kind, image, video, speech_kind, text, audio, *settings):
@@ -87,9 +93,9 @@ def recipes(face_kind, image, video, speech_kind, text, audio, *settings):
 
 class Stopped(Exception): "The cancel button was pressed"
 
-def make(face_kind, image, video, speech_kind, text, audio, model, preset, fit, emotion, strength, fps, size, idle, seed, request:gr.Request, progress=gr.Progress()):
+def make(face_kind, image, video, speech_kind, text, audio, model, fit, emotion, strength, fps, size, idle, seed, preset, blend, cheeks, bbox_shift, steps, guidance, reuse, memory, request:gr.Request, progress=gr.Progress()):
     "The video and what is said about it"
-    stop = stops.setdefault(request.session_hash, threading.Event())
+    stop, settings = stops.setdefault(request.session_hash, threading.Event()), (model, fit, emotion, strength, fps, size, idle, seed, preset, blend, cheeks, bbox_shift, steps, guidance, reuse, memory)
     def step(done, what):
         if stop.is_set(): raise Stopped
         progress(done, desc=what)
@@ -98,7 +104,7 @@ def make(face_kind, image, video, speech_kind, text, audio, model, preset, fit, 
         step(0., 'waiting')
         if not face: raise KitError('choose a picture or a video with a face first')
         if not any(speech.values()) and face_kind == 'Image': raise KitError('write what shall be said, or give a recording')
-        r = lipsync(face, **{k: v for k, v in speech.items() if v}, out=new_output(), progress=step, **wishes(model, preset, fit, emotion, strength, fps, size, idle, seed))
+        r = lipsync(face, **{k: v for k, v in speech.items() if v}, out=new_output(), progress=step, **wishes(*settings))
     except Stopped: return None, '<div class="bad">Stopped. Nothing was written.</div>'
     except KitError as e: return None, f'<div class="bad">{escape(str(e))}</div>'
     except Exception as e:
@@ -134,11 +140,10 @@ def settings()->list:
     model = gr.Radio(list(CARDS), value='portrait', label='Model', info=CARDS['portrait'].about, elem_id='model')
     if why := missing():
         with gr.Accordion('Grey models and what they need', open=False): gr.HTML(why)
+    some = own_settings()
     emotion = gr.Dropdown(list(EMOTIONS), value='neutral', label='Emotion', info='of portrait; the lips stay on the sounds')
     with gr.Accordion('More', open=False):
-        with gr.Row():
-            preset = gr.Dropdown(['best', 'original'], value='best', label='Preset', info='original: the official pipeline of Wav2Lip')
-            fit = gr.Dropdown(['auto', *FITS], value='auto', label='Sound and video differ in length', info='auto: forwards and backwards')
+        fit = gr.Dropdown(['auto', *FITS], value='auto', label='Sound and video differ in length', info='auto: forwards and backwards')
         with gr.Row():
             strength = gr.Slider(0, 1.5, 1, step=.1, label='Strength of the emotion')
             idle = gr.Checkbox(True, label='Blinks and small head motion')
@@ -146,13 +151,29 @@ def settings()->list:
             fps = gr.Dropdown([24, 25, 30, 50, 60], value=25, label='Frames a second', info='of a picture; a video keeps its own')
             size = gr.Number(None, label='Longer side, pixels', info='empty: as it is', precision=0)
             seed = gr.Number(0, label='Seed', info='same seed, same video', precision=0)
-    model.change(lambda m: gr.Radio(info=CARDS[m].about), model, model, queue=False, show_progress='hidden')
-    return [model, preset, fit, emotion, strength, fps, size, idle, seed]
+    model.change(lambda m: [gr.Radio(info=CARDS[m].about), *shown_for(m)], model, [model, *some], queue=False, show_progress='hidden')
+    return [model, fit, emotion, strength, fps, size, idle, seed, *some]
+
+def own_settings()->list:
+    "What only some models take, hidden until one of them is chosen; in the order of `SOME`"
+    hidden = dict(visible=False)
+    with gr.Row():
+        preset = gr.Dropdown(['best', 'original'], value='best', label='Preset', info='original: the official pipeline of the model', **hidden)
+        memory = gr.Dropdown(list(MEMORIES), value='auto', label='Memory', info='low, lowest: for small GPUs, slower', **hidden)
+    with gr.Row():
+        blend = gr.Dropdown(['auto', 'jaw', 'neck', 'raw'], value='auto', label='Blend', info="of preset 'original'", **hidden)
+        cheeks = gr.Textbox('90,90', label='Cheeks', info='of jaw: left,right of the middle', max_lines=1, **hidden)
+        shift = gr.Slider(-20, 20, 0, step=1, label='Shift of the face', info='pixels; more opens the mouth wider', **hidden)
+    with gr.Row():
+        steps = gr.Slider(1, 50, 20, step=1, label='Steps', info='fewer are faster', **hidden)
+        guidance = gr.Slider(1, 3, 1.5, step=.1, label='Guidance', info='how strongly the sound counts', **hidden)
+        reuse = gr.Slider(1, 5, 1, step=1, label='Reuse', info='inner layers in every so many steps', **hidden)
+    return [preset, blend, cheeks, shift, steps, guidance, reuse, memory]
 
 def build()->gr.Blocks:
     "The whole page"
     with gr.Blocks(title='lipsync_kit', analytics_enabled=False, delete_cache=(600, KEEP)) as page:
-        gr.Markdown('# Make a face speak\nA picture or a video, plus text or a recording. It runs on this machine, without a GPU and without a download.')
+        gr.Markdown('# Make a face speak\nA picture or a video, plus text or a recording. It runs on this machine; the first model needs no GPU and no download.')
         with gr.Row():
             with gr.Column(scale=5):
                 given = inputs()

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
-from .cli_bar import Bar, Quiet, parse_choice
+from .cli_bar import Bar, Quiet, parse_choice, parse_pair
 from .cli_models import models
 from .cli_score import bench, compare, score
 
@@ -57,12 +57,19 @@ def talk(
     which:Annotated[str, typer.Option('--face', help="'largest', 'all', a number from the left, or X,Y")]='largest',
     no_face:Annotated[str, typer.Option(help='frames without the face: pass, hold, fail')]='pass',
     voice:Annotated[str, typer.Option(help='who says the text')]='hibari',
-    seed:Annotated[int, typer.Option(help='same seed, same video')]=0,
+    seed:Annotated[int, typer.Option(help='same seed, same video; 0 is the official one of LatentSync')]=0,
     crf:Annotated[int, typer.Option(help='quality, 0 best .. 51 worst')]=16,
     device:Annotated[str, typer.Option(help='auto, cpu, cuda, mps')]='auto',
     dtype:Annotated[str, typer.Option(help='of networks: auto, float32, bfloat16, float16')]='auto',
     engine:Annotated[str, typer.Option(help='of networks: torch, onnx')]='torch',
     compile:Annotated[bool, typer.Option(help='networks with torch.compile')]=False,
+    blend:Annotated[str, typer.Option(help='of MuseTalk with --preset original: auto, jaw, neck, raw')]='auto',
+    cheeks:Annotated[Optional[str], typer.Option(help='of --blend jaw: LEFT,RIGHT, pixels of 512 beside the middle that are no cheek [90,90]')]=None,
+    bbox_shift:Annotated[int, typer.Option(help='of musetalk-1.0: pixels down; more opens the mouth wider')]=0,
+    steps:Annotated[Optional[int], typer.Option(help='of LatentSync; fewer are faster [20]')]=None,
+    guidance:Annotated[Optional[float], typer.Option(help='of LatentSync: how strongly the sound counts; 1 is half the work [1.5]')]=None,
+    reuse:Annotated[int, typer.Option(help='of LatentSync: inner layers in every so many steps; 3 is 2.5 times less work')]=1,
+    memory:Annotated[str, typer.Option(help='of LatentSync on small GPUs: auto, low, lowest')]='auto',
     policy:Annotated[str, typer.Option(help="'commercial' refuses weights that must not be used so; auto asks $LIPSYNC_KIT_POLICY")]='auto',
     mark:Annotated[bool, typer.Option(help='write into the file that it is AI-generated')]=True,
     quiet:Quiet=False,
@@ -72,7 +79,8 @@ def talk(
     with Bar(quiet) as bar:
         r = lipsync(face, parse_voices(says, audio), text=text, motion=motion, out=out, progress=bar, model=model, preset=preset, detector=detector, weights=weights, fit=fit,
                     emotion=emotion, strength=strength, idle=idle, motion_head=motion_head, fps=fps, size=size, choose=parse_choice(which), no_face=no_face,
-                    voice=voice, seed=seed, crf=crf, device=device, dtype=dtype, engine=engine, compile=compile, policy=policy, mark=mark)
+                    voice=voice, seed=seed, crf=crf, device=device, dtype=dtype, engine=engine, compile=compile, blend=blend, cheeks=parse_pair(cheeks), bbox_shift=bbox_shift, steps=steps,
+                    guidance=guidance, reuse=reuse, memory=memory, policy=policy, mark=mark)
     typer.echo(r)
 
 @app.command()
@@ -132,10 +140,18 @@ def plan(
     text:Annotated[Optional[str], typer.Option('--text', '-t', help='what to say, instead of audio')]=None,
     model:Annotated[str, typer.Option(help='which model would draw')]='portrait',
     size:Annotated[Optional[int], typer.Option(help='longer side in pixels')]=None,
+    preset:Annotated[str, typer.Option(help='best, original')]='best',
+    weights:Annotated[Optional[str], typer.Option(help='a checkpoint of your own')]=None,
+    steps:Annotated[Optional[int], typer.Option(help='of LatentSync [20]')]=None,
+    guidance:Annotated[Optional[float], typer.Option(help='of LatentSync [1.5]')]=None,
+    reuse:Annotated[int, typer.Option(help='of LatentSync')]=1,
+    memory:Annotated[str, typer.Option(help='of LatentSync: auto, low, lowest')]='auto',
+    device:Annotated[str, typer.Option(help='auto, cpu, cuda, mps')]='auto',
+    dtype:Annotated[str, typer.Option(help='auto, float32, bfloat16, float16')]='auto',
 ):
     "Predict time, memory and trouble spots before running."
     from lipsync_kit.pipe.plan import plan as look
-    typer.echo(look(face, audio, text=text, model=model, size=size))
+    typer.echo(look(face, audio, text=text, model=model, size=size, preset=preset, weights=weights, steps=steps, guidance=guidance, reuse=reuse, memory=memory, device=device, dtype=dtype))
 
 for command in score, compare, bench: app.command()(command)
 

@@ -19,6 +19,8 @@ from .hub import find
 # %% ../nbs/07_manager.ipynb #0d66151d
 BUILDERS:dict[str,Callable] = {}   # name in the hub -> function of (path, device) that gives the model
 PAGES = {'s3fd': 'nn.s3fd', 'sfd_face': 'nn.sfd_face', 'syncnet_v2': 'nn.syncnet', 'lipsync_expert': 'nn.judges', 'visual_quality_disc': 'nn.judges',
+         'sd-vae-ft-mse': 'nn.latent', 'whisper-tiny': 'nn.whisper', 'whisper-tiny-hf': 'nn.whisper', 'face-parse': 'nn.face_parse',
+         'musetalk-1.0': 'models.musetalk.unet', 'musetalk-1.5': 'models.musetalk.unet', **dict.fromkeys(('latentsync-1.5', 'latentsync-1.6'), 'models.latentsync.unet'),
          **dict.fromkeys(('wav2lip', 'wav2lip_gan', 'lrs3-wav2lip', 'lrs3-nota-wav2lip'), 'nn.wav2lip')}   # whose import registers them
 
 def builder(

@@ -11,7 +11,7 @@ from pathlib import Path
 from .core import KitError
 
 # %% ../nbs/03_weights.ipynb #f119e511
-NESTS = 'state_dict', 'model', 'generator'   # keys under which files keep what is wanted
+NESTS = 'state_dict', 'model_state_dict', 'model', 'generator'   # keys under which files keep what is wanted
 
 def _unpickled(path:Path):
     "What `torch` makes of a file when only tensors are allowed"
@@ -57,5 +57,5 @@ def fill(
     parts = [f'{word}: {_listed(ks)}' for word, ks in (('missing', gone), ('unexpected', more)) if ks]
     parts += ['of another shape: ' + _listed(f'{k} {tuple(weights[k].shape)} where {tuple(own[k].shape)} is wanted' for k in wrong)] if wrong else []
     if parts: raise KitError(f"the weights do not fit {name}; " + '; '.join(parts))
-    model.load_state_dict(weights, strict=False)
+    model.load_state_dict(weights, strict=False, assign=any(p.is_meta for p in model.parameters()))
     return model.eval()

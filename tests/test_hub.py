@@ -406,7 +406,7 @@ def test_one_category_from_a_folder(toy, capsys, tmp_path, monkeypatch):
 
 def test_a_full_disk_is_told_for_all_at_once(toy, monkeypatch, capsys):
     toy(); monkeypatch.setattr(fetch.shutil, 'disk_usage', lambda p: SimpleNamespace(free=10**9))
-    assert run(['models', 'download', '--category', 'diffusion']) == 2 and 'this needs 25.99 GB' in capsys.readouterr().err    # with the two whispers
+    assert run(['models', 'download', '--category', 'diffusion']) == 2 and 'this needs 26.04 GB' in capsys.readouterr().err    # with the two whispers
 
 def test_doctor_asks_only_for_what_the_default_work_needs(toy):
     from lipsync_kit.pipe.doctor import check_models

@@ -1,0 +1,218 @@
+"The networks and the arithmetic of MuseTalk against what the original programs answer on synthetic numbers."
+from fractions import Fraction
+import numpy as np, pytest, torch
+from lipsync_kit import manager
+from lipsync_kit.backend import Shot, Voice
+from lipsync_kit.nn.latent import SCALE, load_latents, renamed, vae
+from lipsync_kit.core import Audio, Clip, Face, Frame
+from lipsync_kit.nn.whisper import encoder_weights, load_ears, log_mel, mel_pieces, whisper_encoder, whisper_scale
+from lipsync_kit.models.musetalk.face import AS_68, SOFT_LIVE, as_pictures, blend_mask, blended, cone, cropped, drawn_area, face_box, face_latents, lower, points_68
+from lipsync_kit.models.musetalk.live import live_states
+from lipsync_kit.models.musetalk.model import Dubber, load
+from lipsync_kit.models.musetalk.original import Networks
+from lipsync_kit.models.musetalk.sound import first_starts, hearing, official_starts, windows
+from lipsync_kit.models.musetalk.unet import load_unet, positions, unet
+from lipsync_kit.nn.face_parse import BiSeNet, load_face_parse, parse_input
+from golden import blocks, checkpoint, close, draws, fits, numbers
+
+@pytest.fixture(scope='module')
+def golden(): return numbers('musetalk')
+
+@pytest.fixture(scope='module')
+def latents(golden, tmp_path_factory): return load_latents(checkpoint('musetalk/vae/tiny', tmp_path_factory.mktemp('vae'), int(golden[0]['param_seed'])))
+
+def halves(image, top):
+    "A BGR crop as the encoder takes it, its lower half blanked or not"
+    x = torch.from_numpy(image[..., ::-1].transpose(2, 0, 1).astype(np.float32) / 255)[None]
+    if top: x[:, :, x.shape[2] // 2:] = 0
+    return x * 2 - 1
+
+def test_layout_vae():
+    with torch.device('meta'): assert not fits(vae(), 'musetalk/vae', renamed)
+
+@pytest.mark.parametrize('i', [0, 1])
+def test_golden_encoder(golden, latents, i):
+    cases, spec = golden
+    s = spec['vae'][i]
+    for half in 0, 1:
+        x = halves(blocks(s['seed'], s['size'], s['block']), half)
+        mean, logvar = latents.posterior(x)
+        close(mean, cases[f'vae.{i}.mean.half{half}'], 1e-4); close(logvar[..., ::2, ::2], cases[f'vae.{i}.logvar.half{half}'], 1e-4)
+        close(latents.encode(x), SCALE * cases[f'vae.{i}.mean.half{half}'], 1e-4)
+    close(x[0, :, ::16, ::16], cases[f'vae.{i}.input_half'], 1e-6)
+
+@pytest.mark.parametrize('i', [0, 1])
+def test_golden_decoder(golden, latents, i):
+    cases, spec = golden
+    z = torch.from_numpy(draws(spec['vae_decode'][i]['seed'], spec['vae_decode'][i]['draws'])['latents'])
+    close(latents.decode(SCALE * z)[..., ::4, ::4], cases[f'vae_decode.{i}.float'], 1e-4)
+
+@pytest.fixture(scope='module')
+def ears(golden, tmp_path_factory): return load_ears(checkpoint('musetalk/whisper/tiny', tmp_path_factory.mktemp('ears'), int(golden[0]['param_seed'])))
+
+@pytest.fixture(scope='module')
+def sound(golden): return Audio(golden[0]['wav'] / np.float32(32768), 16000)
+
+@pytest.mark.parametrize('name', ['musetalk/whisper', 'latentsync/whisper'])
+def test_layout_whisper(name):
+    with torch.device('meta'): more = fits(whisper_encoder(), name, encoder_weights)
+    assert not more
+
+def test_golden_mels(golden, sound):
+    cases, _ = golden
+    (cut, n), = mel_pieces(sound, 'cut')
+    close(cut[:, :cases['mel_hf'].shape[1]], cases['mel_hf'], 1e-4); close(cut[:, -1], cases['mel_hf_tail'], 1e-4)
+    whole = whisper_scale(log_mel(sound.samples))
+    assert whole.shape[1] == cases['mel_v1_len'] and n == len(sound.samples) * 50 // 16000
+    close(whole[:, :cases['mel_v1'].shape[1]], cases['mel_v1'], 1e-4)
+    (piece, _), = mel_pieces(sound, 'whole')
+    close(piece[:, :whole.shape[1]], whole, 0); assert not piece[:, whole.shape[1]:].any()
+
+def test_golden_whisper(golden, ears, sound):
+    cases, _ = golden
+    states = ears.states(next(mel_pieces(sound))[0][None], norm=True)[0]
+    close(states[:60:4, :, ::8], cases['whisper.hidden'], 1e-4); close(states[100::200, :, ::8], cases['whisper.hidden_far'], 1e-4)
+
+@pytest.fixture(scope='module')
+def parser(golden, tmp_path_factory): return load_face_parse(checkpoint('musetalk/face_parse', tmp_path_factory.mktemp('parse'), int(golden[0]['param_seed'])))
+
+def test_layout_face_parse(): assert all(k.endswith('num_batches_tracked') for k in fits(BiSeNet(), 'musetalk/face_parse'))
+
+@pytest.mark.parametrize('i', [0, 1])
+def test_golden_face_parse(golden, parser, i):
+    cases, spec = golden
+    x = torch.from_numpy(draws(spec['bisenet'][i]['seed'], spec['bisenet'][i]['draws'])['x'])
+    close(parser.logits(x)[..., ::4, ::4], cases[f'bisenet.{i}.out'], 1e-4)
+
+def test_golden_labels(golden, parser):
+    cases, spec = golden
+    image = blocks(*(spec['bisenet_image'][k] for k in ('seed', 'size', 'block')))
+    close(parser.logits(parse_input(image))[0, :, ::16, ::16], cases['bisenet_image.logits'], 1e-4)
+    assert (parser(image)[::2, ::2] == cases['bisenet_image.label']).mean() > .999
+
+@pytest.fixture(scope='module')
+def draw(golden, tmp_path_factory): return load_unet(checkpoint('musetalk/tiny', tmp_path_factory.mktemp('unet'), int(golden[0]['param_seed'])))
+
+def test_layout_unet():
+    with torch.device('meta'): assert not fits(unet(), 'musetalk')
+
+@pytest.mark.parametrize('i', [0, 1, 2])
+def test_golden_unet(golden, draw, i):
+    cases, spec = golden
+    x = draws(spec['unet'][i]['seed'], spec['unet'][i]['draws'])
+    close(draw(x['latents'], x['audio']), cases[f'unet.{i}.out'], 1e-4)
+
+def test_golden_positions(golden): close(positions()[:, ::8], golden[0]['pe'], 1e-5)
+
+def indices(starts, n, outside):
+    "The rows that `windows` takes for each frame, numbered 5*step+state; -1 for zeros"
+    rows = np.arange(1, 5 * n + 1).reshape(n, 5, 1)
+    return np.stack([w[:, 0] - 1 for w in windows((rows[i:i + 1500] for i in range(0, n, 1500)), starts, outside)])
+
+@pytest.mark.parametrize('i', range(8))
+def test_golden_windows(golden, i):
+    cases, spec = golden
+    fps, samples = spec['chunks'][i]
+    assert np.array_equal(indices(official_starts(fps, samples), int(samples / 16000 * 50), 'zeros'), cases[f'chunks.{i}.index'])
+
+@pytest.mark.parametrize('i', range(4))
+def test_golden_first_windows(golden, i):
+    cases, spec = golden
+    n, fps = spec['v1_chunks'][i]
+    assert np.array_equal(indices(first_starts(fps, n), n, 'repeat'), cases[f'v1_chunks.{i}.index'])
+
+@pytest.mark.parametrize('i', range(5))
+def test_golden_box(golden, i):
+    cases, spec = golden
+    assert face_box(cases[f'bbox.{i}.points68'], (101, 102, 303, 304), spec['bbox'][i]['shift']) == tuple(cases[f'bbox.{i}.box'])
+
+def noises(seed):
+    g = np.random.Generator(np.random.PCG64(seed))
+    return [torch.from_numpy(g.standard_normal((1, 4, 32, 32), np.float32)) for _ in range(2)]
+
+def seen(spec, latents):
+    "Crop and latents of a face case"
+    rgb = blocks(spec['image_seed'], spec['size'], spec['block'])[..., ::-1]
+    crop = cropped(np.ascontiguousarray(rgb), (0, 0, *rgb.shape[1::-1]))
+    return crop, face_latents(crop[None], latents, noises(spec['noise_seed']))
+
+def near(got, want):
+    "At most one grey level off"
+    assert got.shape == want.shape and np.abs(got.astype(int) - want).max() <= 1
+
+@pytest.mark.parametrize('i', [0, 1])
+def test_golden_face(golden, latents, draw, i):
+    cases, spec = golden
+    s = spec['face'][i]
+    crop, x = seen(s, latents)
+    assert np.array_equal(crop[::8, ::8, ::-1], cases[f'face.{i}.crop'])
+    close(x, cases[f'face.{i}.latents'], 1e-4)
+    z = draw(x, draws(s['audio_seed'], s['draws'])['audio'])
+    close(z, cases[f'face.{i}.pred'], 1e-4)
+    near(as_pictures(z, latents)[0, ::2, ::2, ::-1], cases[f'face.{i}.bgr'])
+
+@pytest.mark.parametrize('i', [0, 1])
+def test_golden_pictures(golden, latents, i):
+    cases, spec = golden
+    z = torch.from_numpy(draws(spec['vae_decode'][i]['seed'], spec['vae_decode'][i]['draws'])['latents'])
+    near(as_pictures(SCALE * z, latents)[:, ::4, ::4, ::-1], cases[f'vae_decode.{i}.bgr'])
+
+def test_golden_end_to_end(golden, latents, draw, ears, sound):
+    cases, spec = golden
+    starts = official_starts(25, len(sound.samples))
+    assert len(starts) == cases['e2e.n']
+    chosen = cases['e2e.frames'].tolist()
+    heard_ = hearing(ears, sound)
+    z = draw(seen(spec['face'][0], latents)[1].expand(len(chosen), -1, -1, -1), np.stack([heard_.at(starts[k]) for k in chosen]))
+    close(z, cases['e2e.pred'], 2e-4); near(as_pictures(z, latents)[:, ::4, ::4, ::-1], cases['e2e.bgr'])
+
+@pytest.mark.parametrize('key', ['raw', 'neck', 'jaw_90_90', 'jaw_80_80', 'jaw_40_120'])
+def test_golden_masks(golden, key):
+    mode, *cheeks = key.split('_')
+    mask = drawn_area(golden[0]['labels'], mode, [int(c) for c in cheeks])
+    assert set(np.unique(mask)) == {0, 255} and np.array_equal(np.packbits(mask > 0, axis=1), golden[0][f'parse.{key}'])
+
+def test_golden_cone(golden): assert np.array_equal(cone(), golden[0]['jaw_kernel'])
+
+@pytest.mark.parametrize('i', range(3))
+def test_golden_blend(golden, i):
+    cases, spec = golden
+    s = spec['blend'][i]
+    frame, box = blocks(s['seed'], s['size'], s['block']), tuple(s['box'])
+    face = blocks(s['face_seed'], (box[3] - box[1], box[2] - box[0]), s['face_block'])
+    how = dict(parser=lambda image: cases['labels'], mode=s['mode'], cheeks=s['cheek'])
+    out = blended(frame, face, box, *blend_mask(frame, box, **how))
+    assert np.array_equal(out[::2, ::2], cases[f'blend.{i}.out']) and (out != frame).any(2).sum() == cases[f'blend.{i}.changed']
+    mask, around = blend_mask(frame, box, **how, soft=SOFT_LIVE)
+    assert around == tuple(cases[f'blend.{i}.crop_box']) and np.array_equal(mask[::2, ::2], cases[f'blend.{i}.realtime_mask'])
+    assert np.array_equal(blended(frame, face, box, mask, around)[::4, ::4], cases[f'blend.{i}.realtime_out'])
+
+def test_model_from_files(golden, latents, draw, ears, parser, sound):
+    "The finished frames of the preset `original` are those of its steps"
+    frames = [blocks(60 + k, (300, 260), 9) for k in range(3)]
+    points = np.zeros((478, 3), np.float32)
+    points[AS_68, :2] = golden[0]['bbox.0.points68'] * .5; points[[195, 5], :2] = golden[0]['bbox.0.points68'][29] * .5
+    shot = Shot(Clip(None, 'video', 260, 300, fps=Fraction(25)), ((Frame(f, Fraction(k, 25)), [Face(points)] if k != 1 else []) for k, f in enumerate(frames)), {None: Voice(audio=sound)})
+    out = list(Dubber(Networks(draw, latents, ears, parser), 'original', batch=2).render(shot))
+    box = lower(face_box(points_68(points)), 300)
+    z = draw(face_latents(cropped(frames[2], box)[None], latents), hearing(ears, sound).at(0)[None])
+    near(out[2], blended(frames[2], as_pictures(z, latents)[0], box, *blend_mask(frames[2], box, parser)))
+    assert len(out) == 3 and np.array_equal(out[1], frames[1]) and (out[2] != frames[2]).any()
+
+def test_load(golden, tmp_path, monkeypatch):
+    "The files of the hub and a U-Net of one's own become a model; each is loaded once"
+    files = {}
+    for name, layout in (('sd-vae-ft-mse', 'vae/tiny'), ('whisper-tiny-hf', 'whisper/tiny'), ('face-parse', 'face_parse'), ('musetalk-1.0', 'tiny')):
+        (tmp_path/name).mkdir(); files[name] = checkpoint(f'musetalk/{layout}', tmp_path/name, 0)
+    monkeypatch.setattr(manager, 'find', lambda name, folder=None: files[name] if name == 'face-parse' else files[name].parent)
+    manager.manager.cleanup()
+    a = load('musetalk-1.5', 'cpu', 'original', weights=files['musetalk-1.0']); b = load('musetalk-1.5', 'cpu', weights=files['musetalk-1.0'])
+    assert a.nets.latents is b.nets.latents and a.nets.draw is b.nets.draw and b.nets.parser is None and a.weights[1:] == ('sd-vae-ft-mse', 'whisper-tiny-hf', 'face-parse')
+    manager.manager.cleanup()
+
+def test_live_states(ears, sound):
+    "Sound that comes at once is heard as a file is; in pieces, all of it is heard and each piece soon"
+    whole, pieces = np.concatenate(list(ears(sound, 'cut', norm=True))), [sound.cut(t, min(t + .3, sound.duration)) for t in np.arange(0, sound.duration, .3)]
+    close(np.concatenate(list(live_states(ears, [sound]))), whole, 1e-4)
+    live = list(live_states(ears, pieces))
+    assert sum(map(len, live)) == len(whole) and len(live) >= 4

@@ -1,0 +1,199 @@
+"MuseTalk and LatentSync through the whole pipeline: files of small networks with random numbers, read by the loaders that read the published ones. The mouths are noise; everything around them is real."
+import weakref
+from fractions import Fraction
+import numpy as np, pytest, torch
+from lipsync_kit import KitError, lipsync, stream
+from lipsync_kit.backend import CARDS, Shot, Voice, is_available
+from lipsync_kit.core import Audio, Clip, Frame
+from lipsync_kit.faces.detect import landmarks
+from lipsync_kit.media import Writer, probe, read_audio, read_frames
+from lipsync_kit.models.latentsync import model as latentsync
+from lipsync_kit.models.latentsync.unet import UNet3D
+from lipsync_kit.models.musetalk import model as musetalk
+from lipsync_kit.models.musetalk.unet import unet
+from lipsync_kit.nn.latent import vae
+from lipsync_kit.nn.memory import Guest
+from lipsync_kit.nn.whisper import whisper_encoder
+from lipsync_kit.pipe import run
+from lipsync_kit.pipe.live import Live
+from lipsync_kit.pipe.parts import Parts
+from test_dub import picture, tone
+
+pytest.importorskip('diffusers'); pytest.importorskip('transformers')
+NTSC, RATE, SMALL = Fraction(30000, 1001), 16000, (32, 32, 32, 32)
+MODELS = 'musetalk-1.5', 'latentsync-1.5'
+FEW = {'musetalk-1.5': {}, 'latentsync-1.5': dict(steps=1)}   # options that keep a test short
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory):
+    "Name in the hub -> file of a small network"
+    folder, res = tmp_path_factory.mktemp('weights'), {}
+    torch.manual_seed(0)
+    ears = {f'model.encoder.{k}': v for k, v in whisper_encoder(384, 4, 64).state_dict().items()}
+    for names, weights in ((MODELS[:1], unet(SMALL).state_dict()), (MODELS[1:], UNet3D(SMALL).state_dict()), (('sd-vae-ft-mse',), vae((32,) * 4, 1).state_dict()), (('whisper-tiny', 'whisper-tiny-hf'), ears)):
+        torch.save(weights, folder/f'{names[0]}.pth')
+        res |= dict.fromkeys(names, folder/f'{names[0]}.pth')
+    return res
+
+class Skin:
+    "A parser to which all is skin"
+    def __call__(self, image): return np.ones((512, 512), np.uint8)
+
+class Mirror:
+    "An autoencoder to which latents are pictures at an eighth of the size"
+    def encode(self, x, noise=None): return torch.nn.functional.avg_pool2d(torch.cat([x, x[:, :1]], 1).float(), 8)
+    def decode(self, z): return z[:, :3].repeat_interleave(8, 2).repeat_interleave(8, 3)
+
+@pytest.fixture(autouse=True)
+def small(files, monkeypatch, request):
+    "The hub has small networks; the autoencoder is a stand-in but where `coder` is asked for"
+    from lipsync_kit import manager
+    manager.manager.cleanup()
+    if 'coder' not in request.fixturenames: monkeypatch.setitem(manager.BUILDERS, 'sd-vae-ft-mse', lambda path, device: Mirror())
+    for page in manager, musetalk, latentsync: monkeypatch.setattr(page, 'find', lambda name, folder=None: files[name])
+    monkeypatch.setitem(manager.BUILDERS, 'face-parse', lambda path, device: Skin()); monkeypatch.setitem(files, 'face-parse', files['whisper-tiny'])
+    monkeypatch.setitem(latentsync.SIZES, 'latentsync-1.5', 64)
+    torch.manual_seed(0)
+
+@pytest.fixture
+def coder():
+    "The autoencoder is a network too"
+
+def film(path, n=12, fps=25, faceless=(), side=256, faces=1):
+    with Writer(path, side * faces, side, fps, crf=6) as w:
+        for i in range(n): w.write(np.hstack([np.full((side, side, 3), 90, np.uint8) if i in faceless else picture(i, side)] * faces))
+    return path
+
+def images(path): return [f.image for f in read_frames(path)]
+def same(a, b): return len(a) == len(b) and all(map(np.array_equal, a, b))
+def changed(a, b): return np.abs(a.astype(int) - b).mean()
+
+@pytest.mark.parametrize('model', MODELS)
+def test_the_frame_rate_stays_and_faceless_frames_pass(tmp_path, model):
+    source = film(tmp_path/'a.mp4', 36, NTSC, faceless=range(12, 20))
+    r = lipsync(source, tone(1.2), out=tmp_path/'b.mp4', model=model, crf=4, **FEW[model])
+    assert r.fps == probe(r.path).fps == NTSC and r.n_frames == 36 and abs(read_audio(r.path).duration - 1.2) < .06
+    assert [f.time for f in read_frames(r.path)] == [f.time for f in read_frames(source)]
+    off = [changed(a, b) for a, b in zip(images(source), images(r.path))]
+    assert max(off[12:20]) < 1.5 < 2 < np.mean(off[:12]) and r.gaps and .3 < r.gaps[0][0] < .5
+
+@pytest.mark.parametrize('model', MODELS)
+def test_each_face_has_its_voice_and_the_others_stay(tmp_path, model):
+    source = film(tmp_path/'two.mp4', 8, faces=2)
+    r = lipsync(source, {1: tone(.32)}, out=tmp_path/'b.mp4', model=model, crf=4, **FEW[model])
+    a, b = images(source)[4], images(r.path)[4]
+    assert r.faces == 2 and changed(a[:, :256], b[:, :256]) < 1.5 < 2 < changed(a[:, 256:], b[:, 256:])
+    both = lipsync(source, {0: tone(.32), 1: Audio(np.zeros(RATE // 3, np.float32), RATE)}, out=tmp_path/'c.mp4', model=model, crf=4, **FEW[model])
+    c = images(both.path)[4]
+    assert changed(a[:, :256], c[:, :256]) > 2 and changed(a[:, 256:], c[:, 256:]) > 2 and not np.array_equal(c[:, :256], c[:, 256:])
+
+@pytest.mark.parametrize('model', MODELS)
+@pytest.mark.parametrize('preset', ['best', 'original'])
+def test_the_same_seed_makes_the_same_video(tmp_path, model, preset):
+    source, options = film(tmp_path/'a.mp4', 5), dict(model=model, preset=preset, **FEW[model])
+    one, two = (lipsync(source, tone(.2), out=tmp_path/f'{i}.mp4', mark=False, **options).path.read_bytes() for i in range(2))
+    assert one == two
+    if model == 'latentsync-1.5':
+        assert lipsync(source, tone(.2), out=tmp_path/'d.mp4', mark=False, seed=1247, **options).path.read_bytes() == one    # seed 0 is the official one
+        assert lipsync(source, tone(.2), out=tmp_path/'e.mp4', mark=False, seed=1, **options).path.read_bytes() != one
+
+class Killed(Exception): pass
+
+@pytest.mark.parametrize('model, preset', [('musetalk-1.5', 'best'), ('latentsync-1.5', 'best'), ('latentsync-1.5', 'original')])
+def test_a_stopped_job_goes_on(tmp_path, monkeypatch, model, preset):
+    from functools import partial
+    monkeypatch.setattr(run, 'Parts', partial(Parts, seconds=.2))
+    source, options = film(tmp_path/'a.mp4', 24), dict(model=model, preset=preset, mark=False, **FEW[model])
+    def stop(done, what):
+        if what == 'drawing' and done > .8: raise Killed
+    with pytest.raises(Killed): lipsync(source, tone(.96), out=tmp_path/'b.mp4', progress=stop, **options)
+    assert len(list((tmp_path/'.b.mp4.parts').glob('*.mp4'))) >= 2
+    again, whole = (lipsync(source, tone(.96), out=tmp_path/name, **options).path for name in ('b.mp4', 'c.mp4'))
+    assert same(images(again), images(whole))
+
+@pytest.mark.parametrize('model', MODELS)
+def test_silence(tmp_path, model, coder):
+    r = lipsync(film(tmp_path/'a.mp4', 5), (np.zeros(RATE // 5, np.float32), RATE), out=tmp_path/'b.mp4', model=model, **FEW[model])
+    assert r.n_frames == 5 and all(np.isfinite(i).all() for i in images(r.path))
+
+def test_a_small_face_is_flagged_not_refused(tmp_path):
+    import cv2
+    with Writer(tmp_path/'a.mp4', 320, 240, 25, crf=4) as w:
+        for i in range(5): im = np.full((240, 320, 3), 90, np.uint8); im[70:170, 100:200] = cv2.resize(picture(i), (100, 100), interpolation=cv2.INTER_AREA); w.write(im)
+    r = lipsync(tmp_path/'a.mp4', tone(.2), out=tmp_path/'b.mp4', model='latentsync-1.5', steps=1, crf=4)
+    assert any('is enlarged; the official program refuses' in n for n in r.warnings) and changed(images(tmp_path/'a.mp4')[2], images(r.path)[2]) > .5
+
+def test_a_still_speaks(tmp_path):
+    for model in MODELS: assert lipsync(picture(0), tone(.2), out=tmp_path/'b.mp4', model=model, fps=50, **FEW[model]).n_frames == 10
+
+@pytest.mark.parametrize('model', MODELS)
+def test_no_more_frames_are_held_in_a_longer_video(model):
+    "Of 64 frames"
+    face, photo, made, most = landmarks(picture(0)), picture(0), [], 0
+    def frames():
+        nonlocal most
+        for i in range(64):
+            frame = Frame(photo.copy(), Fraction(i, 25)); made.append(weakref.ref(frame.image))
+            most = max(most, sum(r() is not None for r in made))
+            yield frame, [face]
+    drawer = (musetalk if model == 'musetalk-1.5' else latentsync).load(model, 'cpu', **FEW[model])
+    for _ in drawer.render(Shot(Clip(None, 'video', 256, 256, fps=Fraction(25)), frames(), {None: Voice(audio=tone(64 / 25))})): pass
+    assert most < 48, most    # two chunks of 16 and what calming looks ahead
+
+def test_memory_levels_draw_the_same(tmp_path, coder):
+    source = film(tmp_path/'a.mp4', 4)
+    full, low, lowest = (images(lipsync(source, tone(.16), out=tmp_path/f'{m}.mp4', model='latentsync-1.5', steps=2, memory=m, crf=0).path) for m in ('auto', 'low', 'lowest'))
+    for other in low, lowest: assert max(np.abs(a.astype(int) - b).max() for a, b in zip(full, other)) <= 3
+    assert not same(full, images(lipsync(source, tone(.16), out=tmp_path/'r.mp4', model='latentsync-1.5', steps=2, reuse=2, guidance=1, crf=0).path))
+
+def test_an_estimate_is_told_before_the_run(tmp_path):
+    said = []
+    lipsync(film(tmp_path/'a.mp4', 3), tone(.12), out=tmp_path/'b.mp4', model='latentsync-1.5', steps=1, memory='low', device='cpu', progress=lambda done, what: said.append(what))
+    notes = [s for s in said if s.startswith('note: about ')]
+    assert len(notes) == 1 and 'GB of memory on cpu' in notes[0] and said.index(notes[0]) < said.index('drawing')
+
+def test_weights_of_ones_own(tmp_path, files, coder):
+    torch.manual_seed(1); torch.save(unet(SMALL).state_dict(), tmp_path/'mine.pth')
+    source = film(tmp_path/'a.mp4', 4)
+    mine, theirs = (lipsync(source, tone(.16), out=tmp_path/f'{i}.mp4', model='musetalk-1.5', weights=w) for i, w in enumerate((tmp_path/'mine.pth', None)))
+    assert not same(images(mine.path), images(theirs.path)) and any('mine.pth' in l.part and not l.commercial for l in mine.licences)
+    assert {'musetalk-1.5': 'CreativeML-OpenRAIL-M', 'sd-vae-ft-mse': 'MIT', 'whisper-tiny-hf': 'Apache-2.0'}.items() <= {l.part: l.licence for l in theirs.licences}.items()
+
+def test_licences_under_a_commercial_policy(tmp_path):
+    source = film(tmp_path/'a.mp4', 3)
+    for model in MODELS: assert lipsync(source, tone(.12), out=tmp_path/'b.mp4', model=model, policy='commercial', **FEW[model]).n_frames == 3
+    with pytest.raises(KitError, match='forbids face-parse'): lipsync(source, tone(.12), model='musetalk-1.5', preset='original', policy='commercial')
+
+def test_wishes_that_do_not_fit_are_said(tmp_path):
+    for model, wish, words in (('musetalk-1.5', dict(steps=5), 'takes no steps.*latentsync-1.6'), ('musetalk-1.5', dict(bbox_shift=5), 'takes no bbox_shift.*musetalk-1.0'), ('latentsync-1.5', dict(blend='jaw'), 'takes no blend'),
+                               ('portrait', dict(memory='low'), 'takes no memory'), ('musetalk-1.5', dict(blend='jaw'), "preset='original'"), ('latentsync-1.5', dict(steps=1000), 'steps must lie'), ('latentsync-1.5', dict(reuse=0), 'reuse must be')):
+        with pytest.raises(KitError, match=words): lipsync(picture(0), tone(.1), model=model, **wish)
+
+def test_what_is_missing_is_told_with_what_mends_it(tmp_path, monkeypatch):
+    monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path))
+    for name in ('musetalk-1.0', *MODELS, 'latentsync-1.6'):
+        ready = is_available(name)
+        assert not ready and all(f'lipsync models download {w} (' in str(ready) for w in CARDS[name].weights[:3]) and 'RAIL' in str(ready)
+
+def test_an_avatar_speaks_live_and_idles(tmp_path):
+    "A clip made ready once and kept; frames come while the sound comes, forwards and backwards"
+    source, path = film(tmp_path/'a.mp4', 6, NTSC), tmp_path/'me.safetensors'
+    sound = Audio(np.r_[tone(.3).samples, np.zeros(RATE * 3 // 10, np.float32)], RATE)
+    pieces = lambda: (sound.cut(t, t + .1) for t in np.arange(0, .55, .1))
+    first = list(Live(source, avatar=path, model='musetalk-1.5').frames(pieces())); assert path.is_file()
+    again = list(Live(source, avatar=path, model='musetalk-1.5').frames(pieces()))
+    assert same([f.image for f in first], [f.image for f in again]) and [f.time for f in first] == [i / NTSC for i in range(len(first))] and len(first) == 18
+    shown = images(source)
+    assert all(changed(f.image, shown[[0, 1, 2, 3, 4, 5, 4, 3, 2, 1][i % 10]]) < 30 for i, f in enumerate(first)) and changed(first[8].image, shown[2]) > .5
+    assert len(list(stream(picture(0), pieces(), model='musetalk-1.5'))) == 15
+    with pytest.raises(KitError, match='does not draw live'): Live(source, model='latentsync-1.5')
+
+def test_a_guest_goes_home_when_something_fails():
+    net = torch.nn.Linear(2, 2); at = net.weight.data_ptr()
+    class Far(Guest):
+        def __enter__(self):
+            super().__enter__()
+            for t, x in self.home: t.data = x.clone()
+    with pytest.raises(ValueError):
+        with Far(net, 'cpu'): raise ValueError
+    assert net.weight.data_ptr() == at
