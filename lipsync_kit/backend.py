@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['OPTIONS', 'BOTH', 'CARDS', 'PACKAGES', 'ModelCard', 'model_card', 'files_of', 'Ready', 'is_available', 'Voice',
-           'Shot', 'Model', 'load_model']
+           'Shot', 'Model', 'grouped', 'load_model']
 
 # %% ../nbs/08_backend.ipynb #043a7982
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import islice
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -131,6 +132,14 @@ class Model:
     )->Iterator[np.ndarray|None]:  # one [h,w,3] uint8 RGB frame for each frame of the shot, lazily and in order
         "Draw `shot`"
         raise NotImplementedError
+
+def grouped(
+    items:Iterable,
+    n:int,              # how many at a time
+)->Iterator[list]:
+    "Lists of `n`, the last one perhaps shorter"
+    items = iter(items)
+    while group := list(islice(items, n)): yield group
 
 def load_model(
     name:str,            # as on the card

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['JAW', 'ABOVE', 'LIPS_OUTSIDE', 'OPEN', 'lower_face', 'mouth_area', 'Rect', 'rect_around', 'soft', 'apart',
-           'match_colour', 'with_detail', 'Look', 'composed']
+           'match_colour', 'with_detail', 'Look', 'composed', 'all_composed']
 
 # %% ../nbs/06_compose.ipynb #db693d74
 from typing import NamedTuple
@@ -138,4 +138,14 @@ def composed(
     if look.detail: G = with_detail(G, own, mouth, blur)
     out = frame.copy()
     rect.of(out)[:] = np.clip(np.rint(own + alpha[..., None] * (G - own)), 0, 255)   # where alpha is 0 this is the frame's own
+    return out
+
+def all_composed(
+    frames,             # (image, parts): [h,w,3] uint8 RGB and (drawn, M, points) of each crop, as `composed` takes them
+)->list[np.ndarray]:    # [h,w,3] uint8
+    "Frames with their crops in them, one over the other"
+    out = []
+    for image, parts in frames:
+        for part in parts: image = composed(image, *part)
+        out.append(image)
     return out

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from ..core import check_shape
 from ..manager import register
-from .run import number_type
+from .run import number_type, Weighed
 from ..weights import fill, read_weights
 
 # %% ../../nbs/nn/09_face_parse.ipynb #d98fa796
@@ -109,13 +109,11 @@ def parse_input(
     small = np.asarray(Image.fromarray(check_shape(image, 'h w 3', 'a picture')).resize((SIDE, SIDE), Image.BILINEAR))
     return torch.from_numpy(((small.astype(np.float32) / 255 - MEAN) / SPREAD).transpose(2, 0, 1)[None].copy())
 
-class FaceParser:
+class FaceParser(Weighed):
     "BiSeNet on single pictures of faces"
     def __init__(self, net:BiSeNet, device:str='cpu', dtype:str='float32'):
         self.device, self.dtype = device, number_type(dtype, device)
         self.net = net.to(device, self.dtype).eval()
-    @property
-    def nbytes(self)->int: return sum(p.numel() * p.element_size() for p in self.net.parameters())   # of its memory
     @torch.inference_mode()
     def logits(self, x:Tensor)->np.ndarray: return self.net(x.to(self.device, self.dtype)).float().cpu().numpy()   # [b,3,h,w] -> [b,19,h,w] float32
     def __call__(self,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from ..core import KitError, check_shape
 from ..manager import register
-from .run import number_type
+from .run import number_type, Weighed
 from ..weights import fill, read_weights
 
 # %% ../../nbs/nn/07_latent.ipynb #b84ec494
@@ -80,7 +80,7 @@ def noise(
     "Normal numbers, the same for the same seed on every device"
     return torch.from_numpy(np.random.Generator(np.random.PCG64(seed)).standard_normal(tuple(shape), np.float32))
 
-class Latents:
+class Latents(Weighed):
     "The autoencoder, ready for pictures"
     def __init__(self,
         net,                  # from `vae`, filled
@@ -89,9 +89,6 @@ class Latents:
     ):
         self.device, self.dtype = device, number_type(dtype, device)
         self.net = nn.Module.to(net, device, self.dtype).eval()   # the method of diffusers warns of layers that it does not name
-
-    @property
-    def nbytes(self)->int: return sum(p.numel() * p.element_size() for p in self.net.parameters())   # of its memory
 
     @torch.inference_mode()
     def posterior(self,

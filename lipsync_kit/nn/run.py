@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SHORT', 'DTYPES', 'SHARE', 'sharing_copy', 'foldable', 'folded', 'is_memory_error', 'row_count', 'Halving',
-           'number_type', 'cpp_compiler', 'compiled', 'as_arrays', 'joined', 'workers', 'dealt', 'Runner']
+           'number_type', 'cpp_compiler', 'compiled', 'as_arrays', 'joined', 'workers', 'dealt', 'Weighed', 'Runner']
 
 # %% ../../nbs/nn/00_run.ipynb #15b42907
 import copy, os, shutil, sys
@@ -150,7 +150,12 @@ def dealt(
     return [[x[i:i + k] for i in range(0, len(x), k)] for x in rows]
 
 # %% ../../nbs/nn/00_run.ipynb #a5acfcf9
-class Runner:
+class Weighed:
+    "Whatever holds its network as `net` tells its weight to `manager`"
+    @property
+    def nbytes(self)->int: return sum(p.numel() * p.element_size() for p in self.net.parameters())   # of its memory
+
+class Runner(Weighed):
     "A network, ready to be called on arrays"
     def __init__(self,
         module:nn.Module,      # stays as it is
@@ -166,9 +171,6 @@ class Runner:
         net = (folded if fold else sharing_copy)(module).to(self.device, self.dtype, memory_format=self.layout)
         self.net = compiled(net, self.device) if compile else net
         self.rows = Halving(self._shared if self.device == 'cpu' and not compile else self._once, batch)
-
-    @property
-    def nbytes(self)->int: return sum(p.numel() * p.element_size() for p in self.net.parameters())   # of its memory
 
     def _tensor(self, x):
         "As the network takes it"

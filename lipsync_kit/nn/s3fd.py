@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from ..core import check_shape
 from ..manager import register
+from .run import Weighed
 from ..weights import fill, read_weights
 
 # %% ../../nbs/nn/03_s3fd.ipynb #750ef00f
@@ -108,11 +109,9 @@ def first_rect(
     return tuple(int(v) for v in np.clip(boxes[0, :4], 0, None)) if len(boxes) else None
 
 # %% ../../nbs/nn/03_s3fd.ipynb #1080bfca
-class Detector:
+class Detector(Weighed):
     "S3FD on single frames"
     def __init__(self, net:S3FD, device:str='cpu'): self.net, self.device = net.to(device).eval(), device
-    @property
-    def nbytes(self)->int: return sum(p.numel() * p.element_size() for p in self.net.parameters())
     def __call__(self,
         image:np.ndarray,    # [h,w,3] uint8 RGB
     )->np.ndarray:           # [n,5] x1, y1, x2, y2, score; the surest first

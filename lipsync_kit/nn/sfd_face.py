@@ -15,6 +15,7 @@ from ..core import KitError, check_shape, device as chosen_device
 from ..manager import register
 from .judges import exact
 from .s3fd import VGG, L2Norm, keep_surest
+from .run import Weighed
 from ..weights import fill, read_weights
 
 # %% ../../nbs/nn/04_sfd_face.ipynb #f508e94d
@@ -107,11 +108,9 @@ def sfd_boxes(
 # %% ../../nbs/nn/04_sfd_face.ipynb #25086895
 LEAST = 32   # pixels that the network's input must have on either side
 
-class FaceFinder:
+class FaceFinder(Weighed):
     "The detector on single frames"
     def __init__(self, net:SFDFace, device:str='auto'): self.device = str(chosen_device(device)); self.net = net.to(self.device).eval()
-    @property
-    def nbytes(self)->int: return sum(p.numel() * p.element_size() for p in self.net.parameters())   # of its memory
     def __call__(self,
         image:np.ndarray,        # [h,w,3] uint8 RGB
         scales=(.25,),           # of the picture on its way in; SyncNet's evaluation takes a quarter

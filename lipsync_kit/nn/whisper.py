@@ -16,7 +16,7 @@ from ..audio import RATE, mel_filters, resample
 from ..core import Audio, KitError, check_shape, unknown
 from ..manager import register
 from .latent import diffusion_class, one_of
-from .run import number_type
+from .run import number_type, Weighed
 from ..weights import fill, read_weights
 
 # %% ../../nbs/nn/08_whisper.ipynb #cee95329
@@ -94,7 +94,7 @@ def whisper_encoder(
     return diffusion_class('WhisperEncoder', module)(config).eval()
 
 # %% ../../nbs/nn/08_whisper.ipynb #052d215a
-class Ears:
+class Ears(Weighed):
     "Whisper's encoder, ready for sound"
     def __init__(self,
         net,                  # from `whisper_encoder`, filled
@@ -104,9 +104,6 @@ class Ears:
         self.device, self.dtype = device, number_type(dtype, device)
         self.net = net.to(device, self.dtype).eval()
         if not isinstance(net.layer_norm, nn.Identity): net.last_norm, net.layer_norm = net.layer_norm, nn.Identity()   # kept aside: what `net` gives is the layers' own
-
-    @property
-    def nbytes(self)->int: return sum(p.numel() * p.element_size() for p in self.net.parameters())   # of its memory
 
     @torch.inference_mode()
     def states(self,

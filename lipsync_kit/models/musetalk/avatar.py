@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 import numpy as np
 import torch
+from ...backend import grouped
 from ...core import Face, Frame, KitError, Progress, no_progress, replacing
 from .face import SOFT_LIVE
-from .original import How, Networks, Place, grouped, official_box, places
+from .original import How, Networks, Place, official_box, places
 
 # %% ../../../nbs/models/musetalk/05_avatar.ipynb #a013c192
 LIVE = How(soft=SOFT_LIVE)   # as the official real-time program blends
