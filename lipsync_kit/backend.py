@@ -4,19 +4,20 @@
 
 # %% auto #0
 __all__ = ['OPTIONS', 'BOTH', 'CARDS', 'PACKAGES', 'ModelCard', 'model_card', 'files_of', 'Ready', 'is_available', 'Voice',
-           'Shot', 'Model', 'grouped', 'load_model']
+           'Shot', 'Model', 'in_groups', 'load_model']
 
 # %% ../nbs/08_backend.ipynb #043a7982
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import islice
+from itertools import chain
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 import numpy as np
-from .core import Audio, Clip, Face, Frame, KitError, unknown
+from .core import Audio, Clip, Face, Frame, KitError, Progress, no_progress, unknown
+from .flow import grouped, piped
 from .hub import look, size_text
 
 # %% ../nbs/08_backend.ipynb #e4d73fbd
@@ -111,6 +112,7 @@ class Shot:
     voices:dict[int|None, Voice]                 # by the face's number in its shot; None stands for all others
     still:bool=False                             # all frames are the same picture with the same face
     begin:Fraction=Fraction(0)                   # frames before this moment need not be drawn, only looked at: None takes their place
+    tick:Progress=no_progress                    # told (how many frames' worth of work is done on those to come, what) by a model that computes long; raises when nobody wants them any more
     def voice(self, face:Face)->Voice|None:      # None: its mouth is left alone
         "What `face` says"
         return self.voices.get(face.number, self.voices.get(None))
@@ -133,13 +135,19 @@ class Model:
         "Draw `shot`"
         raise NotImplementedError
 
-def grouped(
-    items:Iterable,
-    n:int,              # how many at a time
-)->Iterator[list]:
-    "Lists of `n`, the last one perhaps shorter"
-    items = iter(items)
-    while group := list(islice(items, n)): yield group
+def in_groups(
+    frames:Iterable[tuple],   # (`Frame`, ...), in order
+    n:int,                    # frames at a time
+    begin:Fraction,           # frames before this moment need not be drawn
+    *steps:Callable,          # a group of frames -> ... -> pictures of as many frames, each step in a thread of its own
+)->Iterator[np.ndarray|None]:
+    "Frames through the `steps`; None where nothing need be drawn"
+    groups = grouped(frames, n)
+    for group in groups:
+        if group[-1][0].time >= begin: break
+        yield from [None] * len(group)
+    else: return
+    for images in piped(chain([group], groups), *steps): yield from images
 
 def load_model(
     name:str,            # as on the card

@@ -1,5 +1,5 @@
 "MuseTalk and LatentSync through the whole pipeline: files of small networks with random numbers, read by the loaders that read the published ones. The mouths are noise; everything around them is real."
-import weakref
+import time, weakref
 from fractions import Fraction
 import numpy as np, pytest, torch
 from lipsync_kit import KitError, lipsync, stream
@@ -105,7 +105,7 @@ def test_a_stopped_job_goes_on(tmp_path, monkeypatch, model, preset):
     monkeypatch.setattr(run, 'Parts', partial(Parts, seconds=.2))
     source, options = film(tmp_path/'a.mp4', 24), dict(model=model, preset=preset, mark=False, **FEW[model])
     def stop(done, what):
-        if what == 'drawing' and done > .8: raise Killed
+        if what.startswith('drawing') and done > .8: raise Killed
     with pytest.raises(Killed): lipsync(source, tone(.96), out=tmp_path/'b.mp4', progress=stop, **options)
     assert len(list((tmp_path/'.b.mp4.parts').glob('*.mp4'))) >= 2
     again, whole = (lipsync(source, tone(.96), out=tmp_path/name, **options).path for name in ('b.mp4', 'c.mp4'))
@@ -128,17 +128,17 @@ def test_a_still_speaks(tmp_path):
 
 @pytest.mark.parametrize('model', MODELS)
 def test_no_more_frames_are_held_in_a_longer_video(model):
-    "Of 64 frames"
+    "Of 128 frames"
     face, photo, made, most = landmarks(picture(0)), picture(0), [], 0
     def frames():
         nonlocal most
-        for i in range(64):
+        for i in range(128):
             frame = Frame(photo.copy(), Fraction(i, 25)); made.append(weakref.ref(frame.image))
             most = max(most, sum(r() is not None for r in made))
             yield frame, [face]
     drawer = (musetalk if model == 'musetalk-1.5' else latentsync).load(model, 'cpu', **FEW[model])
-    for _ in drawer.render(Shot(Clip(None, 'video', 256, 256, fps=Fraction(25)), frames(), {None: Voice(audio=tone(64 / 25))})): pass
-    assert most < 48, most    # two chunks of 16 and what calming looks ahead
+    for _ in drawer.render(Shot(Clip(None, 'video', 256, 256, fps=Fraction(25)), frames(), {None: Voice(audio=tone(128 / 25))})): pass
+    assert most < 72, most    # four chunks of 16 (read, drawn, put back, given) and what calming looks ahead
 
 def test_memory_levels_draw_the_same(tmp_path, coder):
     source = film(tmp_path/'a.mp4', 4)
@@ -150,7 +150,19 @@ def test_an_estimate_is_told_before_the_run(tmp_path):
     said = []
     lipsync(film(tmp_path/'a.mp4', 3), tone(.12), out=tmp_path/'b.mp4', model='latentsync-1.5', steps=1, memory='low', device='cpu', progress=lambda done, what: said.append(what))
     notes = [s for s in said if s.startswith('note: about ')]
-    assert len(notes) == 1 and 'GB of memory on cpu' in notes[0] and said.index(notes[0]) < said.index('drawing')
+    assert len(notes) == 1 and 'GB of memory on cpu' in notes[0] and said.index(notes[0]) < min(i for i, s in enumerate(said) if s.startswith('drawing'))
+
+def test_a_chunk_in_work_is_told_and_can_be_given_up(tmp_path, monkeypatch):
+    "Sixteen frames can take minutes: the steps are told, and a job that is stopped among them stops there"
+    said, calls, net = [], [], UNet3D.forward_both
+    def slow(self, *args): calls.append(1); time.sleep(.25); return net(self, *args)
+    monkeypatch.setattr(UNet3D, 'forward_both', slow)
+    def stop(done, what):
+        said.append((done, what))
+        if what == 'drawing, step 3 of 40': raise Killed
+    with pytest.raises(Killed): lipsync(film(tmp_path/'a.mp4', 12), tone(.48), out=tmp_path/'b.mp4', model='latentsync-1.5', steps=40, progress=stop)
+    n = len(calls); time.sleep(1.)
+    assert n == len(calls) <= 6 and said[-1][0] == pytest.approx(3 / 40, abs=.001)
 
 def test_weights_of_ones_own(tmp_path, files, coder):
     torch.manual_seed(1); torch.save(unet(SMALL).state_dict(), tmp_path/'mine.pth')

@@ -6,7 +6,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LIB, NBS = ROOT/'lipsync_kit', ROOT/'nbs'
 LINES = [s.split() for s in '''core
-logs
+logs flow
 hub
 fetch weights
 manager

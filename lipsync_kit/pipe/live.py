@@ -15,13 +15,14 @@ from queue import Empty, Queue
 import numpy as np
 from ..backend import CARDS, Model, files_of, model_card
 from ..core import Audio, Face, Frame, KitError, Progress, as_fps, no_progress, time_of
+from ..flow import ahead
 from ..faces.track import track_faces
 from ..media import read_frames
 from ..motion.speech import stream_motion
 from .length import fitted
 from .result import Options, make_options
 from .run import licences, obey, open_model
-from .source import Source, ahead, open_source, resized
+from .source import Source, open_source, resized
 
 # %% ../../nbs/pipe/05_live.ipynb #5db0927c
 class LiveStill:

@@ -7,7 +7,7 @@ __all__ = ['output_path', 'open_motion', 'save_motion', 'video_frames', 'wanted_
            'Job', 'prepare', 'lipsync', 'peak_memory']
 
 # %% ../../nbs/pipe/02_run.ipynb #75bb0d34
-import os, sys, tempfile
+import os, sys, tempfile, threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -16,6 +16,7 @@ from pathlib import Path
 from .. import __version__
 from ..backend import CARDS, OPTIONS, Model, Shot, Voice, files_of, load_model, model_card
 from ..core import Face, Frame, KitError, Progress, as_fps, device as chosen_device, n_frames, no_progress
+from ..flow import ahead
 from ..faces.track import FaceReport, track_faces
 from ..hub import card, size_text
 from ..motion.speech import speech_to_motion
@@ -24,7 +25,7 @@ from ..provenance import mark
 from .length import FITS, fitted, played_seconds
 from .parts import Parts, fingerprint
 from .result import POLICIES, Licence, Options, Result, make_options
-from .source import Clock, Sound, Source, ahead, open_sound, open_source, resized, still_frames
+from .source import Clock, Sound, Source, open_sound, open_source, resized, still_frames
 
 # %% ../../nbs/pipe/02_run.ipynb #5f2dd4c9
 def output_path(
@@ -199,15 +200,26 @@ def _timed(frames, times, clock):
         times.append(f.time)
         yield f, faces
 
+class _Progress:
+    "Of the drawing, which works in a thread of its own, sometimes minutes on a few frames"
+    def __init__(self, told:Progress, n:int): self.told, self.n, self.done, self.coming, self.what, self.share, self.gone = told, max(n, 1), 0, 0., 'drawing', 0., threading.Event()
+    def tick(self, frames:float, what:str):   # from the thread that draws
+        if self.gone.is_set(): raise KitError('the drawing was given up')
+        self.coming, self.what = frames, f'drawing, {what}'
+    def tell(self):
+        self.share = max(self.share, min(1., (self.done + self.coming) / self.n))
+        self.told(self.share, self.what)
+
 def _draw_all(job:Job, report:FaceReport, writer:Parts, progress:Progress):
     "Drawn frames into the file, each at its time; those of finished parts are passed over"
-    times, n = deque(), n_frames(job.seconds, job.fps)
-    shot = Shot(replace(job.source.clip, fps=job.fps), _timed(_frames(job, report), times, job.clock), job.voices, job.source.still, writer.done)
-    for i, image in enumerate(ahead(job.clock.each('drawing', job.model.render(shot)))):
+    times, p = deque(), _Progress(progress, n_frames(job.seconds, job.fps))
+    shot = Shot(replace(job.source.clip, fps=job.fps), _timed(_frames(job, report), times, job.clock), job.voices, job.source.still, writer.done, p.tick)
+    for image in ahead(job.clock.each('drawing', job.model.render(shot)), gone=p.gone, beat=p.tell):
         t = times.popleft()
         job.clock.once('first frame')
         if image is not None: job.clock.call('writing', writer.write, image, t)
-        progress(min(1., (i + 1) / max(n, 1)), 'drawing')
+        p.done, p.coming = p.done + 1, 0.
+        p.tell()
 
 def lipsync(
     face,                      # path of an image or a video, or an [h,w,3] uint8 RGB picture

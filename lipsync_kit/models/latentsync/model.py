@@ -61,7 +61,7 @@ class Dubber(Model):
         audio = shot.voices[None].audio
         n = n_heard(n_states(round(audio.duration * 16000)), shot.clip.fps or 25)
         frames = ((frame, three_points(faces[0].points) if faces else None) for frame, faces in shot.frames)
-        return official(frames, self.states(audio), self.draw(), self.size, n, shot.begin)
+        return official(frames, self.states(audio), self.draw(), self.size, n, shot.begin, shot.tick)
 
     def _looked_at(self, frames):
         "The frames; the first face that is too small or large is noted"

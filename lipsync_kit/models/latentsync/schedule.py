@@ -72,5 +72,5 @@ def denoised(
     x, kept, sound = noise.float(), kept.to(dtype), sound.to(dtype)
     for i, t in enumerate(ddim.steps):
         x = ddim.step(x, guided(ask, torch.cat([x.to(dtype), kept], 1), t, sound, guidance).float(), t)
-        progress((i + 1) / steps, 'steps')
+        progress((i + 1) / steps, f'step {i + 1} of {steps}')
     return x

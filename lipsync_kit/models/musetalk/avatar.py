@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 import numpy as np
 import torch
-from ...backend import grouped
 from ...core import Face, Frame, KitError, Progress, no_progress, replacing
+from ...flow import grouped
 from .face import SOFT_LIVE
 from .original import How, Networks, Place, official_box, places
 

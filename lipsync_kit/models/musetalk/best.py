@@ -9,12 +9,12 @@ __all__ = ['SIGMA', 'box_of', 'to_crop', 'drawn_batch', 'best']
 from collections.abc import Iterator
 import numpy as np
 from ...align import crop, to_square
-from ...backend import Shot, grouped
+from ...backend import Shot, in_groups
 from ...compose import all_composed
 from ...core import Face, eye_centres
 from ...faces.steady import steadied
 from .face import BRIDGE, CROP, MARGIN, face_latents, points_68
-from .original import Networks, overlapped
+from .original import Networks
 from .sound import hearing, start_at
 
 # %% ../../../nbs/models/musetalk/04_best.ipynb #b0fead8a
@@ -68,9 +68,4 @@ def best(
     "The frames of `shot`, drawn"
     heard = {number: hearing(nets.ears, v.audio, first) for number, v in shot.voices.items()}
     numbers = lambda face: np.r_[box_of(face, 0 if first else MARGIN / CROP, shift), face.points.ravel()]
-    def jobs():
-        for group in grouped(steadied(shot.frames, numbers, SIGMA), batch):
-            if group[-1][0].time < shot.begin: yield [None] * len(group); continue
-            todo = drawn_batch(group, heard, nets)
-            yield lambda todo=todo: all_composed(todo)
-    return overlapped(jobs())
+    return in_groups(steadied(shot.frames, numbers, SIGMA), batch, shot.begin, lambda group: drawn_batch(group, heard, nets), all_composed)

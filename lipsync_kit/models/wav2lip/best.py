@@ -7,13 +7,11 @@ __all__ = ['SHIFT', 'SILENCE', 'FADE', 'CHIN', 'SIGMA', 'hushed', 'Heard', 'box_
            'best']
 
 # %% ../../../nbs/models/wav2lip/02_best.ipynb #daf24e94
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from ...align import crop, to_square
 from ...audio import voice_spans
-from ...backend import Shot, grouped
+from ...backend import Shot, in_groups
 from ...compose import all_composed
 from ...core import Audio, Face, eye_centres, mouth_open
 from ...faces.steady import steadied
@@ -110,11 +108,4 @@ def best(
 )->Iterator[np.ndarray]:
     "The frames of `shot`, drawn"
     ears = {number: Heard(v.audio, padding) for number, v in shot.voices.items()}
-    with ThreadPoolExecutor(1) as network, ThreadPoolExecutor(1) as paste:
-        waiting = deque()
-        for group in grouped(steadied(shot.frames, numbers, SIGMA), batch):
-            if group[-1][0].time < shot.begin: yield from [None] * len(group); continue
-            drawn = network.submit(drawn_batch, group, ears, draw)
-            waiting.append(paste.submit(lambda drawn: all_composed(drawn.result()), drawn))
-            if len(waiting) > 2: yield from waiting.popleft().result()
-        while waiting: yield from waiting.popleft().result()
+    return in_groups(steadied(shot.frames, numbers, SIGMA), batch, shot.begin, lambda group: drawn_batch(group, ears, draw), all_composed)

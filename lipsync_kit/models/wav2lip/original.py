@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 import numpy as np
-from ...backend import Shot, grouped
+from ...backend import Shot, in_groups
 from ...core import Face, Frame, KitError
 from .official import COLUMNS, chunk_starts, face_input, padded_box, pasted, smoothed_boxes, wav2lip_mel
 
@@ -79,9 +79,12 @@ def original(
     if set(shot.voices) - {None}: raise KitError("preset='original' draws one face with one voice, as the official program does; take preset='best' for several")
     mel = long_enough(wav2lip_mel(shot.voices[None].audio, padding))
     starts = chunk_starts(mel.shape[1], float(shot.clip.fps or 25))
-    for group in grouped(zip(boxed(shot.frames, rect, len(starts)), starts), batch):
-        if group[-1][0][0].time < shot.begin: yield from [None] * len(group); continue
-        todo = [(frame, box, s) for (frame, box), s in group if box is not None]
-        bgr = lambda f: f.image[..., ::-1]
-        drawn = iter(draw(np.stack([mel[None, :, s:s + COLUMNS] for _, _, s in todo]), np.stack([face_input(bgr(f), b) for f, b, _ in todo])) if todo else ())
-        yield from [f.image if b is None else np.ascontiguousarray(pasted(bgr(f), next(drawn), b)[..., ::-1]) for (f, b), _ in group]
+    bgr = lambda f: f.image[..., ::-1]
+    def drawn(group):
+        todo = [(frame, box, s) for frame, box, s in group if box is not None]
+        return group, iter(draw(np.stack([mel[None, :, s:s + COLUMNS] for _, _, s in todo]), np.stack([face_input(bgr(f), b) for f, b, _ in todo])) if todo else ())
+    def put(job):
+        group, crops = job
+        return [f.image if b is None else np.ascontiguousarray(pasted(bgr(f), next(crops), b)[..., ::-1]) for f, b, _ in group]
+    frames = ((frame, box, s) for (frame, box), s in zip(boxed(shot.frames, rect, len(starts)), starts))
+    return in_groups(frames, batch, shot.begin, drawn, put)
