@@ -11,6 +11,7 @@ import copy, os, shutil, sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from threading import Barrier
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -140,7 +141,12 @@ SHARE = 4   # rows that a worker of the CPU takes at a time, at most
 @lru_cache(1)
 def workers()->ThreadPoolExecutor:
     "Threads that compute alone, one for each core"
-    return ThreadPoolExecutor(torch.get_num_threads(), 'network', initializer=lambda: torch.set_num_threads(1))
+    n = torch.get_num_threads()
+    pool, here = ThreadPoolExecutor(n, 'network'), Barrier(n)
+    def begin(_): torch.set_num_threads(1); here.wait()
+    list(pool.map(begin, range(n)))
+    torch.set_num_threads(n)      # torch had taken the 1 for threads to come, too
+    return pool
 
 def dealt(
     rows,       # arrays or tensors, [n,...] each
