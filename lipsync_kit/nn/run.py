@@ -143,7 +143,7 @@ def workers()->ThreadPoolExecutor:
     "Threads that compute alone, one for each core"
     n = torch.get_num_threads()
     pool, here = ThreadPoolExecutor(n, 'network'), Barrier(n)
-    def begin(_): torch.set_num_threads(1); here.wait()
+    def begin(_): torch.set_num_threads(1); torch.get_num_threads(); here.wait()   # the second call makes a thread take the number for good
     list(pool.map(begin, range(n)))
     torch.set_num_threads(n)      # torch had taken the 1 for threads to come, too
     return pool
