@@ -79,7 +79,7 @@ class Live:
     def __init__(self,
         face,                   # an image, and for MuseTalk a video too, as for `lipsync`
         lookahead:float=.2,     # seconds of sound that a frame of `portrait` waits for
-        avatar=None,            # of MuseTalk: a .safetensors file that keeps what is made ready; delete it when options change
+        avatar=None,            # of MuseTalk: a .safetensors file that keeps what is made ready
         progress:Progress=no_progress,   # told while a clip is made ready
         **options,              # any field of `Options`
     ):

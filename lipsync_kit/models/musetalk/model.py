@@ -8,6 +8,7 @@ __all__ = ['PRESETS', 'PARTS', 'PARSER', 'SHARP', 'Dubber', 'network', 'manner',
 # %% ../../../nbs/models/musetalk/07_model.ipynb #6c40a447
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 import numpy as np
 from ...backend import Model, Shot
@@ -56,13 +57,17 @@ class Dubber(Model):
 
     def prepare(self,
         frames:Iterable[tuple[Frame, list[Face]]],   # of a clip, each with the face that shall speak
-        path=None,                                   # of a .safetensors file that keeps the avatar; read where it is there, else written
+        path=None,                                   # of a .safetensors file that keeps the avatar; read where it is there, else written; of another clip or other options it is refused
         progress:Progress=no_progress,
     )->Avatar:
         "A clip made ready to speak live"
-        if path and Path(path).exists(): return load_avatar(path)
+        how = self.how._replace(soft=SOFT_LIVE)
+        if path and Path(path).exists():
+            avatar = load_avatar(path)
+            for frame, _ in islice(frames, 1): avatar.check(frame, how)
+            return avatar
         parser = self.nets.parser or manager.load(PARSER, self.device)
-        avatar = prepare_avatar(frames, self.nets._replace(parser=parser), self.how._replace(soft=SOFT_LIVE), self.batch, progress)
+        avatar = prepare_avatar(frames, self.nets._replace(parser=parser), how, self.batch, progress)
         if path: save_avatar(avatar, path)
         return avatar
 
