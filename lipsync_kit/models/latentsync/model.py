@@ -9,7 +9,7 @@ __all__ = ['PRESETS', 'SEED', 'SIZES', 'PARTS', 'SOFT', 'Dubber', 'network', 'es
 from collections.abc import Callable, Iterator
 from functools import partial
 import numpy as np
-from ...backend import Model, Shot
+from ...backend import EVERY, Model, Shot
 from ...core import KitError, device as chosen_device, unknown
 from ...hub import card, find, size_text
 from ...manager import manager
@@ -45,7 +45,7 @@ class Dubber(Model):
     ):
         self.footprint, self.notes = footprint, notes
         self.draw, self.states, self.size, self.preset, self.weights = draw, states, size, preset, weights
-        self.fit, self.cut, self.smooth, self.warnings = 'pingpong', preset == 'original', False, []
+        self.fit, self.cut, self.smooth, self.every, self.warnings = 'pingpong', preset == 'original', False, EVERY if preset == 'best' else 0., []
 
     def render(self,
         shot:Shot,

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 import numpy as np
-from ...backend import Model, Shot
+from ...backend import EVERY, Model, Shot
 from ...core import Audio, Face, Frame, KitError, Progress, no_progress, unknown
 from ...hub import find
 from ...manager import manager
@@ -43,7 +43,7 @@ class Dubber(Model):
     ):
         self.device = device
         self.nets, self.preset, self.version, self.how, self.batch, self.weights = nets, preset, version, how, batch, weights
-        self.fit, self.cut, self.smooth, self.warnings = 'pingpong', preset == 'original', False, []
+        self.fit, self.cut, self.smooth, self.every, self.warnings = 'pingpong', preset == 'original', False, EVERY if preset == 'best' else 0., []
 
     def render(self,
         shot:Shot,
