@@ -26,21 +26,23 @@ BEAT, PATIENCE = .2, 3.   # seconds between two calls of `beat`; that are waited
 def ahead(
     items:Iterable,           # computed in a thread of its own
     most:int=8,               # how many items it may be ahead
-    gone:threading.Event|None=None,   # set when nobody wants the items any more
-    beat:Callable|None=None,  # called again and again while the next item is waited for; what it raises ends the waiting
+    gone:threading.Event|None=None,   # set when nobody wants the items any more, or to say so
+    beat:Callable=lambda: None,   # called again and again while the next item is waited for; what it raises ends the waiting
 )->Iterator:
     "The `items`, computed ahead of their use"
     q, room, gone, items = Queue(), threading.Semaphore(most), gone or threading.Event(), iter(items)
     def work():
         try:
-            while room.acquire() and not gone.is_set(): q.put((next(items), None))
+            while not gone.is_set():
+                if room.acquire(timeout=BEAT): q.put((next(items), None))
         except BaseException as e: q.put((None, e))     # StopIteration too
         finally:
             if hasattr(items, 'close'): items.close()
     def next_one():
-        while True:
-            try: return q.get(timeout=BEAT if beat else None)
+        while not gone.is_set():
+            try: return q.get(timeout=BEAT)
             except Empty: beat()
+        return None, StopIteration()
     thread = threading.Thread(target=work, daemon=True); thread.start()
     try:
         while True:

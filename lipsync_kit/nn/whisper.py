@@ -26,20 +26,23 @@ def log_mel(
     x:np.ndarray,     # [n] samples at 16 kHz
 )->np.ndarray:        # [80,n//160] float32, log10 of power, -10 for silence
     "Power in 80 bands over time"
-    n = len(x) // HOP
-    x = np.pad(np.pad(x, (0, max(0, N_FFT // 2 + 1 - len(x)))), N_FFT // 2, mode='reflect')   # reflection needs 201 samples
-    window, frames = np.hanning(N_FFT + 1)[:-1], np.lib.stride_tricks.sliding_window_view(x, N_FFT)[::HOP]
-    res = np.empty((80, n), np.float32)
-    for i in range(0, n, 1000):
-        power = np.abs(np.fft.rfft(frames[i:min(n, i + 1000)] * window)) ** 2   # [k,201]
-        res[:, i:i + 1000] = np.log10(np.maximum(mel_filters() @ power.T, 1e-10))
+    n, half = len(x) // HOP, N_FFT // 2
+    x = np.pad(x, (0, max(0, half + 1 - len(x))))   # reflection needs 201 samples
+    window, res = np.hanning(N_FFT + 1)[:-1], np.empty((80, n), np.float32)
+    for i in range(0, n, 1000):                     # so that hours of sound take no more memory than their mel
+        k = min(n, i + 1000)
+        a, b = i * HOP - half, max((k - 1) * HOP + half, half + 1)
+        part = np.pad(x[max(a, 0):b], (max(-a, 0), max(b - len(x), 0)), mode='reflect')
+        power = np.abs(np.fft.rfft(np.lib.stride_tricks.sliding_window_view(part, N_FFT)[::HOP][:k - i] * window)) ** 2   # [k-i,201]
+        res[:, i:k] = np.log10(np.maximum(mel_filters() @ power.T, 1e-10))
     return res
 
 def whisper_scale(
-    log:np.ndarray,   # from `log_mel`
-)->np.ndarray:        # float32; the loudest moment and what is 80 dB below it are 2 apart
+    log:np.ndarray,        # from `log_mel`
+    loudest:float=-10.,    # of all the sound, where `log` is a part of it
+)->np.ndarray:             # float32; the loudest moment and what is 80 dB below it are 2 apart
     "The mel as Whisper takes it; nothing is more than 80 dB below the loudest moment"
-    return ((np.maximum(log, log.max(initial=-10) - 8) + 4) / 4).astype(np.float32)
+    return ((np.maximum(log, log.max(initial=loudest) - 8) + 4) / 4).astype(np.float32)
 
 # %% ../../nbs/nn/08_whisper.ipynb #11ddd9b2
 STYLES = 'cut', 'whole'   # the sound is cut, as transformers does; the mel of all the sound is cut, as OpenAI does
@@ -58,9 +61,10 @@ def mel_pieces(
     if style not in STYLES: raise unknown('style', style, STYLES)
     x = resample(audio, RATE).samples
     left = n_states(len(x))
-    whole = whisper_scale(log_mel(x)) if style == 'whole' else None
+    whole = log_mel(x) if style == 'whole' else np.empty((80, 0), np.float32)
+    loudest = whole.max(initial=-10)
     for i in range(-(-left // STEPS)):
-        if style == 'whole': piece = whole[:, i * COLUMNS:(i + 1) * COLUMNS]
+        if style == 'whole': piece = whisper_scale(whole[:, i * COLUMNS:(i + 1) * COLUMNS], loudest)
         else:
             cut = x[i * PIECE:(i + 1) * PIECE]
             piece = whisper_scale(log_mel(np.pad(cut, (0, PIECE - len(cut)))))

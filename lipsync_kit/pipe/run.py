@@ -189,9 +189,9 @@ def prepare(face, audio, text, motion, options:Options, progress:Progress=no_pro
     if model.footprint: progress(0., f'note: about {size_text(model.footprint)} of memory on {chosen_device(options.device)}')
     return Job(options, source, sound, voices, model, fps, text is not None, clock)
 
-def _frames(job:Job, report:FaceReport)->Iterator[tuple[Frame, list[Face]]]:
+def _frames(job:Job, report:FaceReport, gone:threading.Event)->Iterator[tuple[Frame, list[Face]]]:
     "All frames of the video to come, with the faces that are to be drawn"
-    frames = still_frames(job.source, job.seconds, job.fps) if job.source.still else ahead(video_frames(job.source, job.options, report, job.heard, job.model))
+    frames = still_frames(job.source, job.seconds, job.fps) if job.source.still else ahead(video_frames(job.source, job.options, report, job.heard, job.model), gone=gone)
     return frames if None in job.voices else only(frames, job.voices)
 
 def _timed(frames, times, clock):
@@ -213,7 +213,7 @@ class _Progress:
 def _draw_all(job:Job, report:FaceReport, writer:Parts, progress:Progress):
     "Drawn frames into the file, each at its time; those of finished parts are passed over"
     times, p = deque(), _Progress(progress, n_frames(job.seconds, job.fps))
-    shot = Shot(replace(job.source.clip, fps=job.fps), _timed(_frames(job, report), times, job.clock), job.voices, job.source.still, writer.done, p.tick)
+    shot = Shot(replace(job.source.clip, fps=job.fps), _timed(_frames(job, report, p.gone), times, job.clock), job.voices, job.source.still, writer.done, p.tick)
     for image in ahead(job.clock.each('drawing', job.model.render(shot)), gone=p.gone, beat=p.tell):
         t = times.popleft()
         job.clock.once('first frame')

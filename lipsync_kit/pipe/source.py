@@ -132,9 +132,9 @@ def still_frames(
 @dataclass(frozen=True)
 class Sound:
     "What shall be heard"
-    audio:Audio|None                        # the mono mix, or None for a silent film
+    audio:Audio|None                        # what models hear: the mono mix, or None for a silent film
     phonemes:tuple[Phoneme,...]|None=None   # where they are known
-    path:Path|None=None                     # the file it came from
+    path:Path|None=None                     # the file it came from, whose sound is kept
     notes:tuple[str,...]=()
     parts:dict[int, 'Sound']|None=None      # who says what, by the number of the face, where several speak
 

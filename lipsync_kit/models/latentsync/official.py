@@ -21,7 +21,7 @@ from .face import Aligner, aligned, canvases, hidden, in_sight, kept, normalised
 from .schedule import denoised
 from .sound import windows
 from .unet import MOST, UNet3D
-from ...nn.run import Halving
+from ...nn.run import Halving, is_memory_error
 
 # %% ../../../nbs/models/latentsync/04_official.ipynb #4dd741d1
 class Noise:
@@ -75,12 +75,16 @@ class Drawer:
         x = normalised(faces).to(self.device)
         small = x.shape[-1] // 8
         self.begin(small)
-        with self.coding: shown = self.shown(x, small)
         heard = torch.from_numpy(np.stack(list(sound)))[None].to(self.device)
         start = self.start.to(self.device).expand(-1, -1, len(x), -1, -1)
         s = self.settings
-        with self.drawing: latents = denoised(self.net, start, shown, heard, s.steps, s.guidance, s.every, s.frugal, progress)
-        with self.coding: pictures = torch.cat(self.decode(latents[0].transpose(0, 1))).to(x)
+        try:
+            with self.coding: shown = self.shown(x, small)
+            with self.drawing: latents = denoised(self.net, start, shown, heard, s.steps, s.guidance, s.every, s.frugal, progress)
+            with self.coding: pictures = torch.cat(self.decode(latents[0].transpose(0, 1))).to(x)
+        except Exception as e:
+            if not is_memory_error(e): raise
+            raise KitError(f"the memory of {self.device} does not do for {len(x)} frames of {x.shape[-1]} pixels; take memory='low', then 'lowest', or latentsync-1.5 (256 pixels), and close what else is there") from e
         return Drawn(latents, kept(pictures, x))
 
     def skip(self, n:int, size:int):

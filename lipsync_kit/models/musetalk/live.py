@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from ...audio import RATE
 from ...core import Audio, Frame, KitError
+from ...flow import grouped
 from .avatar import Avatar
 from .original import Networks, put
 from .sound import STATES, WINDOW, Hearing, start_at
@@ -64,6 +65,7 @@ def stream(
     chunks:Iterable[Audio],     # sound as it arrives, at one rate
     avatar:Avatar,
     nets:Networks,
+    batch:int=8,                # frames that are drawn at a time, at most
 )->Iterator[Frame]:
     "The avatar speaks; each frame comes as soon as it can be known, and the last one when the sound ends"
     queue, frames, settled = deque(), iter(frames), 0
@@ -72,8 +74,9 @@ def stream(
     def ready(until):   # frames whose sound is settled
         nonlocal frame
         while frame is not None and until(frame.time): yield frame; frame = next(frames, None)
-    def speak(group): return drawn(group, [hearing.at(start_at(f.time)) for f in group], avatar, nets) if group else []
+    def speak(frames):
+        for group in grouped(frames, batch): yield from drawn(group, [hearing.at(start_at(f.time)) for f in group], avatar, nets)
     for states in live_states(nets.ears, chunks):
         queue.append(states); settled += len(states)
-        yield from speak(list(ready(lambda t: start_at(t) + WINDOW <= settled)))
-    yield from speak(list(ready(lambda t: t * STATES < settled)))
+        yield from speak(ready(lambda t: start_at(t) + WINDOW <= settled))
+    yield from speak(ready(lambda t: t * STATES < settled))

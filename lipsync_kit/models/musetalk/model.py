@@ -77,7 +77,7 @@ class Dubber(Model):
         avatar:Avatar,
     )->Iterator[Frame]:
         "Frames that speak while the sound is coming"
-        return stream(frames, chunks, avatar, self.nets)
+        return stream(frames, chunks, avatar, self.nets, self.batch)
 
     def _looked_at(self, frames):
         "The frames; the first large face is noted"
