@@ -26,20 +26,22 @@ BEAT, PATIENCE = .2, 3.   # seconds between two calls of `beat`; that are waited
 def ahead(
     items:Iterable,           # computed in a thread of its own
     most:int=8,               # how many items it may be ahead
-    gone:threading.Event|None=None,   # set when nobody wants the items any more, or to say so
+    gone:threading.Event|None=None,   # set by this when nobody wants the items any more
+    stop:threading.Event|None=None,   # set by others to end it
     beat:Callable=lambda: None,   # called again and again while the next item is waited for; what it raises ends the waiting
 )->Iterator:
     "The `items`, computed ahead of their use"
-    q, room, gone, items = Queue(), threading.Semaphore(most), gone or threading.Event(), iter(items)
+    q, room, gone, stop, items = Queue(), threading.Semaphore(most), gone or threading.Event(), stop or threading.Event(), iter(items)
+    over = lambda: gone.is_set() or stop.is_set()
     def work():
         try:
-            while not gone.is_set():
+            while not over():
                 if room.acquire(timeout=BEAT): q.put((next(items), None))
         except BaseException as e: q.put((None, e))     # StopIteration too
         finally:
             if hasattr(items, 'close'): items.close()
     def next_one():
-        while not gone.is_set():
+        while not over():
             try: return q.get(timeout=BEAT)
             except Empty: beat()
         return None, StopIteration()

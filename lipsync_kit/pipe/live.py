@@ -75,7 +75,7 @@ class LiveClip:
 
 # %% ../../nbs/pipe/05_live.ipynb #6c923dfa
 class Live:
-    "A face that speaks as it hears: `for frame in Live('face.jpg').frames(chunks)`"
+    "A face that speaks as it hears: `for frame in Live('face.jpg').frames(chunks)`; MuseTalk cuts and blends as in its preset 'original', whatever `preset` says, so its face parser has to be there"
     def __init__(self,
         face,                   # an image, and for MuseTalk a video too, as for `lipsync`
         lookahead:float=.2,     # seconds of sound that a frame of `portrait` waits for

@@ -8,6 +8,7 @@ __all__ = ['POLICIES', 'MEMORIES', 'Options', 'make_options', 'Licence', 'Result
 # %% ../../nbs/pipe/00_result.ipynb #d0bc285b
 import base64, shutil
 from dataclasses import dataclass, field, fields
+from numbers import Integral
 from fractions import Fraction
 from html import escape
 from pathlib import Path
@@ -61,6 +62,10 @@ def make_options(
     for w in wishes:
         if w not in known: raise unknown('option', w, known)
     o = Options(**wishes)
+    for k in 'seed', 'steps', 'reuse', 'bbox_shift':
+        if not isinstance(getattr(o, k), (Integral, type(None))): raise KitError(f"{k} is a whole number, not {getattr(o, k)!r}")
+    if not 0 <= o.seed < 2**63: raise KitError(f"seed must lie in 0..{2**63 - 1}, not {o.seed}")
+    if abs(o.bbox_shift) > 100: raise KitError(f"bbox_shift must lie in -100..100 pixels, not {o.bbox_shift}; -9..9 are usual")
     if not 0 <= o.strength <= 1.5: raise KitError(f"strength must lie in 0..1.5, not {o.strength}")
     if not 0 <= o.gain <= 3: raise KitError(f"gain must lie in 0..3, not {o.gain}")
     if not 0 <= o.crf <= 51: raise KitError(f"crf must lie in 0..51, not {o.crf}")

@@ -7,11 +7,12 @@ __all__ = ['PRESETS', 'SEED', 'SIZES', 'PARTS', 'SOFT', 'Dubber', 'network', 'es
 
 # %% ../../../nbs/models/latentsync/06_model.ipynb #106ad14b
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 import numpy as np
 from ...backend import EVERY, Model, Shot
 from ...core import KitError, device as chosen_device, unknown
-from ...hub import card, find, size_text
+from ...hub import find, size_text
 from ...manager import manager
 from ...media import existing
 from .best import best
@@ -52,8 +53,7 @@ class Dubber(Model):
     )->Iterator[np.ndarray|None]:     # [h,w,3] uint8 RGB
         "The frames of `shot`, drawn"
         self.warnings = list(self.notes)
-        frames = shot.frames
-        shot.frames = self._looked_at(frames)
+        shot = replace(shot, frames=self._looked_at(shot.frames))
         return best(shot, self.states, self.draw(), self.size) if self.preset == 'best' else self._original(shot)
 
     def _original(self, shot:Shot):
@@ -64,17 +64,20 @@ class Dubber(Model):
         return official(frames, self.states(audio), self.draw(), self.size, n, shot.begin, shot.tick)
 
     def _looked_at(self, frames):
-        "The frames; the first face that is too small or large is noted"
+        "The frames; the first face that is too small is noted, and the first that is too large"
+        noted = set()
         for frame, faces in frames:
-            for f in faces if len(self.warnings) == len(self.notes) else (): self.warnings += self._odd(f)
+            for f in faces:
+                for kind, words in self._odd(f):
+                    if kind not in noted: noted.add(kind); self.warnings.append(words)
             yield frame, faces
 
-    def _odd(self, face)->list[str]:
-        "What is odd about a face's size"
+    def _odd(self, face)->list[tuple[str, str]]:
+        "What is odd about a face's size, in a word and in many"
         x0, y0, x1, y1 = face.box
         k = float(np.linalg.norm(Aligner(self.size).matrix(three_points(face.points))[:, 0]))   # pixels of the square for one of the frame
-        if x1 - x0 < SMALLEST[0] or y1 - y0 < SMALLEST[1]: return [f'the face is {x1 - x0:.0f} x {y1 - y0:.0f} pixels and is enlarged; the official program refuses faces below {SMALLEST[0]} x {SMALLEST[1]}']
-        return [f'the face is {1/k:.1f} times as large as the model draws it: the mouth will be softer than the rest'] if k < SOFT else []
+        if x1 - x0 < SMALLEST[0] or y1 - y0 < SMALLEST[1]: return [('small', f'the face is {x1 - x0:.0f} x {y1 - y0:.0f} pixels and is enlarged; the official program refuses faces below {SMALLEST[0]} x {SMALLEST[1]}')]
+        return [('large', f'the face is {1/k:.1f} times as large as the model draws it: the mouth will be softer than the rest')] if k < SOFT else []
 
 # %% ../../../nbs/models/latentsync/06_model.ipynb #66fa340a
 def network(
@@ -93,15 +96,12 @@ def network(
 
 def estimate(
     name:str,
-    weights,              # path of a file of your own, or None
     device:str,           # 'cpu', 'cuda', ...
     dtype:str,
     guidance:float,
 )->Callable:              # level of `memory` -> bytes
-    "What a run takes, told by the sizes of files"
-    numbers = (existing(weights).stat().st_size if weights else card(name).bytes) / 4
-    itemsize = number_type(dtype, device).itemsize
-    return lambda level: footprint(SIZES[name], level, numbers, itemsize, guidance > 1)
+    "What a run takes, told by the published network"
+    return lambda level: footprint(SIZES[name], level, itemsize=number_type(dtype, device).itemsize, guided=guidance > 1)
 
 def short(takes:int, device:str)->tuple[str,...]:
     "A note where the device is too small"
@@ -125,9 +125,9 @@ def load(
         if value not in known: raise unknown(what, value, known)
     steps, guidance, at = 20 if steps is None else steps, 1.5 if guidance is None else guidance, str(chosen_device(device))
     DDIM(steps)
-    takes = estimate(name, weights, at, dtype, guidance)
+    takes = estimate(name, at, dtype, guidance)
     level = level_of(memory, at, takes)
-    settings = Settings(16, steps, guidance, seed or SEED, reuse, level != 'full', 16 if level == 'full' else 1)
+    settings = Settings(steps=steps, guidance=guidance, seed=seed or SEED, every=reuse, frugal=level != 'full', pictures=16 if level == 'full' else 1)
     return assembled(name, at, preset, weights, dtype, settings, level == 'lowest', takes(level))
 
 def assembled(name, device, preset, weights, dtype, settings:Settings, lowest:bool, takes:int)->Dubber:

@@ -29,12 +29,17 @@ class Avatar:
     "What is known of a clip before it speaks"
     places:dict[Fraction, Place|None]   # by the moment of the frame in the source; None where there is no face
     size:tuple[int, int]                # width, height of the frames
-    first:np.ndarray                    # `glimpse` of the first frame
+    first:np.ndarray                    # `glimpse` of the first frame with a face
     how:How=LIVE                        # of cutting and blending
-    def check(self, frame:Frame, how:How):
-        "Refuse a clip, or a way of cutting and blending, that the avatar was not made of; `frame` is the first one"
+    def check(self, frames:Iterable[tuple[Frame, list[Face]]], how:How):
+        "Refuse a clip, a face in it, or a way of cutting and blending, that the avatar was not made of"
         if self.how != how: raise KitError(f"the avatar was made with {self.how}, and {how} is asked for; delete it to have it made again, or take the options it was made with")
-        if frame.image.shape[1::-1] != self.size or np.abs(glimpse(frame.image).astype(int) - self.first).mean() > 3: raise KitError(f"the avatar was made of another clip than this one, whose frames have {frame.image.shape[1]} x {frame.image.shape[0]} pixels; delete it to have it made again, or give it another name")
+        for frame, faces in frames:
+            place = self.at(frame)
+            if place is None: continue
+            box, near = official_box(frame.image, next(iter(faces), None), how), .05 * (place.box[3] - place.box[1])
+            if np.abs(glimpse(frame.image).astype(int) - self.first).mean() <= 3 and box and np.abs(np.subtract(box, place.box)).max() <= near: return
+            raise KitError("the avatar was made of another clip, or of another face in it; delete it to have it made again, or give this one another name")
     def at(self, frame:Frame)->Place|None:
         "What is known of a frame"
         if frame.image.shape[1::-1] != self.size: raise KitError(f"the avatar was made of frames of {self.size[0]} x {self.size[1]} pixels, this one has {frame.image.shape[1]} x {frame.image.shape[0]}; prepare it again")
@@ -51,10 +56,11 @@ def prepare_avatar(
     "A clip made ready"
     known, size = {}, None
     for group in grouped(frames, batch):
-        if size is None: size, first = group[0][0].image.shape[1::-1], glimpse(group[0][0].image)
+        if size is None: size, first = group[0][0].image.shape[1::-1], None
         known |= zip((moment(f) for f, _ in group), places([(f.image, official_box(f.image, next(iter(faces), None), how)) for f, faces in group], nets, how))
+        if first is None: first = next((glimpse(f.image) for f, _ in group if known[moment(f)] is not None), None)
         progress(0., f'{len(known)} frames are ready')
-    if size is None: raise KitError("there are no frames to make an avatar of")
+    if size is None or first is None: raise KitError("there are no frames with a face to make an avatar of")
     return Avatar(known, size, first, how)
 
 # %% ../../../nbs/models/musetalk/05_avatar.ipynb #e600cd03

@@ -7,8 +7,8 @@ __all__ = ['PRESETS', 'PARTS', 'PARSER', 'SHARP', 'Dubber', 'network', 'manner',
 
 # %% ../../../nbs/models/musetalk/07_model.ipynb #6c40a447
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 import numpy as np
 from ...backend import EVERY, Model, Shot
@@ -52,7 +52,7 @@ class Dubber(Model):
         self.warnings = []
         if self.preset == 'original' and (fps := shot.clip.fps or 25) != int(fps):
             self.warnings.append(f"preset='original' counts {int(fps)} frames a second where the video has {float(fps):.2f}, as the official program does: the lips run away from the sound")
-        shot.frames = self._looked_at(shot.frames)
+        shot = replace(shot, frames=self._looked_at(shot.frames))
         return best(shot, self.nets, self.version == '1.0', self.how.shift, self.batch) if self.preset == 'best' else original(shot, self.nets, self.how, self.batch)
 
     def prepare(self,
@@ -64,7 +64,7 @@ class Dubber(Model):
         how = self.how._replace(soft=SOFT_LIVE)
         if path and Path(path).exists():
             avatar = load_avatar(path)
-            for frame, _ in islice(frames, 1): avatar.check(frame, how)
+            avatar.check(frames, how)
             return avatar
         parser = self.nets.parser or manager.load(PARSER, self.device)
         avatar = prepare_avatar(frames, self.nets._replace(parser=parser), how, self.batch, progress)
