@@ -113,8 +113,19 @@ def test_a_stopped_job_goes_on(tmp_path, monkeypatch, model, preset):
 
 @pytest.mark.parametrize('model', MODELS)
 def test_silence(tmp_path, model, coder):
-    r = lipsync(film(tmp_path/'a.mp4', 5), (np.zeros(RATE // 5, np.float32), RATE), out=tmp_path/'b.mp4', model=model, **FEW[model])
-    assert r.n_frames == 5 and all(np.isfinite(i).all() for i in images(r.path))
+    source = film(tmp_path/'a.mp4', 5)
+    r = lipsync(source, (np.zeros(RATE // 5, np.float32), RATE), out=tmp_path/'b.mp4', model=model, crf=4, **FEW[model])
+    top = slice(0, 50)    # above the face; coding anew changes it by 1.4
+    assert r.n_frames == 5 and all(changed(a[top], b[top]) < 2 < 3 < changed(a, b) for a, b in zip(images(source), images(r.path)))
+
+@pytest.mark.parametrize('model', MODELS)
+def test_a_minute_of_sound(tmp_path, model):
+    "Three pieces of what Whisper hears at a time; the video goes to and fro"
+    source = film(tmp_path/'a.mp4', 4, 2)
+    r = lipsync(source, tone(61), out=tmp_path/'b.mp4', model=model, **FEW[model])
+    shown, made = images(source), images(r.path)
+    assert r.n_frames == len(made) == 122 and abs(read_audio(r.path).duration - 61) < .1
+    assert all(changed(a, b) > 1 for a, b in zip([shown[min(i % 6, 6 - i % 6)] for i in range(122)], made))     # the last ones too
 
 def test_a_small_face_is_flagged_not_refused(tmp_path):
     import cv2
@@ -125,6 +136,12 @@ def test_a_small_face_is_flagged_not_refused(tmp_path):
 
 def test_a_still_speaks(tmp_path):
     for model in MODELS: assert lipsync(picture(0), tone(.2), out=tmp_path/'b.mp4', model=model, fps=50, **FEW[model]).n_frames == 10
+
+@pytest.mark.parametrize('model', MODELS)
+def test_sixty_frames_a_second(tmp_path, model):
+    source = film(tmp_path/'a.mp4', 24, 60)
+    r = lipsync(source, tone(.4), out=tmp_path/'b.mp4', model=model, **FEW[model])
+    assert r.fps == 60 and r.n_frames == 24 and [f.time for f in read_frames(r.path)] == [f.time for f in read_frames(source)]
 
 @pytest.mark.parametrize('model', MODELS)
 def test_no_more_frames_are_held_in_a_longer_video(model):
@@ -195,8 +212,8 @@ def test_an_avatar_speaks_live_and_idles(tmp_path):
     first = list(Live(source, avatar=path, model='musetalk-1.5').frames(pieces())); assert path.is_file()
     again = list(Live(source, avatar=path, model='musetalk-1.5').frames(pieces()))
     assert same([f.image for f in first], [f.image for f in again]) and [f.time for f in first] == [i / NTSC for i in range(len(first))] and len(first) == 18
-    shown = images(source)
-    assert all(changed(f.image, shown[[0, 1, 2, 3, 4, 5, 4, 3, 2, 1][i % 10]]) < 30 for i, f in enumerate(first)) and changed(first[8].image, shown[2]) > .5
+    shown, top = images(source), slice(0, 90)     # above the mouth
+    assert [int(np.argmin([changed(f.image[top], s[top]) for s in shown])) for f in first] == [0, 1, 2, 3, 4, 5, 4, 3, 2, 1, 0, 1, 2, 3, 4, 5, 4, 3] and changed(first[8].image, shown[2]) > .5
     assert len(list(stream(picture(0), pieces(), model='musetalk-1.5'))) == 15
     with pytest.raises(KitError, match='does not draw live'): Live(source, model='latentsync-1.5')
 
