@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 import numpy as np
 from ...backend import EVERY, Model, Shot
-from ...core import Audio, Face, Frame, KitError, Progress, no_progress, unknown
+from ...core import Audio, Face, Frame, KitError, Progress, device as chosen_device, no_progress, unknown
 from ...hub import find
 from ...manager import manager
 from ...media import existing
@@ -126,7 +126,7 @@ def load(
     blend:str='auto',          # of `original`: 'jaw' | 'neck' | 'raw'; 'auto' is the version's own
     cheeks=None,               # of blend='jaw': two numbers, pixels of 512 left and right of the middle that are no cheek; 90, 90 where left out
     bbox_shift:int=0,          # pixels by which the middle of the box goes down, for version 1.0: more mouth opening
-    batch:int=8,               # frames
+    batch:int|None=None,       # frames at a time; 8 if left out, 2 on a CPU, where more would only come later
 )->Dubber:
     "MuseTalk, ready to draw"
     version = name.removeprefix('musetalk-')
@@ -137,4 +137,5 @@ def load(
     draw = network(name, load_unet, weights, device, dtype=dtype, compile=compile)
     latents, ears = network(PARTS[0], load_latents, None, device, dtype=dtype), network(PARTS[1], load_ears, None, device, dtype=dtype)
     parser = manager.load(PARSER, device) if preset == 'original' else None
+    batch = batch or (2 if str(chosen_device(device)) == 'cpu' else 8)
     return Dubber(Networks(draw, latents, ears, parser), preset, version, how, batch, (weights or name, *PARTS, *[PARSER] * (preset == 'original')), device)
