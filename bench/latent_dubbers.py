@@ -13,7 +13,7 @@ def arguments():
     p.add_argument('--only', choices=('musetalk', 'latentsync')); p.add_argument('--device', default='auto'); p.add_argument('--dtype', default='auto')
     p.add_argument('--frames', type=int, help='of the clip, 25 a second [CPU 4, GPU 250 and 64]'); p.add_argument('--steps', type=int, help='of the diffusion [CPU 1, GPU 20]')
     p.add_argument('--size', type=int, default=256, choices=(256, 512)); p.add_argument('--guidance', type=float, default=1.5); p.add_argument('--reuse', type=int, default=1)
-    p.add_argument('--memory', default='auto'); p.add_argument('--batch', type=int, default=8); p.add_argument('--compile', action='store_true')
+    p.add_argument('--memory', default='auto'); p.add_argument('--batch', type=int, help='of MuseTalk [CPU 2, GPU 8]'); p.add_argument('--compile', action='store_true')
     return p.parse_args()
 
 # One model in a process of its own
@@ -112,7 +112,7 @@ def main():
     from lipsync_kit.core import device
     a.device = str(device(a.device)); gpu = a.device != 'cpu'
     a.frames = a.frames or {('musetalk', True): 250, ('musetalk', False): 4, ('latentsync', True): 64, ('latentsync', False): 4}[a.only, gpu]
-    a.steps = a.steps or (20 if gpu else 1)
+    a.steps, a.batch = a.steps or (20 if gpu else 1), a.batch or (8 if gpu else 2)
     if a.only == 'musetalk': a.size, a.memory = 256, 'auto'
     m = measure(a)
     print(told(a, m)); print(json.dumps(m), flush=True)
