@@ -5,7 +5,7 @@ Without such heads the shipped one is used, which has heard most of these people
 import json, sys
 from pathlib import Path
 import numpy as np
-from lipsync_kit.metrics.mouth import agreement, at_times, moved, prediction, quick, strangers, sync_curve
+from lipsync_kit.metrics.mouth import agreement, at_times, prediction, quick, strangers, sync_curve
 from lipsync_kit.metrics.watch import watch
 from lipsync_kit.motion.head import FPS, head_card
 from measure import MEDIA

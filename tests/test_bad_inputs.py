@@ -1,6 +1,5 @@
 "A zoo of broken and odd inputs: one clear message and exit code 2, or a complete video; never a traceback, never half a file."
-import errno, json, os, threading, wave
-from pathlib import Path
+import errno, os, threading, wave
 import av, numpy as np, pytest
 from PIL import Image
 from skimage import data

@@ -7,7 +7,7 @@ from skimage import data
 from lipsync_kit import KitError, lipsync
 from lipsync_kit.backend import Shot, Voice
 from lipsync_kit.compose import lower_face, rect_around
-from lipsync_kit.core import Audio, Clip, Frame
+from lipsync_kit.core import Audio
 from lipsync_kit.faces.track import track_faces
 from lipsync_kit.media import Writer, probe, read_audio, read_frames
 from lipsync_kit.models.wav2lip import model as wav2lip

@@ -1,7 +1,6 @@
 "The hub against a server of our own: downloads that break, lie, crowd and resume; one model per process; the command line"
-import asyncio, hashlib, json, os, signal, subprocess, sys, threading, time
+import asyncio, hashlib, json, os, subprocess, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import SimpleNamespace
 import pytest
 from lipsync_kit import fetch, hub

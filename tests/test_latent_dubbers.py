@@ -3,7 +3,7 @@ import time, weakref
 from fractions import Fraction
 import numpy as np, pytest, torch
 from lipsync_kit import KitError, lipsync, stream
-from lipsync_kit.backend import CARDS, Shot, Voice, is_available
+from lipsync_kit.backend import Shot, Voice, is_available
 from lipsync_kit.core import Audio, Clip, Frame
 from lipsync_kit.faces.detect import landmarks
 from lipsync_kit.media import Writer, probe, read_audio, read_frames

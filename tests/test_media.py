@@ -1,9 +1,8 @@
 "What phones and editors make: read as it is seen, written with sound and picture together."
-import json, subprocess, sys
 from fractions import Fraction
 import av, numpy as np, pytest
 from PIL import Image
-from lipsync_kit.core import Audio, KitError, as_fps
+from lipsync_kit.core import KitError, as_fps
 from lipsync_kit.media import Writer, probe, read_audio, read_frames, read_image
 
 RATES = '24000/1001', 24, 25, '30000/1001', 30, 50, 60
