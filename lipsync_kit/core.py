@@ -11,7 +11,7 @@ __all__ = ['ARKIT', 'EYE_CORNERS', 'INNER_LIPS', 'Progress', 'log', 'KitError', 
 import logging, os, tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path

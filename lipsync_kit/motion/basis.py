@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np
-from ..core import ARKIT, Face, KitError, check_shape, mouth_open
+from ..core import KitError, check_shape, mouth_open
 
 # %% ../../nbs/motion/01_basis.ipynb #02241d46
 STABLE = (33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 98, 327, 10, 67, 297, 109, 338, 151, 9, 8, 127, 356, 162, 389, 21, 251, 234, 454, 103, 332)

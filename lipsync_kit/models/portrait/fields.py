@@ -10,7 +10,7 @@ __all__ = ['N_LIPS', 'N_CLOSING', 'SHAPES', 'spread', 'Grid', 'ramp', 'grid_for'
 from dataclasses import dataclass
 import cv2, numpy as np
 from .geometry import BROWS, LOWER, OVAL, SMILE, UPPER, Geometry, closing_parts
-from ...motion.basis import Basis, load_basis
+from ...motion.basis import Basis
 
 # %% ../../../nbs/models/portrait/01_fields.ipynb #2252d4ed
 def _plate(r2:np.ndarray)->np.ndarray: return r2 * np.log(r2 + 1e-6)   # thin plate kernel of squared distances

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from ...align import Similarity, fit_pose
 from ...core import ARKIT
-from ...motion.basis import Basis, load_basis
+from ...motion.basis import Basis
 
 # %% ../../../nbs/models/portrait/00_geometry.ipynb #097a28ae
 CORNERS = np.array([61, 291, 76, 306, 62, 292, 78, 308])

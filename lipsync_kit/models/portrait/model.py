@@ -14,13 +14,13 @@ from dataclasses import replace
 import cv2, numpy as np
 from ...align import STABLE, similarity
 from ...backend import Model, Shot
-from ...core import ARKIT, Face, Frame, interocular, mouth_open as aperture
+from ...core import ARKIT, Face, interocular, mouth_open as aperture
 from .fields import N_CLOSING, N_LIPS, components, grid_for, ramp
 from .geometry import Geometry, IN_LOW, IN_UP, LOWER, UPPER, measure
 from .mouth import PAINTED, SMOOTH, around, lips_painted_shut
-from .still import FAR, Still, in_rect, prepare, readable
+from .still import Still, in_rect, prepare, readable
 from .view import Library, View, straightened
-from ...motion.basis import Basis, load_basis
+from ...motion.basis import Basis
 
 # %% ../../../nbs/models/portrait/05_model.ipynb #511ae69a
 BLINK = ARKIT.index('eyeBlinkRight'), ARKIT.index('eyeBlinkLeft')   # the person's right eye is on the left of the picture
