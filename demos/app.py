@@ -26,6 +26,7 @@ CSS = '''
 .good {opacity: .85; font-size: .95em}
 .table-wrap table {table-layout: fixed; width: 100%}
 .table-wrap th {white-space: normal !important}
+.own:not(:has(.block)) {display: none}
 .grey {opacity: .75; font-size: .9em} .grey code {user-select: all; white-space: normal}
 '''
 KEEP = 3600   # seconds that a finished video stays on disk after it was handed to the browser
@@ -65,6 +66,7 @@ def wishes(model, fit, emotion, strength, fps, size, idle, seed, *some)->dict:
     want = dict(model=model, fit=fit, emotion=emotion, strength=strength, fps=None if fps in (None, 25) else fps, size=int(size) if size else None, idle=bool(idle), seed=int(seed or 0))
     own = {k: v for (k, usual), v in zip(SOME.items(), some) if k in CARDS[model].options and v not in (usual, None, '')}
     if 'cheeks' in own: own['cheeks'] = cheeks_of(own['cheeks'])
+    own |= {k: int(own[k]) for k in ('bbox_shift', 'steps', 'reuse') if k in own}
     return {k: v for k, v in want.items() if v != getattr(Options, k, None)} | own
 
 def shown_for(model:str)->list:
@@ -157,14 +159,14 @@ def settings()->list:
 def own_settings()->list:
     "What only some models take, hidden until one of them is chosen; in the order of `SOME`"
     hidden = dict(visible=False)
-    with gr.Row():
+    with gr.Row(elem_classes='own'):
         preset = gr.Dropdown(['best', 'original'], value='best', label='Preset', info='original: the official pipeline of the model', **hidden)
         memory = gr.Dropdown(list(MEMORIES), value='auto', label='Memory', info='low, lowest: for small GPUs, slower', **hidden)
-    with gr.Row():
+    with gr.Row(elem_classes='own'):
         blend = gr.Dropdown(['auto', 'jaw', 'neck', 'raw'], value='auto', label='Blend', info="of preset 'original'", **hidden)
         cheeks = gr.Textbox('90,90', label='Cheeks', info='of jaw: left,right of the middle', max_lines=1, **hidden)
         shift = gr.Slider(-20, 20, 0, step=1, label='Shift of the face', info='pixels; more opens the mouth wider', **hidden)
-    with gr.Row():
+    with gr.Row(elem_classes='own'):
         steps = gr.Slider(1, 50, 20, step=1, label='Steps', info='fewer are faster', **hidden)
         guidance = gr.Slider(1, 3, 1.5, step=.1, label='Guidance', info='how strongly the sound counts', **hidden)
         reuse = gr.Slider(1, 5, 1, step=1, label='Reuse', info='inner layers in every so many steps', **hidden)
