@@ -107,8 +107,9 @@ def test_workers_that_never_come_up_are_an_error(table):
 
 SCRIPT = '''
 from lipsync_kit import cli, pipe
-import lipsync_kit.pipe.batch as batch, sys
+import lipsync_kit.pipe.batch as batch, signal, sys
 if __name__ == '__main__':
+    signal.signal(signal.SIGINT, signal.default_int_handler)      # a test run in the background hands down that it is ignored
     from test_batch import fake_job
     whole = batch.run_batch
     batch.run_batch = lambda *a, **kw: whole(*a, **kw, job=fake_job)
