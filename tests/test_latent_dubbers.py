@@ -181,6 +181,14 @@ def test_a_chunk_in_work_is_told_and_can_be_given_up(tmp_path, monkeypatch):
     n = len(calls); time.sleep(1.)
     assert n == len(calls) <= 6 and said[-1][0] == pytest.approx(3 / 40, abs=.001)
 
+def test_a_plan_does_not_wait_for_a_slow_model(tmp_path, monkeypatch):
+    from lipsync_kit.pipe import plan as page
+    calls, net = [], UNet3D.forward_both
+    def slow(self, *args): calls.append(1); time.sleep(.1); return net(self, *args)
+    monkeypatch.setattr(UNet3D, 'forward_both', slow); monkeypatch.setattr(page, 'PATIENCE', .5)
+    p = page.plan(film(tmp_path/'a.mp4', 50), tone(2), model='latentsync-1.5', steps=100, guidance=1)
+    assert len(calls) < 50 and p.seconds > 50     # 10 s or more for each fifth of a second
+
 def test_weights_of_ones_own(tmp_path, files, coder):
     torch.manual_seed(1); torch.save(unet(SMALL).state_dict(), tmp_path/'mine.pth')
     source = film(tmp_path/'a.mp4', 4)
