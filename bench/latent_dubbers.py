@@ -76,7 +76,9 @@ def measure(a)->dict:
     from lipsync_kit.models.musetalk import model as musetalk
     page = musetalk if a.only == 'musetalk' else latentsync
     kept, made = {}, nets_of(a)
-    def once(name, build, *args, **kw): return kept.setdefault(name, None) or kept.update({name: made(name, build, *args, **kw)}) or kept[name]
+    def once(name, build, *args, **kw):
+        if name not in kept: kept[name] = made(name, build, *args, **kw)
+        return kept[name]
     page.network = once
     if a.only == 'musetalk': page.load = partial(page.load, batch=a.batch)
     options = dict(device=a.device, dtype=a.dtype) | (dict(steps=a.steps, guidance=a.guidance, reuse=a.reuse, memory=a.memory) if a.only == 'latentsync' else {})

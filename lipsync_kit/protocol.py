@@ -233,9 +233,8 @@ def run_protocol(
     "Every system on every take; one that fails is a row with its error"
     media, out, options = Path(media), Path(out), options or {}
     systems = [*dict.fromkeys([*BUILT_IN, *systems])]
-    if only: 
-        for n in only:
-            if n not in {t.name for t in protocol.takes}: raise unknown('take', n, [t.name for t in protocol.takes])
+    for n in only or ():
+        if n not in {t.name for t in protocol.takes}: raise unknown('take', n, [t.name for t in protocol.takes])
     word = json.dumps([asdict(protocol), options, str(heads or ''), __version__], sort_keys=True, default=str)
     word = hashlib.sha256(word.encode()).hexdigest()[:16]
     for s in systems: (out/'videos'/s).mkdir(parents=True, exist_ok=True)

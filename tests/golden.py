@@ -12,10 +12,14 @@ def synth():
     spec = importlib.util.spec_from_file_location('synth', GOLDEN/'synth.py'); m = importlib.util.module_from_spec(spec); spec.loader.exec_module(m)
     return m
 
+def cases_of(name:str)->dict:
+    "The reference answers called `name`"
+    if not (CASES/name/'cases.npz').exists() or not (GOLDEN/'synth.py').exists(): pytest.skip(f'no golden cases at {CASES/name}; set LIPSYNC_GOLDEN')
+    return dict(np.load(CASES/name/'cases.npz'))
+
 def loaded(name:str, model, folder:Path):
     "The cases called `name`, and the model with its synthetic weights"
-    if not (CASES/name/'cases.npz').exists() or not (GOLDEN/'synth.py').exists(): pytest.skip(f'no golden cases at {CASES/name}; set LIPSYNC_GOLDEN')
-    cases = dict(np.load(CASES/name/'cases.npz'))
+    cases = cases_of(name)
     synth().write(json.loads((GOLDEN/name/'manifest.json').read_text()), folder/f'{name}.pth', int(cases['param_seed']))
     return cases, fill(model, read_weights(folder/f'{name}.pth'), name)
 
@@ -34,8 +38,7 @@ def checkpoint(name:str, folder:Path, seed:int)->Path:
 
 def numbers(name:str)->tuple[dict, dict]:
     "The cases called `name`, and what their inputs are made of"
-    if not (CASES/name/'cases.npz').exists() or not (GOLDEN/'synth.py').exists(): pytest.skip(f'no golden cases at {CASES/name}; set LIPSYNC_GOLDEN')
-    cases = dict(np.load(CASES/name/'cases.npz'))
+    cases = cases_of(name)
     return cases, json.loads(str(cases['spec']))
 
 def draws(seed:int, shapes)->dict:

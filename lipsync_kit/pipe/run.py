@@ -10,7 +10,7 @@ __all__ = ['CUT', 'output_path', 'open_motion', 'save_motion', 'video_frames', '
 import os, sys, tempfile, threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from .. import __version__
@@ -202,14 +202,21 @@ def _timed(frames, times, clock):
         times.append(f.time)
         yield f, faces
 
+@dataclass
 class _Progress:
     "Of the drawing, which works in a thread of its own, sometimes minutes on a few frames"
-    def __init__(self, told:Progress, n:int): self.told, self.n, self.done, self.coming, self.what, self.share, self.gone = told, max(n, 1), 0, 0., 'drawing', 0., threading.Event()
+    told:Progress
+    n:int               # frames of the video
+    done:int = 0        # of them
+    coming:float = 0.   # frames' worth of work on those that are next
+    what:str = 'drawing'
+    share:float = 0.    # the most that was told
+    gone:threading.Event = field(default_factory=threading.Event)   # set when nobody wants the frames any more
     def tick(self, frames:float, what:str):   # from the thread that draws
         if self.gone.is_set(): raise KitError('the drawing was given up')
         self.coming, self.what = frames, f'drawing, {what}'
     def tell(self):
-        self.share = max(self.share, min(1., (self.done + self.coming) / self.n))
+        self.share = max(self.share, min(1., (self.done + self.coming) / max(self.n, 1)))
         self.told(self.share, self.what)
 
 def _draw_all(job:Job, report:FaceReport, writer:Parts, progress:Progress):
