@@ -63,7 +63,7 @@ def make_options(
         if w not in known: raise unknown('option', w, known)
     o = Options(**wishes)
     for k in 'seed', 'steps', 'reuse', 'bbox_shift':
-        if not isinstance(getattr(o, k), (Integral, type(None))): raise KitError(f"{k} is a whole number, not {getattr(o, k)!r}")
+        if not isinstance(getattr(o, k), Integral) and (k, getattr(o, k)) != ('steps', None): raise KitError(f"{k} is a whole number, not {getattr(o, k)!r}")
     if not 0 <= o.seed < 2**63: raise KitError(f"seed must lie in 0..{2**63 - 1}, not {o.seed}")
     if abs(o.bbox_shift) > 100: raise KitError(f"bbox_shift must lie in -100..100 pixels, not {o.bbox_shift}; -9..9 are usual")
     if not 0 <= o.strength <= 1.5: raise KitError(f"strength must lie in 0..1.5, not {o.strength}")
