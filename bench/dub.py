@@ -7,12 +7,12 @@ from skimage import data
 from lipsync_kit import lipsync
 from lipsync_kit.core import Frame
 from lipsync_kit.faces.track import FaceTracker
-from lipsync_kit.media import Writer
+from lipsync_kit.media.write import Writer
 from lipsync_kit.models.wav2lip import model as wav2lip
-from lipsync_kit.nn.s3fd import S3FD
+from lipsync_kit.faces.s3fd import S3FD
 from lipsync_kit.nn.wav2lip import ORIGINAL, Wav2Lip
 from lipsync_kit.speech.tts import speak
-from lipsync_kit.weights import fill, read_weights
+from lipsync_kit.hub.weights import load_weights, read_checkpoint
 
 def scene(i, w=1280, h=720):
     "A talking head's frame: the astronaut on grey, swaying"
@@ -53,7 +53,7 @@ def main():
         d = Path(d); src = film(d/'film.mp4'); sound = speak('This is read aloud for a while, so that there is something to say in eight seconds of film, or nearly so. It goes on.').audio
         torch.save(Wav2Lip(ORIGINAL).state_dict(), d/'random.pth')
         run, ratios = wav2lip.network('wav2lip', d/'random.pth'), []
-        plain = fill(Wav2Lip(ORIGINAL), read_weights(d/'random.pth'))
+        plain = load_weights(Wav2Lip(ORIGINAL), read_checkpoint(d/'random.pth'))
         whole(src, sound, d/'random.pth', d/'out.mp4')
         for _ in range(3):
             wall, batches, r = whole(src, sound, d/'random.pth', d/'out.mp4')

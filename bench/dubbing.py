@@ -3,7 +3,7 @@ import tempfile
 from pathlib import Path
 import numpy as np
 from lipsync_kit import lipsync
-from lipsync_kit.media import read_audio
+from lipsync_kit.media.read import read_audio
 from measure import MEDIA, agreement, tracked
 
 CLIPS = 'hdtf_aoc.mp4', 'news_cnn_anchor.mp4', 'grid_bbaf2n.mpg', 'podium_woman.mp4', 'congress_bald_man.mp4', 'portrait_kitchen_man.mp4'

@@ -4,8 +4,8 @@ from importlib.resources import files
 from pathlib import Path
 import cv2, numpy as np
 from lipsync_kit import lipsync
-from lipsync_kit.media import read_image
-from lipsync_kit.pipe.live import Live
+from lipsync_kit.media.read import read_image
+from lipsync_kit.live.session import Live
 from lipsync_kit.speech.tts import speak
 
 TEXT = 'This sentence is read aloud by a small voice, and a photograph moves its lips to it. It goes on for a while, because short films say little about speed. '

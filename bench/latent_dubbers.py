@@ -23,25 +23,25 @@ def nets_of(a):
     import torch
     from lipsync_kit.models.latentsync.unet import UNet3D
     from lipsync_kit.models.musetalk.unet import OnePass, unet
-    from lipsync_kit.nn.latent import Latents, vae
-    from lipsync_kit.nn.run import Runner, number_type
-    from lipsync_kit.nn.whisper import Ears, whisper_encoder
+    from lipsync_kit.nn.vae import LatentCodec, vae
+    from lipsync_kit.nn.runner import Runner, torch_dtype
+    from lipsync_kit.nn.whisper import WhisperEncoder, encoder_network
     torch.manual_seed(0)
     def made(name, build, weights=None, device='auto', *_, **__):
         guest = a.memory == 'lowest' and build.__name__ != 'load_ears'
         where = 'cpu' if guest else a.device
         with torch.device(where):
-            if build.__name__ == 'load_latents': return Latents(vae().requires_grad_(False), where, str(number_type(a.dtype, a.device)).removeprefix('torch.'))
-            if build.__name__ == 'load_ears': return Ears(whisper_encoder().requires_grad_(False), where, a.dtype)
+            if build.__name__ == 'load_latents': return LatentCodec(vae().requires_grad_(False), where, str(torch_dtype(a.dtype, a.device)).removeprefix('torch.'))
+            if build.__name__ == 'load_ears': return WhisperEncoder(encoder_network().requires_grad_(False), where, a.dtype)
             if a.only == 'musetalk': return Runner(OnePass(unet()), a.device, a.dtype, fold=False, compile=a.compile)
-            return UNet3D().eval().requires_grad_(False).to(dtype=number_type(a.dtype, a.device), memory_format=torch.channels_last)
+            return UNet3D().eval().requires_grad_(False).to(dtype=torch_dtype(a.dtype, a.device), memory_format=torch.channels_last)
     return made
 
 def film(path:Path, n:int):
     "A face of 200 pixels that moves a little"
     import cv2, numpy as np
     from skimage import data
-    from lipsync_kit.media import Writer
+    from lipsync_kit.media.write import Writer
     photo = cv2.resize(data.astronaut()[:300, 60:460], None, fx=1.8, fy=1.8, interpolation=cv2.INTER_CUBIC)
     with Writer(path, 720, 540, 25, crf=12) as w:
         for i in range(n): w.write(cv2.warpAffine(photo, np.float32([[1, 0, 4 * np.sin(i / 5)], [0, 1, 3 * np.sin(i / 7)]]), (720, 540), borderMode=cv2.BORDER_REPLICATE))
@@ -56,7 +56,7 @@ def pure(a, dubber):
             draw = dubber.draw()
             for i in range(0, a.frames, 16): draw(faces[i:i + 16], sound[i:i + 16]).faces.cpu()
         return run
-    from lipsync_kit.models.musetalk.face import face_latents
+    from lipsync_kit.models.musetalk.preprocess import face_latents
     def run():
         for i in range(0, a.frames, a.batch): dubber.nets.pictures(face_latents(faces[i:i + a.batch], dubber.nets.latents), sound[i:i + a.batch])
     return run
@@ -95,7 +95,7 @@ def measure(a)->dict:
     alone.append(seconds(run))
     whole, (net, net_busy) = r.timings['total'] - r.timings['loading'], min(alone)
     held = dict(gpu_gb=torch.cuda.max_memory_allocated() / 1e9) if cuda else dict(process_gb=r.memory / 1e3)
-    return dict(frames=r.n_frames, networks=net / a.frames, pipeline=whole / r.n_frames, ratio=whole / net, ratio_of_processor=busy / net_busy, first_frame=r.timings['first frame'] - r.timings['loading'], estimate_gb=dubber.footprint / 1e9, **held)
+    return dict(frames=r.n_frames, networks=net / a.frames, pipeline=whole / r.n_frames, ratio=whole / net, ratio_of_processor=busy / net_busy, first_frame=r.timings['first frame'] - r.timings['loading'], estimate_gb=dubber.device_memory / 1e9, **held)
 
 def told(a, m)->str:
     "The numbers in words"

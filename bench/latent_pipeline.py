@@ -8,7 +8,7 @@ def stand_ins():
     "Function that takes the place of the pages' `network`"
     import torch
     from torch.nn import functional as F
-    from lipsync_kit.nn.whisper import Ears, whisper_encoder
+    from lipsync_kit.nn.whisper import WhisperEncoder, encoder_network
     class Latents:
         def encode(self, x, noise=None): return F.interpolate(x.float(), scale_factor=1/8)[:, [0, 1, 2, 0]]
         def decode(self, z): return F.interpolate(torch.as_tensor(z)[:, :3].float(), scale_factor=8)
@@ -16,7 +16,7 @@ def stand_ins():
         def __init__(self): super().__init__(); self.conv_in = torch.nn.Conv2d(1, 1, 1)
         def forward_both(self, x, t, sound, inner=None): return x[:, :4], None
     def network(name, build, *_, **__):
-        if build.__name__ == 'load_ears': return Ears(whisper_encoder().requires_grad_(False))
+        if build.__name__ == 'load_ears': return WhisperEncoder(encoder_network().requires_grad_(False))
         if build.__name__ == 'load_latents': return Latents()
         return Noiseless() if name.startswith('latentsync') else lambda faces, sound: faces[:, :4].numpy()
     return network

@@ -3,8 +3,8 @@ import os
 from pathlib import Path
 import numpy as np
 from lipsync_kit.core import mouth_open
-from lipsync_kit.faces.detect import closer, landmarks
-from lipsync_kit.media import read_frames
+from lipsync_kit.faces.detect import landmarks_near, landmarks
+from lipsync_kit.media.read import read_frames
 
 MEDIA = Path(os.environ.get('LIPSYNC_MEDIA', Path(__file__).resolve().parent.parent.parent/'shared'/'media'))
 
@@ -12,7 +12,7 @@ def tracked(path, end):
     "Times and apertures of a video, in image mode"
     face, res = None, []
     for f in read_frames(path, end=end):
-        face = (closer(f.image, face.points) if face else None) or landmarks(f.image)
+        face = (landmarks_near(f.image, face.points) if face else None) or landmarks(f.image)
         res.append((float(f.time), float(mouth_open(face.points)) if face else np.nan))
     return np.array(res).T
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 LOOP = '''
 import resource, sys
-from lipsync_kit.media import Writer, probe, read_frames
+from lipsync_kit.media.write import Writer
+from lipsync_kit.media.probe import probe
+from lipsync_kit.media.read import read_frames
 c = probe(sys.argv[1])
 with Writer(sys.argv[2], c.width, c.height, c.fps, audio=c.path, preset='ultrafast') as w:
     for f in read_frames(c.path): w.write(f.image, f.time)
@@ -13,7 +15,7 @@ print(w.n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 MAKE = '''
 import sys, numpy as np
 from lipsync_kit.core import Audio
-from lipsync_kit.media import Writer
+from lipsync_kit.media.write import Writer
 n, wide = int(float(sys.argv[2]) * 60 * 25), np.random.default_rng(0).integers(0, 256, (45, 160, 3), np.uint8).repeat(16, 0).repeat(16, 1)
 with Writer(sys.argv[1], 1280, 720, 25, crf=30, preset='ultrafast', audio=Audio(.1 * np.sin(np.arange(n * 640) / 20), 16000)) as w:
     for i in range(n): w.write(wide[:, i % 1280:i % 1280 + 1280])

@@ -4,13 +4,13 @@
     python bench/motion.py FOLDER [k]      fit and judge anew on the clips of a folder, people left out in k groups (8); takes an hour or so on two cores"""
 import sys
 import numpy as np
-from lipsync_kit.motion.head import head_card
+from lipsync_kit.motion.network import motion_model_card
 
 def shipped():
-    for name, h in head_card()['heads'].items():
+    for name, h in motion_model_card()['heads'].items():
         print(f"{name:8} aperture r {h['aperture_r']:.3f} (target 0.68, aim 0.75), width r {h['width_r']:.3f}, LMD {h['lmd']:.2f} % (target 3.5; still mouth {h['lmd_still']:.2f}), "
               f"spread {h['amplitude']:.2f} of real mouths, {h['people_judged']} people" + (f", p/b/m closed before any rule {h['closures']:.0%}" if 'closures' in h else ''))
-    print('judged:', head_card()['heads']['whisper']['judged'])
+    print('judged:', motion_model_card()['heads']['whisper']['judged'])
 
 def anew(folder, k):
     from lipsync_kit.motion.fit import learn

@@ -3,8 +3,8 @@ import os, sys
 from pathlib import Path
 import numpy as np
 from lipsync_kit.core import KitError, mouth_open
-from lipsync_kit.faces.detect import closer, landmarks
-from lipsync_kit.media import read_image
+from lipsync_kit.faces.detect import landmarks_near, landmarks
+from lipsync_kit.media.read import read_image
 from lipsync_kit.models.portrait.still import prepare
 
 media = Path(os.environ.get('LIPSYNC_MEDIA', Path(__file__).resolve().parent.parent.parent/'shared/media'))
@@ -31,7 +31,7 @@ for p in pictures:
     face = landmarks(image)
     if face is None: continue
     still = prepare(image, face)
-    seen = [closer(still.draw(l, float(m)), face.points) for l, m in zip(lips, asked)]
+    seen = [landmarks_near(still.draw(l, float(m)), face.points) for l, m in zip(lips, asked)]
     got = np.array([np.nan if f is None else mouth_open(f.points) for f in seen], np.float32)
     ok = np.isfinite(got); a, g = asked[ok], got[ok]
     rows.append((np.corrcoef(a, g)[0, 1], np.polyfit(a, g, 1)[0], g[a < .01].mean() if (a < .01).any() else np.nan, lag(a, g)))

@@ -2,7 +2,7 @@
 import os, time
 import cv2, numpy as np
 from lipsync_kit.faces.detect import landmarks
-from lipsync_kit.media import read_image
+from lipsync_kit.media.read import read_image
 from lipsync_kit.models.portrait import still as pages
 from lipsync_kit.models.portrait.still import prepare
 from pathlib import Path

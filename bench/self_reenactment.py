@@ -6,7 +6,7 @@ import json, sys, tempfile
 from pathlib import Path
 import numpy as np
 from lipsync_kit import lipsync
-from lipsync_kit.media import read_audio, read_frames
+from lipsync_kit.media.read import read_audio, read_frames
 from measure import MEDIA, agreement, lag, tracked
 
 media = Path(sys.argv[1]) if len(sys.argv) > 1 else MEDIA
@@ -21,7 +21,7 @@ for c in json.loads((media/'manifest.json').read_text())['clips']:
     first = next(read_frames(path)).image
     sound = read_audio(path).cut(0, min(end, c['duration']))
     with tempfile.TemporaryDirectory() as d:
-        r = lipsync(first, sound, out=Path(d)/'a.mp4', motion_head=str(head) if heads else 'auto')
+        r = lipsync(first, sound, out=Path(d)/'a.mp4', motion_model=str(head) if heads else 'auto')
         t, drawn = tracked(r.path, end)
     real_t, real = tracked(path, end)
     asked = np.interp(t, r.motion.times, r.motion.mouth_open)

@@ -5,14 +5,14 @@ Without such heads the shipped one is used, which has heard most of these people
 import json, sys
 from pathlib import Path
 import numpy as np
-from lipsync_kit.metrics.mouth import agreement, at_times, prediction, quick, strangers, sync_curve
-from lipsync_kit.metrics.watch import watch
-from lipsync_kit.motion.head import FPS, head_card
+from lipsync_kit.metrics.mouth_sync import agreement, at_times, prediction, high_pass, mismatched_audio, sync_curve
+from lipsync_kit.metrics.clip import analyse
+from lipsync_kit.motion.network import FPS, motion_model_card
 from measure import MEDIA
 
 media = Path(sys.argv[1]) if len(sys.argv) > 1 else MEDIA
 heads = Path(sys.argv[2]) if len(sys.argv) > 2 else None
-fitted = {c['person'] for c in head_card()['clips'] if 'heads' in c['used_for']}
+fitted = {c['person'] for c in motion_model_card()['clips'] if 'heads' in c['used_for']}
 
 clips = []
 for c in json.loads((media/'manifest.json').read_text())['clips']:
@@ -20,13 +20,13 @@ for c in json.loads((media/'manifest.json').read_text())['clips']:
     if c['subset'] != 'speaking' or lag is None: continue
     own = heads/f"{c['person']}.safetensors" if heads else None
     own = own if own and own.exists() else None
-    w = watch(media/c['file'], [])
+    w = analyse(media/c['file'], [])
     said = prediction(w.audio, own or 'auto')
-    clips.append((c['name'], lag / 1000, quick(said), quick(at_times(w.times, w.mouth, len(said))), own is None and c['person'] in fitted))
+    clips.append((c['name'], lag / 1000, high_pass(said), high_pass(at_times(w.times, w.mouth, len(said))), own is None and c['person'] in fitted))
 
 def score(said, seen):
     "The score and the confidence"
-    far = strangers(said, seen); r = agreement(said, seen)
+    far = mismatched_audio(said, seen); r = agreement(said, seen)
     return r, (r - far.mean()) / far.std()
 
 def late(said, seconds): return np.roll(said, round(seconds * FPS), 0)

@@ -4,8 +4,8 @@ from importlib.util import find_spec
 from pathlib import Path
 import numpy as np, torch
 from torch import nn
-from lipsync_kit.nn.export import OnnxRunner, export_model
-from lipsync_kit.nn.run import Runner, cpp_compiler
+from lipsync_kit.onnx_export import OnnxRunner, export_model
+from lipsync_kit.nn.runner import Runner, cpp_compiler
 from lipsync_kit.nn.wav2lip import COMPRESSED, ORIGINAL, Wav2Lip
 
 SIZES = dict(original=(ORIGINAL, 'wav2lip'), compressed=(COMPRESSED, 'lrs3-nota-wav2lip'))   # widths, name in the hub

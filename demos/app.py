@@ -8,11 +8,12 @@ from uuid import uuid4
 os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')
 import gradio as gr
 from lipsync_kit import KitError, lipsync
-from lipsync_kit.backend import CARDS, is_available
+from lipsync_kit.models.contract import CARDS, is_available
 from lipsync_kit.core import log
-from lipsync_kit.pipe.length import FITS
-from lipsync_kit.motion.life import EMOTIONS
-from lipsync_kit.pipe.result import MEMORIES, Options, facts
+from lipsync_kit.media.length import FITS
+from lipsync_kit.motion.idle import EMOTIONS
+from lipsync_kit.pipe.options import MEMORIES, Options
+from lipsync_kit.pipe.result import facts
 
 PHOTO = str(files('lipsync_kit')/'data'/'astronaut.jpg')
 SENTENCE = 'Hello! I am a photograph, and I can talk.'

@@ -2,7 +2,7 @@
 import importlib.util, json, os
 from pathlib import Path
 import numpy as np, pytest
-from lipsync_kit.weights import fill, read_weights
+from lipsync_kit.hub.weights import load_weights, read_checkpoint
 
 GOLDEN = Path(os.environ.get('LIPSYNC_GOLDEN', Path(__file__).parent.parent.parent/'shared'/'golden'))
 CASES = Path(os.environ.get('LIPSYNC_GOLDEN_CASES', GOLDEN))
@@ -21,7 +21,7 @@ def loaded(name:str, model, folder:Path):
     "The cases called `name`, and the model with its synthetic weights"
     cases = cases_of(name)
     synth().write(json.loads((GOLDEN/name/'manifest.json').read_text()), folder/f'{name}.pth', int(cases['param_seed']))
-    return cases, fill(model, read_weights(folder/f'{name}.pth'), name)
+    return cases, load_weights(model, read_checkpoint(folder/f'{name}.pth'), name)
 
 def manifest(name:str):
     "The layout of a published file, or of its small sister in `tiny`"

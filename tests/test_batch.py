@@ -3,9 +3,9 @@ import json, os, signal, subprocess, sys, time
 from pathlib import Path
 import numpy as np, pytest
 from PIL import Image
-from lipsync_kit import cli
+from lipsync_kit.cli import main as cli
 from lipsync_kit.core import KitError
-from lipsync_kit.pipe.batch import StatusFile, run_batch
+from lipsync_kit.batch.run import StatusFile, run_batch
 
 def fake_job(row):
     "In place of `do_job`: what the text says happens, on the first attempt or on each"
@@ -106,8 +106,9 @@ def test_workers_that_never_come_up_are_an_error(table):
     with pytest.raises(KitError, match='no worker process comes up.*ValueError'): run_batch(table('fine', 'fine'), job=Unwelcome())
 
 SCRIPT = '''
-from lipsync_kit import cli, pipe
-import lipsync_kit.pipe.batch as batch, signal, sys
+from lipsync_kit import pipe
+from lipsync_kit.cli import main as cli
+import lipsync_kit.batch.run as batch, signal, sys
 if __name__ == '__main__':
     signal.signal(signal.SIGINT, signal.default_int_handler)      # a test run in the background hands down that it is ignored
     from test_batch import fake_job
@@ -162,7 +163,7 @@ def clips(tmp_path, monkeypatch):
     (tmp_path/'broken.mp4').write_bytes(b'hello ' * 99)
     (tmp_path/'batch_gate.py').write_text(GATE)
     monkeypatch.chdir(tmp_path); monkeypatch.setattr(sys, 'path', [*sys.path])
-    (tmp_path/'jobs.csv').write_text('face,text,motion_head,idle,fps\nann.jpg,Hello you out there.,rules,no,12.5\nnoise.png,Hi,rules,,\nbroken.mp4,Hi,rules,,\nann.jpg,A,rules,,12\n')
+    (tmp_path/'jobs.csv').write_text('face,text,motion_model,idle,fps\nann.jpg,Hello you out there.,rules,no,12.5\nnoise.png,Hi,rules,,\nbroken.mp4,Hi,rules,,\nann.jpg,A,rules,,12\n')
     return tmp_path/'jobs.csv'
 
 def batch(capsys, *args):

@@ -5,14 +5,16 @@ from pathlib import Path
 import cv2, numpy as np, pytest
 from skimage import data
 from lipsync_kit import KitError, lipsync
-from lipsync_kit.backend import Shot, Voice
-from lipsync_kit.compose import lower_face, rect_around
+from lipsync_kit.models.contract import RenderRequest, DrivingSignal
+from lipsync_kit.faces.paste import lower_face, rect_around
 from lipsync_kit.core import Audio
 from lipsync_kit.faces.track import track_faces
-from lipsync_kit.media import Writer, probe, read_audio, read_frames
+from lipsync_kit.media.write import Writer
+from lipsync_kit.media.probe import probe
+from lipsync_kit.media.read import read_audio, read_frames
 from lipsync_kit.models.wav2lip import model as wav2lip
-from lipsync_kit.models.wav2lip.official import chunk_starts, face_input, padded_box, pasted, smoothed_boxes, wav2lip_mel
-from lipsync_kit.pipe.length import FITS, fitted
+from lipsync_kit.models.wav2lip.preprocess import chunk_starts, face_input, padded_box, pasted, smoothed_boxes, wav2lip_mel
+from lipsync_kit.media.length import FITS, fitted
 
 RATE = 16000
 
@@ -64,12 +66,12 @@ def test_original_is_the_official_program(film, stand_in, seconds):
         f, box = frames[i % len(frames)].image[..., ::-1], boxes[i % len(frames)]
         want.append(pasted(f, loud(mel[None, None, :, s:s + 16], face_input(f, box)[None])[0], box)[..., ::-1])
     dubber = wav2lip.load(preset='original')
-    got = list(dubber.render(Shot(probe(film), ((f, []) for f in fitted(probe(film), seconds, dubber.fit)), {None: Voice(audio=sound)})))
+    got = list(dubber.render(RenderRequest(probe(film), ((f, []) for f in fitted(probe(film), seconds, dubber.fit)), {None: DrivingSignal(audio=sound)})))
     assert len(got) == len(want) and all(np.array_equal(a, b) for a, b in zip(got, want))
 
 def test_best_changes_the_lower_face_only(film):
     pairs = list(track_faces(read_frames(film), smooth=False))
-    got = list(wav2lip.Dubber(loud).render(Shot(probe(film), iter(pairs), {None: Voice(audio=tone(1.))})))
+    got = list(wav2lip.Wav2LipModel(loud).render(RenderRequest(probe(film), iter(pairs), {None: DrivingSignal(audio=tone(1.))})))
     for (frame, (face,)), image in zip(pairs, got):
         free = np.ones(frame.image.shape[:2], bool); rect_around(lower_face(face.points), .2 * face.iod + 4, (256, 256)).of(free)[:] = False
         assert np.array_equal(image[free], frame.image[free])
@@ -78,7 +80,7 @@ def test_best_changes_the_lower_face_only(film):
 def test_a_network_that_changes_nothing_leaves_the_face(film):
     "What making small and putting back costs is little, on the move too"
     pairs = list(track_faces(read_frames(film), smooth=False))
-    for (frame, _), image in zip(pairs, wav2lip.Dubber(mirror).render(Shot(probe(film), iter(pairs), {None: Voice(audio=tone(1.))}))):
+    for (frame, _), image in zip(pairs, wav2lip.Wav2LipModel(mirror).render(RenderRequest(probe(film), iter(pairs), {None: DrivingSignal(audio=tone(1.))}))):
         changed = (image != frame.image).any(-1)
         assert 10 * np.log10(255**2 / np.mean((image.astype(float) - frame.image)[changed]**2)) > 33
 
@@ -143,16 +145,16 @@ def test_missing_weights_say_how_to_get_them(film, tmp_path, monkeypatch):
 
 def test_what_a_model_does_not_take_is_said(film):
     with pytest.raises(KitError, match='takes no preset'): lipsync(film, tone(.2), preset='original')
-    with pytest.raises(KitError, match='one face with one voice'): list(wav2lip.Dubber(mirror, 'original').render(Shot(probe(film), iter(()), {0: Voice(audio=tone(.2))})))
+    with pytest.raises(KitError, match='one face with one voice'): list(wav2lip.Wav2LipModel(mirror, 'original').render(RenderRequest(probe(film), iter(()), {0: DrivingSignal(audio=tone(.2))})))
 
 RUN = '''
 import os, signal, sys
 from functools import partial
 sys.path.insert(0, sys.argv[1])
 from lipsync_kit.pipe import run
-from lipsync_kit.pipe.parts import Parts
+from lipsync_kit.media.resume import ResumableWriter
 from test_dub import loud, wav2lip
-run.Parts = partial(Parts, seconds=.5)
+run.ResumableWriter = partial(ResumableWriter, seconds=.5)
 drawn = []
 def counting(mel, faces): drawn.extend(faces); return loud(mel, faces)
 wav2lip.network = lambda *a, **k: counting
@@ -186,7 +188,7 @@ def test_s3fd_finds_and_the_landmarker_follows(film):
     assert finder.rect(pairs[0][0], []) == (80, 40, 180, 170)
 
 def test_synthetic_weights_are_not_taken_for_the_published_ones(tmp_path, monkeypatch):
-    from lipsync_kit.hub import available
+    from lipsync_kit.hub.cards import available
     (tmp_path/'wav2lip.pth').write_bytes(b'PK' + bytes(1000))
     monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path))
     assert not available('wav2lip')

@@ -6,7 +6,7 @@ import cv2, numpy as np, pytest
 from lipsync_kit.core import Frame, KitError, mouth_open
 from lipsync_kit.faces.detect import detect_faces, landmarks
 from lipsync_kit.faces.track import FaceReport, track_faces
-from lipsync_kit.media import read_frames, read_image
+from lipsync_kit.media.read import read_frames, read_image
 
 def test_every_portrait_has_its_face(media):
     for p in json.loads((media/'manifest.json').read_text())['portraits']:

@@ -1,14 +1,14 @@
 "The judges of Wav2Lip's training against what the original networks answer on synthetic numbers."
 import numpy as np, pytest, torch
-from lipsync_kit.manager import ModelManager
-from lipsync_kit.nn.judges import QualityJudge, SyncExpert, SyncJudge, lower_halves, sync_loss
+from lipsync_kit.hub.memory import ModelManager
+from lipsync_kit.nn.discriminators import QualityDiscriminator, SyncExpert, SyncDiscriminator, lower_halves, sync_loss
 from golden import close, loaded
 
 @pytest.fixture(scope='module')
-def expert(tmp_path_factory): return loaded('lipsync_expert', SyncJudge(), tmp_path_factory.mktemp('golden'))
+def expert(tmp_path_factory): return loaded('lipsync_expert', SyncDiscriminator(), tmp_path_factory.mktemp('golden'))
 
 @pytest.fixture(scope='module')
-def quality(tmp_path_factory): return loaded('visual_quality_disc', QualityJudge(), tmp_path_factory.mktemp('golden'))
+def quality(tmp_path_factory): return loaded('visual_quality_disc', QualityDiscriminator(), tmp_path_factory.mktemp('golden'))
 
 def rng(seed): return np.random.Generator(np.random.PCG64(int(seed)))
 
@@ -54,11 +54,11 @@ def test_golden_quality_judge(quality, case):
 def test_golden_judges_of_the_manager(tmp_path):
     "Both files, read and run as the manager does it"
     m = ModelManager()
-    cases, _ = loaded('lipsync_expert', SyncJudge(), tmp_path)
+    cases, _ = loaded('lipsync_expert', SyncDiscriminator(), tmp_path)
     g, b = rng(cases['c0_seed']), int(cases['c0_B'])
     sound = m.load('lipsync_expert', 'cpu', path=tmp_path/'lipsync_expert.pth').audio(g.uniform(-4, 4, (b, 1, 80, 16)))
     close(sound, cases['c0_audio'], 5e-6)
-    cases, _ = loaded('visual_quality_disc', QualityJudge(), tmp_path)
+    cases, _ = loaded('visual_quality_disc', QualityDiscriminator(), tmp_path)
     x = rng(cases['c0_seed']).random(tuple(cases['c0_shape']), dtype=np.float32)
     prob = m.load('visual_quality_disc', 'cpu', path=tmp_path/'visual_quality_disc.pth')(x.transpose(2, 0, 1, 3, 4).reshape(-1, 3, 96, 96))   # all of the first frame first
     close(prob, cases['c0_prob'], 2e-6)

@@ -3,17 +3,17 @@ from fractions import Fraction
 from itertools import islice
 import json
 import numpy as np, pytest, torch
-from lipsync_kit.backend import Shot, Voice
+from lipsync_kit.models.contract import RenderRequest, DrivingSignal
 from lipsync_kit.core import Audio, Clip, Face, Frame
 from lipsync_kit.models.latentsync.blocks import Positions, sinusoids
-from lipsync_kit.models.latentsync.face import BROW_106, BROW_106_RIGHT, LEFT, NOSE_106, RIGHT, Aligner, aligned, canvas_size, canvases, chosen_face, edge, mask, restored, small_mask, training_box
-from lipsync_kit.models.latentsync.model import Dubber
-from lipsync_kit.models.latentsync.official import Drawer, Settings, official, placed, there_and_back
-from lipsync_kit.models.latentsync.schedule import DDIM
-from lipsync_kit.models.latentsync.sound import heard, n_heard, windows
+from lipsync_kit.models.latentsync.preprocess import BROW_106, BROW_106_RIGHT, LEFT, NOSE_106, RIGHT, Aligner, aligned, canvas_size, canvases, chosen_face, edge, mask, restored, small_mask, training_box
+from lipsync_kit.models.latentsync.model import LatentSyncModel
+from lipsync_kit.models.latentsync.reference import Sampler, SamplingSettings, render_reference, align_frames, pingpong
+from lipsync_kit.models.latentsync.sampling import DDIM
+from lipsync_kit.models.latentsync.audio import reference_steps, n_reference_frames, feature_windows
 from lipsync_kit.models.latentsync.unet import UNet3D, load_unet
-from lipsync_kit.nn.latent import load_latents, renamed, vae
-from lipsync_kit.nn.whisper import encoder_weights, load_ears, mel_pieces, whisper_encoder
+from lipsync_kit.nn.vae import load_vae, renamed, vae
+from lipsync_kit.nn.whisper import encoder_weights, load_whisper_encoder, mel_pieces, encoder_network
 from golden import blocks, checkpoint, close, draws, fits, numbers
 
 @pytest.fixture(scope='module')
@@ -32,15 +32,15 @@ def folder(tmp_path_factory): return tmp_path_factory.mktemp('latentsync')
 def unet(cases, folder): return load_unet(checkpoint('latentsync/tiny', folder, int(cases['param_seed'])))
 
 @pytest.fixture(scope='module')
-def latents(cases, folder): return load_latents(checkpoint('latentsync/vae/tiny', folder, int(cases['param_seed'])))
+def latents(cases, folder): return load_vae(checkpoint('latentsync/vae/tiny', folder, int(cases['param_seed'])))
 
 @pytest.fixture(scope='module')
-def ears(cases, folder): return load_ears(checkpoint('latentsync/whisper/tiny', folder, int(cases['param_seed'])))
+def audio_encoder(cases, folder): return load_whisper_encoder(checkpoint('latentsync/whisper/tiny', folder, int(cases['param_seed'])))
 
 def drawn(case): return {k: torch.from_numpy(v) for k, v in draws(case['seed'], case['draws']).items()}
 
 def test_layout():
-    with torch.device('meta'): assert not fits(UNet3D(), 'latentsync') and not fits(vae(), 'latentsync/vae', renamed) and not fits(whisper_encoder(), 'latentsync/whisper', encoder_weights)
+    with torch.device('meta'): assert not fits(UNet3D(), 'latentsync') and not fits(vae(), 'latentsync/vae', renamed) and not fits(encoder_network(), 'latentsync/whisper', encoder_weights)
 
 @pytest.mark.parametrize('i', [0, 1])
 def test_unet(cases, spec, unet, i):
@@ -75,7 +75,7 @@ def test_ddim(cases, spec):
 
 def test_chunks(cases, spec):
     for i, (n, fps) in enumerate(spec['chunks']):
-        got = [(5 * heard(k, fps, n)[:, None] + np.arange(5)).ravel() for k in range(n_heard(n, fps))]
+        got = [(5 * reference_steps(k, fps, n)[:, None] + np.arange(5)).ravel() for k in range(n_reference_frames(n, fps))]
         assert np.array_equal(got, cases[f'chunks.{i}.index']), (n, fps)
 
 def test_mask(cases, spec):
@@ -115,34 +115,34 @@ def test_detect(cases, spec):
 
 def sound(x): return Audio(x.astype(np.float32) / 32768, 16000)
 
-def test_sound(cases, ears):
+def test_sound(cases, audio_encoder):
     wav = sound(cases['wav'])
     mel, n = next(mel_pieces(wav, 'whole'))
     close(mel[:, :cases['mel'].shape[1]], cases['mel'], 1e-4); assert not mel[:, cases['mel'].shape[1]:].any()
-    states = np.concatenate(list(ears(wav, 'whole')))
+    states = np.concatenate(list(audio_encoder(wav, 'whole')))
     assert len(states) == n == cases['whisper.n']
     close(states[::2, :, ::8], cases['whisper.feature'], 1e-4)
-    got = list(windows([states], (Fraction(k, 25) for k in range(n_heard(len(states), 25)))))
+    got = list(feature_windows([states], (Fraction(k, 25) for k in range(n_reference_frames(len(states), 25)))))
     assert len(got) == cases['whisper.n_chunks']
     close(np.stack(got)[::6, ::7, ::16], cases['whisper.chunks'], 1e-4)
 
 @pytest.fixture(scope='module', params=[0, 1])
-def video(request, cases, spec, unet, latents, ears):
+def video(request, cases, spec, unet, latents, audio_encoder):
     "A case of the whole pipeline: its description, answers by name, a drawer with the noise of the case and the shapes it asked for, states of the sound"
     case, i = spec['pipe'][request.param], request.param
     want, shapes = {k.removeprefix(f'pipe.{i}.'): v for k, v in cases.items() if k.startswith(f'pipe.{i}.')}, []
     def begun():
         g = np.random.Generator(np.random.PCG64(case['noise_seed'])); shapes.clear()
         def noise(*shape): shapes.append(list(shape)); return torch.from_numpy(g.standard_normal(shape, np.float32))
-        return Drawer(unet, latents.encode, latents.decode, Settings(case['num_frames'], case['steps'], case['guidance']), noise)
-    return case, want, begun, shapes, list(ears(sound(want['wav']), 'whole'))
+        return Sampler(unet, latents.encode, latents.decode, SamplingSettings(case['num_frames'], case['steps'], case['guidance']), noise)
+    return case, want, begun, shapes, list(audio_encoder(sound(want['wav']), 'whole'))
 
 def test_pipe_from_faces(video):
     "Tight: from the official faces to latents and drawn faces"
     case, want, begun, shapes, states = video
     n, k, draw = int(want['n']), case['num_frames'], begun()
-    faces = list(islice(there_and_back(list(want['aligned'].transpose(0, 2, 3, 1))), n))
-    heard_ = list(windows(states, (Fraction(j, 25) for j in range(n))))
+    faces = list(islice(pingpong(list(want['aligned'].transpose(0, 2, 3, 1))), n))
+    heard_ = list(feature_windows(states, (Fraction(j, 25) for j in range(n))))
     chunks = [draw(faces[a:a + k], heard_[a:a + k]) for a in range(0, n, k)]
     assert shapes == json.loads(str(want['noise_shapes']))
     close(torch.cat([c.latents for c in chunks], 2), want['latents'], 3e-4)
@@ -152,14 +152,14 @@ def test_pipe_from_faces(video):
 def test_pipe_from_frames(video):
     "The whole call, in a stream"
     case, want, begun, _, states = video
-    n, draw, chunks = n_heard(sum(map(len, states)), 25), begun(), []
+    n, draw, chunks = n_reference_frames(sum(map(len, states)), 25), begun(), []
     assert n == want['n'] and min(len(want['wav']), int(n / 25 * 16000)) == want['audio_len'] and DDIM(case['steps']).steps == want['timesteps'].tolist()
     shots = [(Frame(blocks(case['video_seed'] + j, case['size'], case['block']), Fraction(j, 25)), want['points'][j]) for j in range(case['frames'])]
-    looped = lambda: ((f._replace(time=Fraction(j, 25), taken=f.time), p) for j, (f, p) in enumerate(islice(there_and_back(shots), n)))
-    close([p.M for p in placed(looped(), case['resolution'])], want['matrices'], 1e-3)
+    looped = lambda: ((f._replace(time=Fraction(j, 25), taken=f.time), p) for j, (f, p) in enumerate(islice(pingpong(shots), n)))
+    close([p.M for p in align_frames(looped(), case['resolution'])], want['matrices'], 1e-3)
     def noting(*given): chunks.append(draw(*given)); return chunks[-1]
     noting.settings = draw.settings
-    frames = np.stack(list(official(looped(), states, noting, case['resolution'], n)))
+    frames = np.stack(list(render_reference(looped(), states, noting, case['resolution'], n)))
     close(torch.cat([c.latents for c in chunks], 2), want['latents'], .05)   # some bytes of the faces are off by one
     near(frames[want['pick']][:, ::3, ::3], want['restored'])
 
@@ -169,12 +169,12 @@ def as_106(points):
     for places, point in zip((BROW_106, BROW_106_RIGHT, NOSE_106), points): p[list(places), :2] = point
     return Face(p)
 
-def test_pipe_as_model(video, ears):
+def test_pipe_as_model(video, audio_encoder):
     "The same from the model, as `lipsync` calls it"
     case, want, begun, _, _ = video
-    model = Dubber(begun, lambda audio: ears(audio, 'whole'), case['resolution'], 'original')
+    model = LatentSyncModel(begun, lambda audio: audio_encoder(audio, 'whole'), case['resolution'], 'original')
     shots = [(Frame(blocks(case['video_seed'] + j, case['size'], case['block']), Fraction(j, 25)), [as_106(want['points'][j])]) for j in range(case['frames'])]
-    endless = ((f._replace(time=Fraction(j, 25), taken=f.time), faces) for j, (f, faces) in enumerate(there_and_back(shots)))
-    frames = list(model.render(Shot(Clip(None, 'video', *case['size'][::-1], fps=Fraction(25)), endless, {None: Voice(audio=sound(want['wav']))})))
+    endless = ((f._replace(time=Fraction(j, 25), taken=f.time), faces) for j, (f, faces) in enumerate(pingpong(shots)))
+    frames = list(model.render(RenderRequest(Clip(None, 'video', *case['size'][::-1], fps=Fraction(25)), endless, {None: DrivingSignal(audio=sound(want['wav']))})))
     assert len(frames) == want['n']
     near(np.stack(frames)[want['pick']][:, ::3, ::3], want['restored'])

@@ -1,16 +1,16 @@
 "The networks and the arithmetic of MuseTalk against what the original programs answer on synthetic numbers."
 from fractions import Fraction
 import numpy as np, pytest, torch
-from lipsync_kit import manager
-from lipsync_kit.backend import Shot, Voice
-from lipsync_kit.nn.latent import SCALE, load_latents, renamed, vae
+from lipsync_kit.hub import memory as manager
+from lipsync_kit.models.contract import RenderRequest, DrivingSignal
+from lipsync_kit.nn.vae import SCALE, load_vae, renamed, vae
 from lipsync_kit.core import Audio, Clip, Face, Frame
-from lipsync_kit.nn.whisper import encoder_weights, load_ears, log_mel, mel_pieces, whisper_encoder, whisper_scale
-from lipsync_kit.models.musetalk.face import AS_68, SOFT_LIVE, as_pictures, blend_mask, blended, cone, cropped, drawn_area, face_box, face_latents, lower, points_68
+from lipsync_kit.nn.whisper import encoder_weights, load_whisper_encoder, log_mel, mel_pieces, encoder_network, whisper_scale
+from lipsync_kit.models.musetalk.preprocess import AS_68, SOFT_LIVE, as_pictures, blend_mask, blended, cone, cropped, drawn_area, face_box, face_latents, lower, points_68
 from lipsync_kit.models.musetalk.live import live_states
-from lipsync_kit.models.musetalk.model import Dubber, load
-from lipsync_kit.models.musetalk.original import Networks
-from lipsync_kit.models.musetalk.sound import first_starts, hearing, official_starts, windows
+from lipsync_kit.models.musetalk.model import MuseTalkModel, load
+from lipsync_kit.models.musetalk.reference import Networks
+from lipsync_kit.models.musetalk.audio import first_version_starts, feature_windows, reference_starts, windows
 from lipsync_kit.models.musetalk.unet import load_unet, positions, unet
 from lipsync_kit.nn.face_parse import BiSeNet, load_face_parse, parse_input
 from golden import blocks, checkpoint, close, draws, fits, numbers
@@ -19,7 +19,7 @@ from golden import blocks, checkpoint, close, draws, fits, numbers
 def golden(): return numbers('musetalk')
 
 @pytest.fixture(scope='module')
-def latents(golden, tmp_path_factory): return load_latents(checkpoint('musetalk/vae/tiny', tmp_path_factory.mktemp('vae'), int(golden[0]['param_seed'])))
+def latents(golden, tmp_path_factory): return load_vae(checkpoint('musetalk/vae/tiny', tmp_path_factory.mktemp('vae'), int(golden[0]['param_seed'])))
 
 def halves(image, top):
     "A BGR crop as the encoder takes it, its lower half blanked or not"
@@ -48,14 +48,14 @@ def test_golden_decoder(golden, latents, i):
     close(latents.decode(SCALE * z)[..., ::4, ::4], cases[f'vae_decode.{i}.float'], 1e-4)
 
 @pytest.fixture(scope='module')
-def ears(golden, tmp_path_factory): return load_ears(checkpoint('musetalk/whisper/tiny', tmp_path_factory.mktemp('ears'), int(golden[0]['param_seed'])))
+def audio_encoder(golden, tmp_path_factory): return load_whisper_encoder(checkpoint('musetalk/whisper/tiny', tmp_path_factory.mktemp('ears'), int(golden[0]['param_seed'])))
 
 @pytest.fixture(scope='module')
 def sound(golden): return Audio(golden[0]['wav'] / np.float32(32768), 16000)
 
 @pytest.mark.parametrize('name', ['musetalk/whisper', 'latentsync/whisper'])
 def test_layout_whisper(name):
-    with torch.device('meta'): more = fits(whisper_encoder(), name, encoder_weights)
+    with torch.device('meta'): more = fits(encoder_network(), name, encoder_weights)
     assert not more
 
 def test_golden_mels(golden, sound):
@@ -68,9 +68,9 @@ def test_golden_mels(golden, sound):
     (piece, _), = mel_pieces(sound, 'whole')
     close(piece[:, :whole.shape[1]], whole, 0); assert not piece[:, whole.shape[1]:].any()
 
-def test_golden_whisper(golden, ears, sound):
+def test_golden_whisper(golden, audio_encoder, sound):
     cases, _ = golden
-    states = ears.states(next(mel_pieces(sound))[0][None], norm=True)[0]
+    states = audio_encoder.states(next(mel_pieces(sound))[0][None], norm=True)[0]
     close(states[:60:4, :, ::8], cases['whisper.hidden'], 1e-4); close(states[100::200, :, ::8], cases['whisper.hidden_far'], 1e-4)
 
 @pytest.fixture(scope='module')
@@ -113,13 +113,13 @@ def indices(starts, n, outside):
 def test_golden_windows(golden, i):
     cases, spec = golden
     fps, samples = spec['chunks'][i]
-    assert np.array_equal(indices(official_starts(fps, samples), int(samples / 16000 * 50), 'zeros'), cases[f'chunks.{i}.index'])
+    assert np.array_equal(indices(reference_starts(fps, samples), int(samples / 16000 * 50), 'zeros'), cases[f'chunks.{i}.index'])
 
 @pytest.mark.parametrize('i', range(4))
 def test_golden_first_windows(golden, i):
     cases, spec = golden
     n, fps = spec['v1_chunks'][i]
-    assert np.array_equal(indices(first_starts(fps, n), n, 'repeat'), cases[f'v1_chunks.{i}.index'])
+    assert np.array_equal(indices(first_version_starts(fps, n), n, 'repeat'), cases[f'v1_chunks.{i}.index'])
 
 @pytest.mark.parametrize('i', range(5))
 def test_golden_box(golden, i):
@@ -157,12 +157,12 @@ def test_golden_pictures(golden, latents, i):
     z = torch.from_numpy(draws(spec['vae_decode'][i]['seed'], spec['vae_decode'][i]['draws'])['latents'])
     near(as_pictures(SCALE * z, latents)[:, ::4, ::4, ::-1], cases[f'vae_decode.{i}.bgr'])
 
-def test_golden_end_to_end(golden, latents, draw, ears, sound):
+def test_golden_end_to_end(golden, latents, draw, audio_encoder, sound):
     cases, spec = golden
-    starts = official_starts(25, len(sound.samples))
+    starts = reference_starts(25, len(sound.samples))
     assert len(starts) == cases['e2e.n']
     chosen = cases['e2e.frames'].tolist()
-    heard_ = hearing(ears, sound)
+    heard_ = feature_windows(audio_encoder, sound)
     z = draw(seen(spec['face'][0], latents)[1].expand(len(chosen), -1, -1, -1), np.stack([heard_.at(starts[k]) for k in chosen]))
     close(z, cases['e2e.pred'], 2e-4); near(as_pictures(z, latents)[:, ::4, ::4, ::-1], cases['e2e.bgr'])
 
@@ -187,15 +187,15 @@ def test_golden_blend(golden, i):
     assert around == tuple(cases[f'blend.{i}.crop_box']) and np.array_equal(mask[::2, ::2], cases[f'blend.{i}.realtime_mask'])
     assert np.array_equal(blended(frame, face, box, mask, around)[::4, ::4], cases[f'blend.{i}.realtime_out'])
 
-def test_model_from_files(golden, latents, draw, ears, parser, sound):
+def test_model_from_files(golden, latents, draw, audio_encoder, parser, sound):
     "The finished frames of the preset `original` are those of its steps"
     frames = [blocks(60 + k, (300, 260), 9) for k in range(3)]
     points = np.zeros((478, 3), np.float32)
     points[AS_68, :2] = golden[0]['bbox.0.points68'] * .5; points[[195, 5], :2] = golden[0]['bbox.0.points68'][29] * .5
-    shot = Shot(Clip(None, 'video', 260, 300, fps=Fraction(25)), ((Frame(f, Fraction(k, 25)), [Face(points)] if k != 1 else []) for k, f in enumerate(frames)), {None: Voice(audio=sound)})
-    out = list(Dubber(Networks(draw, latents, ears, parser), 'original', batch=2).render(shot))
+    shot = RenderRequest(Clip(None, 'video', 260, 300, fps=Fraction(25)), ((Frame(f, Fraction(k, 25)), [Face(points)] if k != 1 else []) for k, f in enumerate(frames)), {None: DrivingSignal(audio=sound)})
+    out = list(MuseTalkModel(Networks(draw, latents, audio_encoder, parser), 'original', batch=2).render(shot))
     box = lower(face_box(points_68(points)), 300)
-    z = draw(face_latents(cropped(frames[2], box)[None], latents), hearing(ears, sound).at(0)[None])
+    z = draw(face_latents(cropped(frames[2], box)[None], latents), feature_windows(audio_encoder, sound).at(0)[None])
     near(out[2], blended(frames[2], as_pictures(z, latents)[0], box, *blend_mask(frames[2], box, parser)))
     assert len(out) == 3 and np.array_equal(out[1], frames[1]) and (out[2] != frames[2]).any()
 
@@ -210,9 +210,9 @@ def test_load(golden, tmp_path, monkeypatch):
     assert a.nets.latents is b.nets.latents and a.nets.draw is b.nets.draw and b.nets.parser is None and a.weights[1:] == ('sd-vae-ft-mse', 'whisper-tiny-hf', 'face-parse')
     manager.manager.cleanup()
 
-def test_live_states(ears, sound):
+def test_live_states(audio_encoder, sound):
     "Sound that comes at once is heard as a file is; in pieces, all of it is heard and each piece soon"
-    whole, pieces = np.concatenate(list(ears(sound, 'cut', norm=True))), [sound.cut(t, min(t + .3, sound.duration)) for t in np.arange(0, sound.duration, .3)]
-    close(np.concatenate(list(live_states(ears, [sound]))), whole, 1e-4)
-    live = list(live_states(ears, pieces))
+    whole, pieces = np.concatenate(list(audio_encoder(sound, 'cut', norm=True))), [sound.cut(t, min(t + .3, sound.duration)) for t in np.arange(0, sound.duration, .3)]
+    close(np.concatenate(list(live_states(audio_encoder, [sound]))), whole, 1e-4)
+    live = list(live_states(audio_encoder, pieces))
     assert sum(map(len, live)) == len(whole) and len(live) >= 4

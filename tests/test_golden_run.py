@@ -2,9 +2,9 @@
 import os, subprocess, sys
 from importlib.util import find_spec
 import pytest, torch
-from lipsync_kit.nn.export import OnnxRunner, export_model
-from lipsync_kit.nn.run import Runner, cpp_compiler
-from lipsync_kit.nn.s3fd import S3FD, s3fd_input
+from lipsync_kit.onnx_export import OnnxRunner, export_model
+from lipsync_kit.nn.runner import Runner, cpp_compiler
+from lipsync_kit.faces.s3fd import S3FD, s3fd_input
 from lipsync_kit.nn.wav2lip import COMPRESSED, ORIGINAL, Wav2Lip
 from golden import close, loaded
 from test_golden_s3fd import frames_of
@@ -64,7 +64,7 @@ def test_golden_compiled(compressed):
     agree(Runner(net, 'cpu', compile=True), cases, EXACT['nota_wav2lip'], ['c0'])   # one shape, one compilation
 
 def test_missing_compiler_is_one_message(tmp_path):
-    program = "import torch; from lipsync_kit.nn.run import Runner; Runner(torch.nn.Identity(), 'cpu', compile=True)"
+    program = "import torch; from lipsync_kit.nn.runner import Runner; Runner(torch.nn.Identity(), 'cpu', compile=True)"
     env = dict(os.environ, CXX=str(tmp_path/'none'), TORCHINDUCTOR_CACHE_DIR=str(tmp_path/'cache'))
     said = subprocess.run([sys.executable, '-c', program], env=env, capture_output=True, text=True).stderr
     assert 'KitError: torch.compile does not work here' in said and 'apt-get install g++' in said

@@ -1,6 +1,6 @@
 "S3FD against what the original network and its post-processing answer."
 import numpy as np, pytest, torch
-from lipsync_kit.nn.s3fd import S3FD, first_rect, keep_surest, s3fd_boxes, s3fd_input
+from lipsync_kit.faces.s3fd import S3FD, first_rect, keep_surest, s3fd_boxes, s3fd_input
 from golden import close, loaded
 
 @pytest.fixture(scope='module')

@@ -1,7 +1,7 @@
 "sfd_face against what the original network and its post-processing answer."
 import numpy as np, pytest, torch
-from lipsync_kit.manager import ModelManager
-from lipsync_kit.nn.sfd_face import SFDFace, found_faces, priors, sfd_boxes, sfd_input
+from lipsync_kit.hub.memory import ModelManager
+from lipsync_kit.faces.sfd_face import SFDFace, found_faces, priors, sfd_boxes, sfd_input
 from golden import close, loaded
 
 @pytest.fixture(scope='module')

@@ -1,7 +1,7 @@
 "SyncNet and the evaluation around it against what the original code answers."
 import numpy as np, pytest, torch
 from lipsync_kit.core import Audio
-from lipsync_kit.metrics.sync_track import crop_path, sync_crop, sync_crops, sync_tracks
+from lipsync_kit.metrics.syncnet_faces import crop_path, sync_crop, sync_crops, sync_tracks
 from lipsync_kit.metrics.syncnet import distances, sync_mfcc, sync_of, sync_rows, sync_score
 from lipsync_kit.nn.syncnet import Embedder, SyncNet
 from golden import close, loaded

@@ -1,7 +1,7 @@
 "The Wav2Lip generators against what the original networks answer on synthetic numbers."
 import numpy as np, pytest, torch
 from lipsync_kit.core import Audio
-from lipsync_kit.models.wav2lip.official import chunk_starts, face_input, padded_box, pasted, smoothed_boxes, wav2lip_mel
+from lipsync_kit.models.wav2lip.preprocess import chunk_starts, face_input, padded_box, pasted, smoothed_boxes, wav2lip_mel
 from lipsync_kit.nn.wav2lip import COMPRESSED, ORIGINAL, Wav2Lip
 from golden import loaded
 

@@ -3,8 +3,9 @@ import asyncio, hashlib, json, os, subprocess, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 import pytest
-from lipsync_kit import fetch, hub
-from lipsync_kit.cli import run
+from lipsync_kit.hub import download as fetch
+from lipsync_kit.hub import cards as hub
+from lipsync_kit.cli.main import run
 from lipsync_kit.core import KitError
 
 BODY = b'\x80' + hashlib.sha256(b'weights').digest() * 40_000     # 1.3 MB that look like no text
@@ -116,7 +117,8 @@ def test_a_part_that_is_complete_wrong_or_too_long(server, toy):
 DRIVER = '''
 import sys
 from pathlib import Path
-from lipsync_kit import fetch, hub
+from lipsync_kit.hub import download as fetch
+from lipsync_kit.hub import cards as hub
 url, sha, n, home = sys.argv[1:]
 f = hub.File('toy.pth', int(n), sha, (url,))
 hub._cards()['toy'] = hub.Card('toy', 'audio', 'a toy', 'nobody', 'nowhere', 'MIT', True, (f,))
@@ -262,7 +264,7 @@ class Thing:
 @pytest.fixture
 def models(monkeypatch):
     "A manager whose builders make things of ten bytes, and the list of what was built"
-    from lipsync_kit import manager as m
+    from lipsync_kit.hub import memory as m
     made = []
     def build(path, device): made.append((path.name, device)); time.sleep(.03); return Thing(10)
     monkeypatch.setattr(m, 'BUILDERS', dict.fromkeys(['silero-vad', 'hama-asr', 'hibari-us', 'face_landmarker'], build))
@@ -341,10 +343,10 @@ def test_async_code_awaits_and_others_run_meanwhile(models):
 def test_a_network_weighs_its_parameters_and_buffers(models):
     import torch
     net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
-    assert models[0].weight(net) == 4 * (12 + 4 + 4 + 4 + 4 + 4) + 8
+    assert models[0].memory_size(net) == 4 * (12 + 4 + 4 + 4 + 4 + 4) + 8
 
 def test_manager_and_hub_bring_no_torch():
-    code = "import sys, lipsync_kit.manager, lipsync_kit.fetch, lipsync_kit.cli; print([m for m in ('torch', 'cv2', 'huggingface_hub', 'httpx', 'rich.table') if m in sys.modules])"
+    code = "import sys, lipsync_kit.hub.memory, lipsync_kit.hub.download, lipsync_kit.cli.main; print([m for m in ('torch', 'cv2', 'huggingface_hub', 'httpx', 'rich.table') if m in sys.modules])"
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == '[]'
 
 
@@ -408,5 +410,5 @@ def test_a_full_disk_is_told_for_all_at_once(toy, monkeypatch, capsys):
     assert run(['models', 'download', '--category', 'diffusion']) == 2 and 'this needs 26.04 GB' in capsys.readouterr().err    # with the two whispers
 
 def test_doctor_asks_only_for_what_the_default_work_needs(toy):
-    from lipsync_kit.pipe.doctor import check_models
+    from lipsync_kit.doctor import check_models
     assert {c.name for c in check_models()} >= {c.name for c in hub.cards() if c.bundled} and all(c.ok for c in check_models())

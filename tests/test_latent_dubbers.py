@@ -3,20 +3,22 @@ import time, weakref
 from fractions import Fraction
 import numpy as np, pytest, torch
 from lipsync_kit import KitError, lipsync, stream
-from lipsync_kit.backend import Shot, Voice, is_available
+from lipsync_kit.models.contract import RenderRequest, DrivingSignal, is_available
 from lipsync_kit.core import Audio, Clip, Frame
 from lipsync_kit.faces.detect import landmarks
-from lipsync_kit.media import Writer, probe, read_audio, read_frames
+from lipsync_kit.media.write import Writer
+from lipsync_kit.media.probe import probe
+from lipsync_kit.media.read import read_audio, read_frames
 from lipsync_kit.models.latentsync import model as latentsync
 from lipsync_kit.models.latentsync.unet import UNet3D
 from lipsync_kit.models.musetalk import model as musetalk
 from lipsync_kit.models.musetalk.unet import unet
-from lipsync_kit.nn.latent import vae
-from lipsync_kit.nn.memory import Guest
-from lipsync_kit.nn.whisper import whisper_encoder
+from lipsync_kit.nn.vae import vae
+from lipsync_kit.nn.offload import OffloadedModule
+from lipsync_kit.nn.whisper import encoder_network
 from lipsync_kit.pipe import run
-from lipsync_kit.pipe.live import Live
-from lipsync_kit.pipe.parts import Parts
+from lipsync_kit.live.session import Live
+from lipsync_kit.media.resume import ResumableWriter
 from test_dub import picture, tone
 
 pytest.importorskip('diffusers'); pytest.importorskip('transformers')
@@ -29,8 +31,8 @@ def files(tmp_path_factory):
     "Name in the hub -> file of a small network"
     folder, res = tmp_path_factory.mktemp('weights'), {}
     torch.manual_seed(0)
-    ears = {f'model.encoder.{k}': v for k, v in whisper_encoder(384, 4, 64).state_dict().items()}
-    for names, weights in ((MODELS[:1], unet(SMALL).state_dict()), (MODELS[1:], UNet3D(SMALL).state_dict()), (('sd-vae-ft-mse',), vae((32,) * 4, 1).state_dict()), (('whisper-tiny', 'whisper-tiny-hf'), ears)):
+    audio_encoder = {f'model.encoder.{k}': v for k, v in encoder_network(384, 4, 64).state_dict().items()}
+    for names, weights in ((MODELS[:1], unet(SMALL).state_dict()), (MODELS[1:], UNet3D(SMALL).state_dict()), (('sd-vae-ft-mse',), vae((32,) * 4, 1).state_dict()), (('whisper-tiny', 'whisper-tiny-hf'), audio_encoder)):
         torch.save(weights, folder/f'{names[0]}.pth')
         res |= dict.fromkeys(names, folder/f'{names[0]}.pth')
     return res
@@ -47,7 +49,7 @@ class Mirror:
 @pytest.fixture(autouse=True)
 def small(files, monkeypatch, request):
     "The hub has small networks; the autoencoder is a stand-in but where `coder` is asked for"
-    from lipsync_kit import manager
+    from lipsync_kit.hub import memory as manager
     manager.manager.cleanup()
     if 'coder' not in request.fixturenames: monkeypatch.setitem(manager.BUILDERS, 'sd-vae-ft-mse', lambda path, device: Mirror())
     for page in manager, musetalk, latentsync: monkeypatch.setattr(page, 'find', lambda name, folder=None: files[name])
@@ -102,7 +104,7 @@ class Killed(Exception): pass
 @pytest.mark.parametrize('model, preset', [('musetalk-1.5', 'best'), ('latentsync-1.5', 'best'), ('latentsync-1.5', 'original')])
 def test_a_stopped_job_goes_on(tmp_path, monkeypatch, model, preset):
     from functools import partial
-    monkeypatch.setattr(run, 'Parts', partial(Parts, seconds=.2))
+    monkeypatch.setattr(run, 'ResumableWriter', partial(ResumableWriter, seconds=.2))
     source, options = film(tmp_path/'a.mp4', 24), dict(model=model, preset=preset, mark=False, **FEW[model])
     def stop(done, what):
         if what.startswith('drawing') and done > .8: raise Killed
@@ -154,7 +156,7 @@ def test_no_more_frames_are_held_in_a_longer_video(model):
             most = max(most, sum(r() is not None for r in made))
             yield frame, [face]
     drawer = (musetalk if model == 'musetalk-1.5' else latentsync).load(model, 'cpu', **FEW[model])
-    for _ in drawer.render(Shot(Clip(None, 'video', 256, 256, fps=Fraction(25)), frames(), {None: Voice(audio=tone(128 / 25))})): pass
+    for _ in drawer.render(RenderRequest(Clip(None, 'video', 256, 256, fps=Fraction(25)), frames(), {None: DrivingSignal(audio=tone(128 / 25))})): pass
     assert most < 72, most    # four chunks of 16 (read, drawn, put back, given) and what calming looks ahead
 
 def test_memory_levels_draw_the_same(tmp_path, coder):
@@ -227,7 +229,7 @@ def test_an_avatar_speaks_live_and_idles(tmp_path):
 
 def test_a_guest_goes_home_when_something_fails():
     net = torch.nn.Linear(2, 2); at = net.weight.data_ptr()
-    class Far(Guest):
+    class Far(OffloadedModule):
         def __enter__(self):
             super().__enter__()
             for t, x in self.home: t.data = x.clone()

@@ -6,24 +6,23 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LIB, NBS = ROOT/'lipsync_kit', ROOT/'nbs'
 LINES = [s.split() for s in '''core
-logs flow
+params logs flow
 hub
-fetch weights
-manager
 media audio
-faces align edit join
-provenance compose motion nn
-backend
-models
-metrics enhance swap speech
+nn
+faces
+onnx_export motion models.contract
+models effects speech
+metrics
 select train
 pipe
-protocol
-cli_bar
-cli_models cli_score
+doctor benchmark batch live
 widgets cli'''.splitlines()]
 
-def line(module): return next((i for i, names in enumerate(LINES) if module.split('.')[0] in names), None)
+def line(module):
+    "The line of a module: that of its own name where it has one, else of its folder"
+    names = module, module.split('.')[0]
+    return next((i for name in names for i, line in enumerate(LINES) if name in line), None)
 
 def modules(): return {'.'.join(p.relative_to(LIB).with_suffix('').parts): p for p in LIB.rglob('*.py') if p.name[0] != '_'}
 

@@ -3,7 +3,9 @@ from fractions import Fraction
 import av, numpy as np, pytest
 from PIL import Image
 from lipsync_kit.core import KitError, as_fps
-from lipsync_kit.media import Writer, probe, read_audio, read_frames, read_image
+from lipsync_kit.media.write import Writer
+from lipsync_kit.media.probe import probe
+from lipsync_kit.media.read import read_audio, read_frames, read_image
 
 RATES = '24000/1001', 24, 25, '30000/1001', 30, 50, 60
 MARKS = .5, 3.5    # about when it flashes and clicks, seconds

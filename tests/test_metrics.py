@@ -1,9 +1,11 @@
 "Each metric reacts to what it claims to measure, and not to what it doesn't; a report never holds a number that was not measured."
 import json
 import cv2, numpy as np, pytest
-from lipsync_kit.cli import run
+from lipsync_kit.cli.main import run
 from lipsync_kit.core import Audio
-from lipsync_kit.media import Writer, probe, read_audio, read_frames
+from lipsync_kit.media.write import Writer
+from lipsync_kit.media.probe import probe
+from lipsync_kit.media.read import read_audio, read_frames
 from lipsync_kit.metrics.compare import compare
 from lipsync_kit.metrics.evaluate import all_metrics, evaluate
 from lipsync_kit.metrics.metric import BETTER, GROUPS, NEEDS

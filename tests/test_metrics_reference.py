@@ -5,16 +5,16 @@ from itertools import islice
 import cv2, numpy as np, pytest, torch
 from lipsync_kit.core import Audio, Face
 from lipsync_kit.faces.detect import landmarks
-from lipsync_kit.hub import find
-from lipsync_kit.media import read_frames, read_image
+from lipsync_kit.hub.cards import find
+from lipsync_kit.media.read import read_frames, read_image
 from lipsync_kit.metrics import identity, reference
 from lipsync_kit.metrics.metric import METRICS
 from lipsync_kit.metrics.synthetic import talking_face
-from lipsync_kit.metrics.watch import View, watch
+from lipsync_kit.metrics.clip import View, analyse
 from lipsync_kit.motion.basis import data_file
 from lipsync_kit.motion.track import MotionTrack
 from lipsync_kit.nn.syncnet import SyncNet
-from lipsync_kit.weights import read_weights
+from lipsync_kit.hub.weights import read_checkpoint
 
 NEAR = 'psnr', 'ssim', 'ms_ssim', 'face_psnr', 'face_ssim'   # higher is better
 LMD = 'lmd_mouth', 'lmd_face'
@@ -84,7 +84,7 @@ def test_real_videos(tmp_path):
     for name, how in dict(real={}, coded=dict(crf=30), late=dict(lag=.16)).items(): talking_face(tmp_path/f'{name}.mp4', sound, track=wave, **how)
     def all_of(name):
         kinds = [METRICS[n]() for n in (*NEAR, *LMD)]
-        clip = watch(tmp_path/f'{name}.mp4', kinds, tmp_path/'real.mp4')
+        clip = analyse(tmp_path/f'{name}.mp4', kinds, tmp_path/'real.mp4')
         return {k.name: k.value(clip) for k in kinds}
     again, late = all_of('coded'), all_of('late')
     assert again['lmd_mouth'].value < late['lmd_mouth'].value and again['lmd_mouth'].value < again['lmd_mouth'].baselines['still']
@@ -96,7 +96,7 @@ def test_lpips_is_torchmetrics(monkeypatch):
     from torchmetrics.functional.image import lpips
     torch.manual_seed(1); layers = reference.alexnet_layers()
     monkeypatch.setattr(lpips, '_get_tv_model_features', lambda *a, **k: layers)
-    theirs, heads = lpips._LPIPS(net='alex'), read_weights(find('lpips'))
+    theirs, heads = lpips._LPIPS(net='alex'), read_checkpoint(find('lpips'))
     ours = reference.Perceptual(layers, [heads[f'lin{i}.model.1.weight'] for i in range(5)])
     a, b = photo()[0], noisy(16)
     as_x = lambda x: torch.tensor(x).permute(2, 0, 1)[None] / 255

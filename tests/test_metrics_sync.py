@@ -2,7 +2,7 @@
 from types import SimpleNamespace
 import numpy as np, pytest
 from lipsync_kit.core import Audio
-from lipsync_kit.manager import ModelManager
+from lipsync_kit.hub.memory import ModelManager
 from lipsync_kit.metrics.evaluate import evaluate
 from lipsync_kit.metrics.expert import ExpertSync
 from lipsync_kit.metrics.lse import AvOffset, LseC, LseD, Lsd

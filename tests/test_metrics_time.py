@@ -4,12 +4,13 @@ from pathlib import Path
 from types import SimpleNamespace
 import cv2, numpy as np, pytest
 from lipsync_kit import core
-from lipsync_kit.compose import lower_face, mouth_area
+from lipsync_kit.faces.paste import lower_face, mouth_area
 from lipsync_kit.core import Face
 from lipsync_kit.faces.detect import landmarks
 from lipsync_kit.metrics.metric import METRICS, Value
-from lipsync_kit.metrics import picture, time
-from lipsync_kit.metrics.watch import View
+from lipsync_kit.metrics import quality as picture
+from lipsync_kit.metrics import temporal as time
+from lipsync_kit.metrics.clip import View
 
 PHOTO = Path(core.__file__).parent/"data"/"astronaut.jpg"
 FPS = 25

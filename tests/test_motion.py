@@ -4,9 +4,9 @@ from functools import lru_cache
 import numpy as np, pytest
 from lipsync_kit.core import ARKIT, Audio, KitError, Phoneme
 from lipsync_kit.motion.basis import load_basis
-from lipsync_kit.motion.life import EMOTIONS
+from lipsync_kit.motion.idle import EMOTIONS
 from lipsync_kit.motion.rules import is_bite, is_closed, visemes
-from lipsync_kit.motion.speech import speech_to_motion, stream_motion
+from lipsync_kit.motion.audio2motion import speech_to_motion, stream_motion
 from lipsync_kit.motion.track import MotionTrack, join
 from lipsync_kit.speech.tts import speak
 
@@ -48,7 +48,7 @@ def test_silence_is_closed(head, noise):
     "Three seconds of silence between two sentences"
     a = said().audio; gap = 3*a.rate
     x = np.concatenate([a.samples, np.zeros(gap, np.float32), a.samples])
-    track = speech_to_motion(Audio(x + noise*np.random.default_rng(0).standard_normal(len(x)).astype(np.float32), a.rate), motion_head=head)
+    track = speech_to_motion(Audio(x + noise*np.random.default_rng(0).standard_normal(len(x)).astype(np.float32), a.rate), motion_model=head)
     silent = (track.times > a.duration) & (track.times < a.duration + 3)
     assert track.mouth_open[silent].var() <= .1*track.mouth_open[~silent].var()
     assert track.mouth_open[silent][30:-25].max() < .005
@@ -68,13 +68,13 @@ def test_rates(fps): assert len(motion(fps=fps)) == int(np.ceil(round(said().aud
 
 def test_loudness_and_clipping():
     a = said().audio
-    quiet, loud = (speech_to_motion(Audio(x, a.rate), motion_head='rules', idle=False) for x in (.1*a.samples, np.clip(40*a.samples, -1, 1)))
-    plain = speech_to_motion(a, motion_head='rules', idle=False)
+    quiet, loud = (speech_to_motion(Audio(x, a.rate), motion_model='rules', idle=False) for x in (.1*a.samples, np.clip(40*a.samples, -1, 1)))
+    plain = speech_to_motion(a, motion_model='rules', idle=False)
     assert np.corrcoef(quiet.mouth_open, plain.mouth_open)[0, 1] > .9 and loud.mouth_open.std() > .02
 
 def test_refusals():
     a = said().audio
-    for kw, words in ((dict(motion_head='melon'), "'mel'"), (dict(emotion='hapy'), "'happy'"), (dict(strength=9), '0..1.5'), (dict(gain=99), '0..3'), (dict(fps=-1), 'frame rate')):
+    for kw, words in ((dict(motion_model='melon'), "'mel'"), (dict(emotion='hapy'), "'happy'"), (dict(strength=9), '0..1.5'), (dict(gain=99), '0..3'), (dict(fps=-1), 'frame rate')):
         with pytest.raises(KitError, match=words): speech_to_motion(a, **kw)
     with pytest.raises(KitError, match='not a number'): Audio(np.array([0, np.nan]), 16000)
     with pytest.raises(KitError, match='empty'): speech_to_motion(Audio(np.zeros(0), 16000))
@@ -97,10 +97,10 @@ def test_live():
     a = said().audio; n = a.rate//13; taken = []
     def chunks():
         for i in range(0, len(a.samples), n): taken.append(i); yield Audio(a.samples[i:i+n], a.rate)
-    pieces = stream_motion(chunks(), motion_head='rules', emotion='happy')
+    pieces = stream_motion(chunks(), motion_model='rules', emotion='happy')
     first = next(pieces)
     assert len(taken)*n/a.rate < 1.1 and first.seconds > .7
-    live, whole = join([first, *pieces]), speech_to_motion(a, motion_head='rules', emotion='happy')
+    live, whole = join([first, *pieces]), speech_to_motion(a, motion_model='rules', emotion='happy')
     assert len(live) == len(whole)
     assert np.corrcoef(live.mouth_open, whole.mouth_open)[0, 1] > .8
     assert np.array_equal(live.blendshapes[:, ARKIT.index('eyeBlinkLeft')], whole.blendshapes[:, ARKIT.index('eyeBlinkLeft')])
@@ -108,11 +108,11 @@ def test_live():
 
 def test_hour_of_phonemes():
     "An hour of motion from known phonemes: nothing grows with the square of the length"
-    from lipsync_kit.motion.rules import keep_rules, rule_head
+    from lipsync_kit.motion.rules import enforce_closures, rule_motion
     n = 3600*8; ps = [Phoneme('pæmi'[i % 4], i/8, (i + 1)/8) for i in range(n)]
     audio = Audio(np.full(3600*1000, .1, np.float32), 1000); times = np.arange(3600*25)/25
-    lips, opening = rule_head(audio, times, ps)
-    got = keep_rules(lips, opening, times, ps, [(0, 3600)])
+    lips, opening = rule_motion(audio, times, ps)
+    got = enforce_closures(lips, opening, times, ps, [(0, 3600)])
     assert got.press.mean() > .2 and got.mouth_open.max() < .5
 
 @pytest.mark.parametrize('kind', ['json', 'csv'])
@@ -156,6 +156,6 @@ def test_rhubarb(tmp_path):
 def test_every_symbol_has_a_shape():
     "All that the recogniser and the voice can write"
     from hama import ASRModel
-    from lipsync_kit.hub import find
+    from lipsync_kit.hub.cards import find
     for s in ASRModel(find('hama-asr')).decoder_tokens: assert visemes(s)
     assert visemes('d͡ʒ') == ('hush',) and visemes('kʰ') == ('velar',) and visemes('oʊ') == ('aw', 'oo')

@@ -4,31 +4,31 @@ from pathlib import Path
 import numpy as np, pytest
 from lipsync_kit.core import Audio, mouth_open
 from lipsync_kit.motion.basis import data_file, load_basis, measure_motion
-from lipsync_kit.motion.head import HEADS, head_card, hear, load_head, say
+from lipsync_kit.motion.network import MOTION_MODELS, motion_model_card, motion_features, load_motion_network, predict_motion
 
 MEDIA = Path(os.environ.get('LIPSYNC_MEDIA', Path(__file__).parents[2]/'shared'/'media'))
 CLIPS = dict(hdtf_radio13=0., grid_lbbc2a=0.)  # name: seconds that the picture is late
 
 def test_the_data_is_small():
-    assert sum(data_file(n).stat().st_size for n in (*HEADS.values(), 'face_basis.safetensors', 'motion_head.json')) < 2_000_000
+    assert sum(data_file(n).stat().st_size for n in (*MOTION_MODELS.values(), 'face_basis.safetensors', 'motion_model.json')) < 2_000_000
 
 def test_the_card_names_every_clip_and_licence():
-    card = head_card()
+    card = motion_model_card()
     assert card['clips'] and all(c['licence'] and c['person'] for c in card['clips'])
-    assert set(card['heads']) == set(HEADS)
+    assert set(card['heads']) == set(MOTION_MODELS)
 
 def test_silence_is_a_still_closed_mouth():
     for sound in np.zeros(48000), np.random.default_rng(0).normal(0, 1e-4, 48000):
-        said = say(load_head('mel'), hear(Audio(sound, 16000), 'mel'))
+        said = predict_motion(load_motion_network('mel'), motion_features(Audio(sound, 16000), 'mel'))
         assert said.mouth_open.max() < .06 and said.mouth_open.std() < .02
 
 @pytest.fixture(scope='module', params=CLIPS)
 def clip(request):
     found = list((MEDIA/'clips').glob(f'{request.param}.*')) if MEDIA.exists() else []
     if not found: pytest.skip(f'the clips are not at {MEDIA}; set LIPSYNC_MEDIA')
-    from lipsync_kit.media import read_audio
-    from lipsync_kit.motion.clips import watch
-    return *watch(found[0]), read_audio(found[0]), CLIPS[request.param]
+    from lipsync_kit.media.read import read_audio
+    from lipsync_kit.motion.clips import analyse_source
+    return *analyse_source(found[0]), read_audio(found[0]), CLIPS[request.param]
 
 def test_measured_lips_carry_the_aperture(clip):
     talk, times, audio, lag = clip
@@ -38,11 +38,11 @@ def test_measured_lips_carry_the_aperture(clip):
 
 @pytest.mark.parametrize('ear,least', [('whisper', .6), ('mel', .5)])
 def test_a_head_follows_people(clip, ear, least):  # people it learned from: a check of the plumbing, the honest figures are on the card
-    from lipsync_kit.audio import has_whisper
+    from lipsync_kit.audio.whisper import has_whisper
     from lipsync_kit.motion.clips import rows
     from lipsync_kit.motion.fit import score
     if ear == 'whisper' and not has_whisper(): pytest.skip('Whisper is not installed')
     talk, times, audio, lag = clip
-    features = hear(audio, ear)
-    s = score(*say(load_head(ear), features), rows(talk, times, features, 'clip', 'person', lag))
+    features = motion_features(audio, ear)
+    s = score(*predict_motion(load_motion_network(ear), features), rows(talk, times, features, 'clip', 'person', lag))
     assert s.aperture > least and s.lmd < s.still and .5 < s.amplitude < 2

@@ -2,10 +2,10 @@
 import json
 import numpy as np, pytest
 from lipsync_kit.core import Audio, KitError
-from lipsync_kit.media import read_audio
+from lipsync_kit.media.read import read_audio
 from lipsync_kit.motion.basis import load_basis
 from lipsync_kit.motion.rules import VISEMES, is_bite, is_closed, visemes
-from lipsync_kit.motion.speech import speech_to_motion
+from lipsync_kit.motion.audio2motion import speech_to_motion
 from lipsync_kit.motion.track import MotionTrack
 from lipsync_kit.speech.tts import speak
 
@@ -17,7 +17,7 @@ FIELDS = 'lips', 'blendshapes', 'mouth_open', 'head', 'bite', 'press'
 def said(): return speak(TEXT)
 
 @pytest.fixture(scope='module', params=['auto', 'rules'])
-def track(said, request): return speech_to_motion(said.audio, 25, said.phonemes, motion_head=request.param)
+def track(said, request): return speech_to_motion(said.audio, 25, said.phonemes, motion_model=request.param)
 
 def share(track, which, x, least):
     "Share of the sounds during which, or up to 0.12 s before, a curve reaches a level"

@@ -4,8 +4,9 @@ from fractions import Fraction
 from pathlib import Path
 import av, cv2, numpy as np, pytest
 from lipsync_kit.core import Audio, KitError, as_fps
-from lipsync_kit.media import Writer, read_audio, read_frames
-from lipsync_kit.pipe.parts import Parts
+from lipsync_kit.media.write import Writer
+from lipsync_kit.media.read import read_audio, read_frames
+from lipsync_kit.media.resume import ResumableWriter
 
 SCENE = cv2.resize(np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8), (640, 480), interpolation=cv2.INTER_CUBIC)
 SUFFIXES = '.mp4', '.mov', '.mkv', '.webm'
@@ -34,7 +35,7 @@ def head(path):
 
 def tone(seconds, rate=16000): return Audio(.1*np.sin(np.arange(int(seconds*rate))/20), rate)
 
-def write(path, ts, W=Parts, draw=scene, **options):
+def write(path, ts, W=ResumableWriter, draw=scene, **options):
     with W(path, *SIZE, **options) as w:
         for i, t in enumerate(ts): w.write(draw(i), t)
     return w
@@ -74,11 +75,11 @@ def test_a_player_can_begin_before_all_is_there(tmp_path, suffix):
 @pytest.mark.parametrize('suffix', SUFFIXES)
 def test_frames_are_those_of_the_parts(tmp_path, monkeypatch, suffix):
     ts, shown = times('30000/1001', 100), []
-    finish = Parts._join
+    finish = ResumableWriter._join
     def look(w):
         shown.extend(f.image for p in w.parts for f in read_frames(w.folder/p.name))
         finish(w)
-    monkeypatch.setattr(Parts, '_join', look)
+    monkeypatch.setattr(ResumableWriter, '_join', look)
     write(tmp_path/f'a{suffix}', ts, fps='30000/1001', seconds=1)
     got = list(read_frames(tmp_path/f'a{suffix}'))
     assert len(got) == len(shown) == 100 and all(np.array_equal(f.image, x) for f, x in zip(got, shown))
@@ -127,7 +128,7 @@ sys.path.insert(0, sys.argv[1])
 from test_parts import *
 path, stop, n = Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 drawn = 0
-with Parts(path, *SIZE, audio=tone(n/25), metadata=dict(comment='x'), job='the job', seconds=1) as w:
+with ResumableWriter(path, *SIZE, audio=tone(n/25), metadata=dict(comment='x'), job='the job', seconds=1) as w:
     for i in range(n):
         if i / 25 < w.done: continue
         if i == stop: os.kill(os.getpid(), signal.SIGKILL)
@@ -154,7 +155,7 @@ def test_killed_and_run_again(tmp_path, suffix):
 class Stop(Exception): pass
 
 def stopped(path, at=90, job='the job', **options):
-    with pytest.raises(Stop), Parts(path, *SIZE, job=job, seconds=1, **options) as w:
+    with pytest.raises(Stop), ResumableWriter(path, *SIZE, job=job, seconds=1, **options) as w:
         for i in range(at): w.write(scene(i), Fraction(i, 25))
         raise Stop
     return w.folder
@@ -179,16 +180,16 @@ def test_frames_before_done_are_passed_over(tmp_path):
 def test_killed_while_joining(tmp_path, monkeypatch):
     def full(*args, **kw): raise KitError('no space left')
     with monkeypatch.context() as m:
-        m.setattr('lipsync_kit.pipe.parts.join', full)
+        m.setattr('lipsync_kit.media.resume.join', full)
         with pytest.raises(KitError, match='no space'): write(tmp_path/'a.mp4', times(25, 60), job='j', seconds=1)
     assert not (tmp_path/'a.mp4').exists()
-    with Parts(tmp_path/'a.mp4', *SIZE, job='j', seconds=1) as w: assert w.done == 3 and w.n == 60
+    with ResumableWriter(tmp_path/'a.mp4', *SIZE, job='j', seconds=1) as w: assert w.done == 3 and w.n == 60
     assert w.last_time == Fraction(59, 25) and len(list(read_frames(w.path))) == 60
 
 @pytest.mark.parametrize('options', [dict(job='another'), dict(job=''), dict(crf=20), dict(fps=30), dict(preset='fast')])
 def test_another_job_begins_anew(tmp_path, options):
     stopped(tmp_path/'a.mp4')
-    with Parts(tmp_path/'a.mp4', *SIZE, **(dict(job='the job') | options), seconds=1) as w:
+    with ResumableWriter(tmp_path/'a.mp4', *SIZE, **(dict(job='the job') | options), seconds=1) as w:
         assert w.done == 0 and w.n == 0 and kept(w.folder) == ['lock', 'parts.json']
         w.write(scene(0), 0)
     assert w.n == 1
@@ -211,33 +212,33 @@ def test_a_short_job_leaves_nothing_behind(tmp_path):
     assert not folder.exists() and not list(tmp_path.iterdir())
 
 def test_two_at_once(tmp_path):
-    with Parts(tmp_path/'a.mp4', *SIZE, job='j') as w:
+    with ResumableWriter(tmp_path/'a.mp4', *SIZE, job='j') as w:
         with pytest.raises(KitError, match='being written by another job'):
-            with Parts(tmp_path/'a.mp4', *SIZE, job='j'): pass
+            with ResumableWriter(tmp_path/'a.mp4', *SIZE, job='j'): pass
         again = run(tmp_path/'a.mp4')
         assert again.returncode and 'being written by another job' in again.stderr
-        with Parts(tmp_path/'b.mp4', *SIZE, job='j') as v: v.write(scene(0), 0)
+        with ResumableWriter(tmp_path/'b.mp4', *SIZE, job='j') as v: v.write(scene(0), 0)
         w.write(scene(0), 0)
     assert len(list(read_frames(tmp_path/'a.mp4'))) == 1
 
 @pytest.mark.parametrize('kw,what', [(dict(crf=99), 'crf'), (dict(seconds=0), 'longer than 0'), (dict(audio='none.wav'), 'there is no file')])
 def test_mistakes_are_said_at_once(tmp_path, kw, what):
     with pytest.raises(KitError, match=what):
-        with Parts(tmp_path/'a.mp4', *SIZE, **kw): pass
+        with ResumableWriter(tmp_path/'a.mp4', *SIZE, **kw): pass
     assert not list(tmp_path.iterdir())
 
 def test_more_mistakes(tmp_path):
     write(tmp_path/'mute.mp4', times(25, 3), Writer)
     for path, audio, what in ((tmp_path, None, 'end its name'), (tmp_path/'a.mp4', tmp_path/'mute.mp4', 'has no sound')):
         with pytest.raises(KitError, match=what):
-            with Parts(path, *SIZE, audio=audio): pass
-    with pytest.raises(KitError, match='frame 1 is 64x64'), Parts(tmp_path/'a.mp4', *SIZE) as w:
+            with ResumableWriter(path, *SIZE, audio=audio): pass
+    with pytest.raises(KitError, match='frame 1 is 64x64'), ResumableWriter(tmp_path/'a.mp4', *SIZE) as w:
         w.write(scene(0)); w.write(scene(0)[:, :64])
     assert kept(tmp_path) == ['mute.mp4']
 
 def test_joining_holds_little(tmp_path):
     "Memory of Python's own while three times as many parts are joined; packets live outside it and are let go one by one"
-    from lipsync_kit.join import join
+    from lipsync_kit.media.join import join
     part = write(tmp_path/'p.mp4', times(25, 100), Writer).path
     def peak(n):
         tracemalloc.start()

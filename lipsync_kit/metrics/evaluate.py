@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from .. import __version__
 from ..core import KitError, Progress, log, no_progress
-from ..hub import sha256
-from ..media import existing
+from ..hub.cards import sha256
+from ..media.probe import existing
 import lipsync_kit.metrics.metric as page
 from .metric import METRICS, NEEDS, Metric, Value, chosen
 from .report import Report
-from .watch import Watched, watch
+from .clip import ClipAnalysis, analyse
 
 # %% ../../nbs/metrics/21_evaluate.ipynb #b21c4479
 def all_metrics()->dict[str,type]:
@@ -41,7 +41,7 @@ def lacking(
 
 def told(
     metric:Metric,
-    clip:Watched,
+    clip:ClipAnalysis,
 )->Value:
     "What a metric found; its failure is its own and never ends the others"
     try: return metric.value(clip)
@@ -54,12 +54,12 @@ def told(
 def measured(
     path,
     kinds:dict[str,type],     # metrics by name
-    reference=None, audio=None, result=None, choose='largest', motion_head='auto',
+    reference=None, audio=None, result=None, choose='largest', motion_model='auto',
     progress:Progress=no_progress,
-)->tuple[dict[str,Value], Watched]:
+)->tuple[dict[str,Value], ClipAnalysis]:
     "The values of metrics that can run"
     able = {n: k() for n, k in kinds.items() if not lacking(k, reference, result)}
-    clip = watch(path, able.values(), reference, audio, choose, motion_head, progress)
+    clip = analyse(path, able.values(), reference, audio, choose, motion_model, progress)
     clip.result = result
     return {n: told(able[n], clip) if n in able else Value(note=lacking(k, reference, result)) for n, k in kinds.items()}, clip
 
@@ -69,7 +69,7 @@ def evaluate(
     audio=None,               # path of any file with sound, or an `Audio`; the video's own if left out
     metrics='all',            # 'all', names or groups (see `metrics.metric.GROUPS`), in a list or with commas
     choose='largest',         # which face: see `faces.track.choose_faces`
-    motion_head='auto',       # that says what the mouth should do, as in `motion.speech`, or the path of one
+    motion_model='auto',       # that says what the mouth should do, as in `motion.audio2motion`, or the path of one
     real:bool=True,           # measure the reference as a system of its own too
     progress:Progress=no_progress,   # told (0..1, what)
 )->Report:
@@ -78,9 +78,9 @@ def evaluate(
     path, kinds = existing(getattr(video, 'path', video)), chosen_of(all_metrics(), metrics)
     twice = reference is not None and real
     part = lambda a, b: lambda d, what: progress(a + (b - a) * d, what)
-    values, clip = measured(path, kinds, reference, audio, result, choose, motion_head, part(0., .6 if twice else 1.))
-    if twice: values = with_real(values, reference, kinds, choose, motion_head, part(.6, 1.))
-    facts = dict(version=__version__, python=platform.python_version(), machine=platform.machine(), seconds=clip.seconds, frames=len(clip.times), sha256=sha256(path), choose=str(choose), motion_head=str(motion_head))
+    values, clip = measured(path, kinds, reference, audio, result, choose, motion_model, part(0., .6 if twice else 1.))
+    if twice: values = with_real(values, reference, kinds, choose, motion_model, part(.6, 1.))
+    facts = dict(version=__version__, python=platform.python_version(), machine=platform.machine(), seconds=clip.seconds, frames=len(clip.times), sha256=sha256(path), choose=str(choose), motion_model=str(motion_model))
     progress(1., 'done')
     return Report(path, values, clip, Path(reference) if reference is not None else None, clip.notes, facts)
 
@@ -88,8 +88,8 @@ def chosen_of(kinds, names)->dict[str,type]:
     wanted = chosen(names)
     return {n: k for n, k in kinds.items() if n in wanted}
 
-def with_real(values, reference, kinds, choose, motion_head, progress)->dict[str,Value]:
+def with_real(values, reference, kinds, choose, motion_model, progress)->dict[str,Value]:
     "The values with what the reference scores by itself"
     alone = {n: k for n, k in kinds.items() if 'reference' not in k.needs and 'result' not in k.needs and 'real' not in values[n].baselines}
-    real, _ = measured(reference, alone, None, None, None, choose, motion_head, progress)
+    real, _ = measured(reference, alone, None, None, None, choose, motion_model, progress)
     return {n: replace(v, baselines={'real': real[n].value, **v.baselines}) if n in real and real[n].value is not None else v for n, v in values.items()}

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 import cv2, numpy as np
 from ..core import Audio
-from ..manager import manager
-from ..media import read_frames
+from ..hub.memory import manager
+from ..media.read import read_frames
 from .lse import SLACK, at_25, n_moments
 from .metric import Metric, Value, over_time
-from .sync_track import FPS
-from ..models.wav2lip.official import COLUMNS, wav2lip_mel
+from .syncnet_faces import FPS
+from ..models.wav2lip.preprocess import COLUMNS, wav2lip_mel
 
 # %% ../../nbs/metrics/14_expert.ipynb #2a38e9d4
 SIDE, FRAMES = 96, 5   # pixels of a face, faces a window
@@ -88,7 +88,7 @@ class ExpertSync(Metric):
     name, title, unit, group, better, span = 'expert_sync', "Wav2Lip's judge of sync", 'cosine', 'sync', 'higher', (0, 1)
     needs, weights = ('face', 'sound'), ('lipsync_expert',)
     citation = 'Prajwal et al., "A lip sync expert is all you need", ACM Multimedia 2020: mean cosine of the frozen judge'
-    net = None           # an `nn.judges.SyncExpert`; lipsync_expert of the hub if left out
+    net = None           # an `nn.discriminators.SyncExpert`; lipsync_expert of the hub if left out
     def __init__(self): self.boxes, self.cuts = [], []
     def see(self, view):
         self.boxes.append(view.face.box if view.face else [np.nan] * 4); self.cuts.append(view.cut)

@@ -14,12 +14,12 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 import numpy as np
-from ..align import crop, similarity
+from ..faces.align import crop, similarity
 from ..core import eye_centres
-from ..hub import look
+from ..hub.cards import status
 from .metric import Metric, Value, bootstrap, windows
 from .reference import Compared
-from .watch import View
+from .clip import View
 
 # %% ../../nbs/metrics/14_identity.ipynb #36bd6f78
 ARC = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]])   # in 112 pixels
@@ -52,7 +52,7 @@ class Embedder:
     package:str=''           # module that must be there
     scale:str=''             # how its cosines are to be read, where that was measured
     @property
-    def path(self)->Path|None: return next((p for f, p in look(self.card).files if f.name == self.file), None)
+    def path(self)->Path|None: return next((p for f, p in status(self.card).files if f.name == self.file), None)
     @property
     def there(self)->bool: return self.path is not None and (not self.package or find_spec(self.package) is not None)
 

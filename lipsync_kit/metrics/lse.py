@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, tee
 import numpy as np
-from ..audio import RATE, resample
+from ..audio.signal import RATE, resample
 from ..core import Frame, KitError
-from ..manager import manager
-from ..media import read_frames
+from ..hub.memory import manager
+from ..media.read import read_frames
 from .metric import Metric, Value, bootstrap, windows
-from .sync_track import FPS, SyncTrack, sync_crops, sync_tracks, track_sound
+from .syncnet_faces import FPS, SyncTrack, sync_crops, sync_tracks, track_sound
 from .syncnet import FRAMES, VSHIFT, held_against, lsd, seen_lips, whole_samples
-from .watch import Watched
+from .clip import ClipAnalysis
 
 # %% ../../nbs/metrics/13_lse.ipynb #19bd743a
 SLACK = 2e-3   # seconds that time stamps are off, at most
@@ -119,7 +119,7 @@ def two_ways(
     return np.concatenate(a), np.concatenate(b)
 
 def judged(
-    clip:Watched,
+    clip:ClipAnalysis,
     find=None,               # image -> [k,5] boxes; sfd_face of the hub if left out
     net=None,                # an `nn.syncnet.Embedder`; syncnet_v2 of the hub if left out
 )->Judged:
@@ -134,7 +134,7 @@ def judged(
 
 # %% ../../nbs/metrics/13_lse.ipynb #1a59458d
 def looked_at(
-    clip:Watched,
+    clip:ClipAnalysis,
 )->Judged|str:         # or why there is none
     "What SyncNet says of a clip, asked once"
     if not hasattr(clip, 'sync'):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 import numpy as np
 from ..core import KitError, unknown
-from ..hub import look
+from ..hub.cards import status
 
 # %% ../../nbs/metrics/10_metric.ipynb #988de805
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ class Metric:
     def lacks(cls)->str:
         "What must be there and is not, and how to get it; '' where it can run"
         if cls.package and find_spec(cls.package[0]) is None: return f"the package {cls.package[0]} is not installed; pip install 'lipsync_kit[{cls.package[1]}]'"
-        gone = [w for w in cls.weights if not look(w).path]
+        gone = [w for w in cls.weights if not status(w).path]
         return f"{', '.join(gone)} is not there; lipsync models download {' '.join(gone)}" if gone else ''
     def see(self, view): "One frame, in order"
-    def value(self, clip)->Value:  # clip: `metrics.watch.Watched`
+    def value(self, clip)->Value:  # clip: `metrics.clip.Watched`
         "What was found"
         raise NotImplementedError
 

@@ -13,14 +13,14 @@ from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
 import cv2, numpy as np
-from ..align import crop
+from ..faces.align import crop
 from ..core import KitError, interocular
-from ..hub import find
+from ..hub.cards import find
 from .metric import Metric, PerFrame, Value
-from .watch import SIDE, View
+from .clip import SIDE, View
 from ..motion.basis import LIPS
 from ..nn.syncnet import FRAMES, SIDE as LOOK
-from ..weights import fill, read_weights
+from ..hub.weights import load_weights, read_checkpoint
 
 # %% ../../nbs/metrics/13_reference.ipynb #e4d115ca
 class Compared(PerFrame):
@@ -160,8 +160,8 @@ class Perceptual:
 
 def load_lpips()->Perceptual:
     "LPIPS with the published weights"
-    layers = fill(alexnet_layers(), {k.removeprefix('features.'): v for k, v in read_weights(find('alexnet')).items() if k.startswith('features.')}, 'AlexNet')
-    heads = read_weights(find('lpips'))
+    layers = load_weights(alexnet_layers(), {k.removeprefix('features.'): v for k, v in read_checkpoint(find('alexnet')).items() if k.startswith('features.')}, 'AlexNet')
+    heads = read_checkpoint(find('lpips'))
     return Perceptual(layers, [heads[f'lin{i}.model.1.weight'] for i in range(len(TAPS))])
 
 class Lpips(Compared):
@@ -218,7 +218,7 @@ class MotionFrechet(Frechet):
     def __init__(self): super().__init__(); self.pieces = deque(maxlen=FRAMES)
     def network(self):
         from lipsync_kit.nn.syncnet import SyncNet
-        net = fill(SyncNet(), read_weights(find('syncnet_v2')), 'SyncNet')
+        net = load_weights(SyncNet(), read_checkpoint(find('syncnet_v2')), 'SyncNet')
         net.num_features, net.forward = 512, net.lipfeat
         return net
     def see(self, view:View):

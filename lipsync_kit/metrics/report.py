@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from ..core import replacing
 from .metric import BETTER, GROUPS, METRICS, Value
-from .mouth import curves
-from .watch import Watched
-from ..motion.head import FPS
+from .mouth_sync import curves
+from .clip import ClipAnalysis
+from ..motion.network import FPS
 
 # %% ../../nbs/metrics/20_report.ipynb #0128bf01
 BASELINES = 'real', 'shuffled', 'still'
@@ -48,7 +48,7 @@ class Report:
     "What was found about a video"
     video:Path
     values:dict[str,Value]              # by metric, in the order of the pages
-    clip:Watched|None=None              # what was seen, for the pictures
+    clip:ClipAnalysis|None=None              # what was seen, for the pictures
     reference:Path|None=None
     notes:list[str]=field(default_factory=list)      # what was left out of everything
     facts:dict=field(default_factory=dict)           # settings, versions, hashes
@@ -140,7 +140,7 @@ def _draw_curve(ax, v:Value):
     if ax.get_legend_handles_labels()[0]: ax.legend(frameon=False, fontsize=8)
     _tidy(ax, title='sound moved against the picture', xlabel='the picture is late by (ms)', ylabel='r')
 
-def _draw_mouth(ax, clip:Watched, seconds:float=12.):
+def _draw_mouth(ax, clip:ClipAnalysis, seconds:float=12.):
     said, seen = (x[:, 0] for x in curves(clip))
     n = min(len(said), len(seen), round(seconds * FPS)); t = np.arange(n) / FPS
     scale = lambda x: x[:n] / max(float(np.nanstd(x)), 1e-9)

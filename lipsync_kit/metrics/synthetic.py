@@ -10,14 +10,15 @@ __all__ = ['FLASH', 'CLICK', 'FAULTS', 'flashed', 'clicked', 'trembling', 'flick
 from dataclasses import replace
 from functools import lru_cache
 import cv2, numpy as np
-from ..compose import lower_face
+from ..faces.paste import lower_face
 from ..core import Audio, Face, KitError, as_fps, n_frames, unknown
 from ..faces.detect import landmarks
-from ..media import Writer, read_image
+from ..media.write import Writer
+from ..media.read import read_image
 from ..models.portrait.model import draw_moment
 from ..models.portrait.still import prepare
 from ..motion.basis import data_file
-from ..motion.speech import speech_to_motion
+from ..motion.audio2motion import speech_to_motion
 from ..motion.track import MotionTrack
 
 # %% ../../nbs/metrics/09_synthetic.ipynb #422bb462

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Score', 'score', 'closures', 'Recipe', 'network', 'pieces', 'spoil', 'loss_of', 'train', 'named', 'linear', 'joined',
-           'calibrate', 'save_head', 'leave_one_person_out', 'fit_head', 'learn']
+           'calibrate', 'save_motion_network', 'leave_one_person_out', 'fit_motion_network', 'learn']
 
 # %% ../../nbs/motion/08_fit.ipynb #3a13ee52
 import json
@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from ..core import KitError, Phoneme, Progress, no_progress, replacing
 from .basis import Basis, CORNERS, LIPS, load_basis
-from .clips import Rows, around, correlation, rows_of, watch_folder
-from .head import FPS, STEP, Head, calibrated
+from .clips import Rows, around, correlation, rows_of, analyse_folder
+from .network import FPS, STEP, MotionNetwork, calibrated
 
 # %% ../../nbs/motion/08_fit.ipynb #ef03f63a
 class Score(NamedTuple):
@@ -79,7 +79,7 @@ def network(
     recipe:Recipe=Recipe(),
     n_out:int=7,     # six lip scores and 10 x the opening
 ):
-    "The network of `motion.head` in torch, with dropout for training"
+    "The network of `motion.network` in torch, with dropout for training"
     from torch import nn
     class Residual(nn.Module):
         def __init__(self, conv): super().__init__(); self.conv, self.act = conv, nn.Sequential(nn.GELU('tanh'), nn.Dropout(recipe.drop))
@@ -145,7 +145,7 @@ def train(
     seed:int=0,
     basis:Basis|None=None,
     progress:Progress=no_progress,
-)->dict[str,np.ndarray]:  # weights by the names of `motion.head`, with mean and std
+)->dict[str,np.ndarray]:  # weights by the names of `motion.network`, with mean and std
     "One network fitted on clips"
     import torch
     torch.manual_seed(seed); rng = np.random.default_rng(seed)
@@ -164,7 +164,7 @@ def train(
 def named(
     net,  # from `network`
 )->dict[str,np.ndarray]:
-    "Its weights under the names that `motion.head` reads"
+    "Its weights under the names that `motion.network` reads"
     convs = [m for m in net.modules() if m.__class__.__name__ == 'Conv1d']
     names = ['inp', *(f'blocks.{i}' for i in range(len(convs) - 2)), 'out']
     return {f'{n}.{k}': getattr(c, k).detach().numpy().copy() for n, c in zip(names, convs) for k in ('weight', 'bias')}
@@ -200,12 +200,12 @@ def joined(
     filter:np.ndarray|None=None,  # [7,c,taps] from `linear`
     gain:np.ndarray|None=None,    # [7]; 1 when left out
     offset:np.ndarray|None=None,  # [7]; 0 when left out
-)->Head:
+)->MotionNetwork:
     "Networks, and a linear filter, as one head"
     w = {f'{i}.{k}': v for i, n in enumerate(nets) for k, v in n.items() if k not in ('mean', 'std')}
     w |= dict(mean=nets[0]['mean'], std=nets[0]['std'], gain=np.ones(7) if gain is None else gain, offset=np.zeros(7) if offset is None else offset)
     if filter is not None: w['linear'] = filter
-    return Head(ear, {k: np.asarray(v, np.float32) for k, v in w.items()}, tuple(recipe.dilations), len(nets))
+    return MotionNetwork(ear, {k: np.asarray(v, np.float32) for k, v in w.items()}, tuple(recipe.dilations), len(nets))
 
 def calibrate(
     raws:list[np.ndarray],  # [n,7] what heads said about clips that they had not seen
@@ -225,8 +225,8 @@ def calibrate(
     offset[6] = quantile(goal, low)[6] - gain[6]*quantile(raws, low)[6]
     return gain, offset
 
-def save_head(
-    head:Head,
+def save_motion_network(
+    head:MotionNetwork,
     path:str|Path,  # ends in .safetensors
 ):
     "A head as a file, in half precision"
@@ -243,7 +243,7 @@ def leave_one_person_out(
     seeds:tuple=(0,),       # one network each
     n_groups:int|None=None, # people are put into so many groups that are left out together; each alone when left out
     progress:Progress=no_progress,
-)->Iterator[tuple[Rows,Head]]:  # (clip, a head that does not know its speaker)
+)->Iterator[tuple[Rows,MotionNetwork]]:  # (clip, a head that does not know its speaker)
     "Each clip with a head to judge it by"
     people = sorted({c.person for c in clips})
     order = np.random.default_rng(0).permutation(len(people)); k = n_groups or len(people)
@@ -255,7 +255,7 @@ def leave_one_person_out(
         progress((g + 1)/k, 'leaving people out')
         yield from ((c, head) for c in clips if c.person in out and c.speed == 1)
 
-def fit_head(
+def fit_motion_network(
     clips:list[Rows],
     ear:str='whisper',      # which features the clips hold
     recipe:Recipe=Recipe(),
@@ -263,7 +263,7 @@ def fit_head(
     n_groups:int|None=5,    # for gain, offset and the report; None leaves each person out alone, which takes longer
     basis:Basis|None=None,
     progress:Progress=no_progress,
-)->tuple[Head,dict[str,Score]]:
+)->tuple[MotionNetwork,dict[str,Score]]:
     "A head on all clips, and how its like did on people that they had not seen"
     if len({c.person for c in clips}) < 2: raise KitError("a head needs clips of at least two people; a few dozen give a good one")
     found = list(leave_one_person_out(clips, ear, recipe, seeds, n_groups, progress))
@@ -281,8 +281,8 @@ def learn(
     speeds:tuple=(1., .9, 1.12),  # at which each clip is heard
     basis:Basis|None=None,  # the package's own when left out
     progress:Progress=no_progress,
-    **options,              # of `fit_head`
-)->tuple[Head,dict[str,Score]]:
+    **options,              # of `fit_motion_network`
+)->tuple[MotionNetwork,dict[str,Score]]:
     "A head fitted on a folder of clips"
-    clips = [rows_of(w, ear, s, basis) for w in watch_folder(folder, progress) for s in speeds]
-    return fit_head(clips, ear, basis=basis, progress=progress, **options)
+    clips = [rows_of(w, ear, s, basis) for w in analyse_folder(folder, progress) for s in speeds]
+    return fit_motion_network(clips, ear, basis=basis, progress=progress, **options)

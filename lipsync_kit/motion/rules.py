@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['VISEMES', 'LETTERS', 'SHORT', 'LEAD', 'ATTACK', 'RELEASE', 'SHORTEST', 'LONGEST', 'NEAR', 'FAST', 'SLOW', 'PAUSE',
            'SLIVER', 'FALL', 'WIDE', 'Viseme', 'visemes', 'is_closed', 'is_bite', 'envelope', 'Curve', 'nearest',
-           'contacts', 'Ruled', 'voiced', 'keep_rules', 'targets', 'rests', 'emphasis', 'rule_head']
+           'contacts', 'RuleMotion', 'voiced', 'enforce_closures', 'targets', 'rests', 'emphasis', 'rule_motion']
 
 # %% ../../nbs/motion/04_rules.ipynb #e32cec02
 import unicodedata
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 import numpy as np
-from ..audio import loudness
+from ..audio.signal import loudness
 from ..core import Audio, Phoneme
 from .basis import load_basis
 
@@ -121,7 +121,7 @@ def contacts(
 FAST, SLOW, PAUSE = (.25, .3), (.6, .9), .5  # seconds before the voice and after it, in noise and in quiet; shorter pauses are none
 SLIVER = .03              # opening of f and v, inter-ocular distances
 
-class Ruled(NamedTuple):
+class RuleMotion(NamedTuple):
     "Motion of the mouth that keeps the rules"
     lips:np.ndarray        # [n,6] lip scores
     mouth_open:np.ndarray  # [n] inter-ocular distances
@@ -140,7 +140,7 @@ def voiced(
         else: runs.append([a - .02, b])
     return envelope([(a, b - .05) for a, b in runs], times, *flanks)
 
-def keep_rules(
+def enforce_closures(
     lips:np.ndarray,        # [n,6] lip scores of any head
     mouth_open:np.ndarray,  # [n] its opening, inter-ocular distances
     times:np.ndarray,       # [n] seconds
@@ -148,7 +148,7 @@ def keep_rules(
     spans:Sequence[tuple[float,float]],  # when somebody speaks, seconds
     curve:Curve|None=None,  # a learned head's opening, finer than `times`
     flanks=FAST,            # seconds of opening before the voice and of closing after it
-)->Ruled:
+)->RuleMotion:
     "The same motion with the rules laid over it"
     step = float(times[1] - times[0]) if len(times) > 1 else .04
     speaks = voiced(spans, times, flanks)
@@ -160,7 +160,7 @@ def keep_rules(
     lips = lips*speaks[:, None]
     for name, e in (('closed', press), ('bite', bite)):
         lips[:, 1:] += .7*e[:, None]*(np.array(VISEMES[name].scores) - lips[:, 1:])
-    return Ruled(load_basis().opened(lips, opening).astype(np.float32), opening.astype(np.float32), bite.astype(np.float32), np.where(press > .3, press, 0).astype(np.float32))
+    return RuleMotion(load_basis().opened(lips, opening).astype(np.float32), opening.astype(np.float32), bite.astype(np.float32), np.where(press > .3, press, 0).astype(np.float32))
 
 # %% ../../nbs/motion/04_rules.ipynb #dbbdb890
 FALL = dict(before=22., after=26.)  # 1/seconds: how fast dominance falls off
@@ -195,7 +195,7 @@ def emphasis(
     smooth = lambda x: np.convolve(np.pad(x, 50), np.ones(101), 'valid')
     return np.interp(times, at, np.clip(1 + (level - smooth(level*loud)/smooth(loud))/25, .5, 1.25))
 
-def rule_head(
+def rule_motion(
     audio:Audio,
     times:np.ndarray,      # [n] seconds
     ps:Sequence[Phoneme],  # what is said, in order

@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from ..core import check_shape
-from ..manager import register
-from .run import number_type, Weighed
-from ..weights import fill, read_weights
+from ..hub.memory import register
+from .runner import torch_dtype, SizedNetwork
+from ..hub.weights import load_weights, read_checkpoint
 
 # %% ../../nbs/nn/09_face_parse.ipynb #d98fa796
 PARTS = ('background', 'skin', 'left brow', 'right brow', 'left eye', 'right eye', 'glasses', 'left ear', 'right ear', 'earring', 'nose', 'mouth', 'upper lip', 'lower lip',
@@ -109,10 +109,10 @@ def parse_input(
     small = np.asarray(Image.fromarray(check_shape(image, 'h w 3', 'a picture')).resize((SIDE, SIDE), Image.BILINEAR))
     return torch.from_numpy(((small.astype(np.float32) / 255 - MEAN) / SPREAD).transpose(2, 0, 1)[None].copy())
 
-class FaceParser(Weighed):
+class FaceParser(SizedNetwork):
     "BiSeNet on single pictures of faces"
     def __init__(self, net:BiSeNet, device:str='cpu', dtype:str='float32'):
-        self.device, self.dtype = device, number_type(dtype, device)
+        self.device, self.dtype = device, torch_dtype(dtype, device)
         self.net = net.to(device, self.dtype).eval()
     @torch.inference_mode()
     def logits(self, x:Tensor)->np.ndarray: return self.net(x.to(self.device, self.dtype)).float().cpu().numpy()   # [b,3,h,w] -> [b,19,h,w] float32
@@ -128,4 +128,4 @@ def load_face_parse(
     device:str='cpu',
 )->FaceParser:
     "The parser of a checkpoint"
-    return FaceParser(fill(BiSeNet(), read_weights(path), 'the face parser'), device)
+    return FaceParser(load_weights(BiSeNet(), read_checkpoint(path), 'the face parser'), device)

@@ -10,10 +10,10 @@ __all__ = ['SIDE', 'FRAMES', 'COEFFICIENTS', 'COLUMNS', 'unit', 'sound_trunk', '
 import numpy as np
 from torch import Tensor, nn
 from ..core import check_shape
-from ..manager import register
-from .judges import exact
-from .run import Runner
-from ..weights import fill, read_weights
+from ..hub.memory import register
+from .discriminators import exact
+from .runner import Runner
+from ..hub.weights import load_weights, read_checkpoint
 
 # %% ../../nbs/nn/06_syncnet.ipynb #97499876
 SIDE, FRAMES, COEFFICIENTS, COLUMNS = 224, 5, 13, 20   # of a picture (pixels), pictures a window, cepstral coefficients, columns of them a window
@@ -98,4 +98,4 @@ def load_syncnet(
     device:str='cpu',
 )->Embedder:
     "SyncNet of a checkpoint"
-    return Embedder(fill(SyncNet(), read_weights(path), 'SyncNet'), device)
+    return Embedder(load_weights(SyncNet(), read_checkpoint(path), 'SyncNet'), device)

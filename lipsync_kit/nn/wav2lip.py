@@ -12,9 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from ..core import check_shape
-from ..manager import register
-from .run import Runner
-from ..weights import fill, read_weights
+from ..hub.memory import register
+from .runner import Runner
+from ..hub.weights import load_weights, read_checkpoint
 
 # %% ../../nbs/nn/01_wav2lip.ipynb #c3d6f397
 class Conv(nn.Module):
@@ -112,6 +112,6 @@ def load_wav2lip(
     compile:bool=False,
 )->Runner:               # (mel, faces) -> drawn faces
     "The generator of a checkpoint, ready to draw; its size is seen from the file"
-    weights = read_weights(path)
+    weights = read_checkpoint(path)
     wide = weights.get('output_block.0.conv_block.0.weight', torch.zeros(0)).shape[:1] != (COMPRESSED.out,)
-    return Runner(fill(Wav2Lip(ORIGINAL if wide else COMPRESSED), weights, f'Wav2Lip ({Path(path).name})'), device, dtype, compile=compile)
+    return Runner(load_weights(Wav2Lip(ORIGINAL if wide else COMPRESSED), weights, f'Wav2Lip ({Path(path).name})'), device, dtype, compile=compile)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HOP', 'N_FFT', 'PIECE', 'COLUMNS', 'STEPS', 'STYLES', 'OPENAI', 'log_mel', 'whisper_scale', 'n_states', 'mel_pieces',
-           'encoder_weights', 'whisper_encoder', 'Ears', 'load_ears']
+           'encoder_weights', 'encoder_network', 'WhisperEncoder', 'load_whisper_encoder']
 
 # %% ../../nbs/nn/08_whisper.ipynb #70fcf167
 import re
@@ -12,12 +12,12 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import nn
-from ..audio import RATE, mel_filters, resample
+from ..audio.signal import RATE, mel_filters, resample
 from ..core import Audio, KitError, check_shape, unknown
-from ..manager import register
-from .latent import diffusion_class, one_of
-from .run import number_type, Weighed
-from ..weights import fill, read_weights
+from ..hub.memory import register
+from .vae import diffusion_class, one_of
+from .runner import torch_dtype, SizedNetwork
+from ..hub.weights import load_weights, read_checkpoint
 
 # %% ../../nbs/nn/08_whisper.ipynb #cee95329
 HOP, N_FFT, PIECE, COLUMNS, STEPS = 160, 400, 30 * RATE, 3000, 1500   # samples, samples, samples, mel columns and states of 30 s
@@ -86,7 +86,7 @@ def encoder_weights(
     named = {name(k): v for k, v in weights.items()}
     return {k.removeprefix('encoder.'): v.float() for k, v in named.items() if k.startswith('encoder.')}
 
-def whisper_encoder(
+def encoder_network(
     width:int=384,    # numbers in a state
     layers:int=4,
     inner:int=1536,   # numbers between the two halves of a layer's feed-forward part
@@ -98,14 +98,14 @@ def whisper_encoder(
     return diffusion_class('WhisperEncoder', module)(config).eval()
 
 # %% ../../nbs/nn/08_whisper.ipynb #052d215a
-class Ears(Weighed):
+class WhisperEncoder(SizedNetwork):
     "Whisper's encoder, ready for sound"
     def __init__(self,
-        net,                  # from `whisper_encoder`, filled
+        net,                  # from `encoder_network`, filled
         device:str='cpu',
         dtype:str='auto',     # 'auto' | 'float32' | 'bfloat16' | 'float16'
     ):
-        self.device, self.dtype = device, number_type(dtype, device)
+        self.device, self.dtype = device, torch_dtype(dtype, device)
         self.net = net.to(device, self.dtype).eval()
         if not isinstance(net.layer_norm, nn.Identity): net.last_norm, net.layer_norm = net.layer_norm, nn.Identity()   # kept aside: what `net` gives is the layers' own
 
@@ -129,14 +129,14 @@ class Ears(Weighed):
         for mel, n in mel_pieces(audio, style): yield self.states(mel[None], norm)[0, :n]
 
 @register('whisper-tiny', 'whisper-tiny-hf')
-def load_ears(
+def load_whisper_encoder(
     path,                 # of a file of OpenAI or transformers, or of the folder that has it
     device:str='cpu',
     dtype:str='auto',     # 'auto' | 'float32' | 'bfloat16' | 'float16'
-)->Ears:
+)->WhisperEncoder:
     "The encoder of a file"
-    weights = encoder_weights(read_weights(one_of(path, 'model.safetensors', 'pytorch_model.bin')))
+    weights = encoder_weights(read_checkpoint(one_of(path, 'model.safetensors', 'pytorch_model.bin')))
     if 'layers.0.fc1.weight' not in weights: raise KitError(f"{path} has no encoder of Whisper; take OpenAI's tiny.pt or model.safetensors of openai/whisper-tiny")
     inner, width = weights['layers.0.fc1.weight'].shape
-    with torch.device('meta'): net = whisper_encoder(width, sum(k.endswith('fc1.weight') for k in weights), inner)
-    return Ears(fill(net, weights, "Whisper's encoder"), device, dtype)
+    with torch.device('meta'): net = encoder_network(width, sum(k.endswith('fc1.weight') for k in weights), inner)
+    return WhisperEncoder(load_weights(net, weights, "Whisper's encoder"), device, dtype)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 import numpy as np
-from ..audio import loudness
+from ..audio.signal import loudness
 from ..core import Audio, KitError, Phoneme, unknown
-from ..hub import find
+from ..hub.cards import find
 
 # %% ../../nbs/speech/00_tts.ipynb #de26c90b
 @dataclass(frozen=True)
