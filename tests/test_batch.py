@@ -88,7 +88,7 @@ def test_rows_that_are_wrong(tmp_path):
         '{"face": "a.jpg", "text": "fine", "seed": 3}']))
     s = run_batch(tmp_path/'jobs.jsonl', job=fake_job)
     assert statuses(s) == ['done'] + ['bad'] * 7 + ['done'] and Path(s.items[8].out).name == 'a_9.mp4'
-    for i, words in zip(s.items[1:8], ('row 1 does', 'no file', 'line 4', 'a number', "'colour'", 'audio and text', 'which row 1 reads')): assert words in i.message, i
+    for i, words in zip(s.items[1:8], ('row 1 does', 'no file', 'line 4', 'a whole number', "'colour'", 'audio and text', 'which row 1 reads')): assert words in i.message, i
 
 def test_mistakes_in_the_call(table, tmp_path):
     jobs = table('fine')

@@ -8,6 +8,7 @@ from lipsync_kit import KitError, lipsync
 from lipsync_kit.models.contract import RenderRequest, DrivingSignal
 from lipsync_kit.faces.paste import lower_face, rect_around
 from lipsync_kit.core import Audio
+from lipsync_kit.faces.detectors.s3fd import S3FDFaces
 from lipsync_kit.faces.track import track_faces
 from lipsync_kit.media.write import Writer
 from lipsync_kit.media.probe import probe
@@ -46,13 +47,14 @@ def stand_in(monkeypatch):
     "Weights that nobody has are replaced by a function"
     def use(draw):
         monkeypatch.setattr(wav2lip, 'network', lambda *a, **k: draw)
-        monkeypatch.setattr(wav2lip, 'S3FDFinder', lambda *a, **k: Rects())
+        monkeypatch.setattr(wav2lip, 'S3FDBoxes', lambda *a, **k: Rects())
     return use
 
 class Rects:
     "A detector that knows the answer"
-    def rect(self, frame, faces): x = round(float(frame.taken or frame.time) * 25); return 50 + x % 3, 40 + 2 * x % 5, 170 - x % 4, 200 + x % 7
-    def faces(self, image, max_faces=1, tiles=True): raise AssertionError('only `best` asks for faces')
+    def __call__(self, frame, faces):
+        x = round(float(frame.taken or frame.time) * 25)
+        return 50 + x % 3, 40 + 2 * x % 5, 170 - x % 4, 200 + x % 7
 
 @pytest.mark.parametrize('seconds', [.7, 1.9])
 def test_original_is_the_official_program(film, stand_in, seconds):
@@ -60,7 +62,7 @@ def test_original_is_the_official_program(film, stand_in, seconds):
     sound, frames = tone(seconds), list(read_frames(film))
     mel = wav2lip_mel(sound); starts = chunk_starts(mel.shape[1], 25.)
     frames = frames[:len(starts)]
-    boxes = smoothed_boxes([padded_box(Rects().rect(f, []), (256, 256)) for f in frames])
+    boxes = smoothed_boxes([padded_box(Rects()(f, []), (256, 256)) for f in frames])
     want = []
     for i, s in enumerate(starts):
         f, box = frames[i % len(frames)].image[..., ::-1], boxes[i % len(frames)]
@@ -180,12 +182,12 @@ def test_a_killed_job_goes_on(tmp_path, model):
     if model == 'wav2lip': assert int(second.stdout) <= 75 - 3 * 12 + 8 < int(once.stdout) == 75
 
 def test_s3fd_finds_and_the_landmarker_follows(film):
-    finder, asked = object.__new__(wav2lip.S3FDFinder), []
+    finder, rects, asked = object.__new__(S3FDFaces), object.__new__(wav2lip.S3FDBoxes), []
     def boxes(image): asked.append(1); return np.float32([[80, 40, 180, 170, .99], [0, 0, 40, 40, .6]])   # a face and a mistake
-    finder.boxes = boxes
-    pairs = list(track_faces(read_frames(film), detect=finder.faces))
+    finder.boxes = rects.boxes = boxes
+    pairs = list(track_faces(read_frames(film), detect=finder))
     assert all(len(faces) == 1 for _, faces in pairs) and len(asked) == 1
-    assert finder.rect(pairs[0][0], []) == (80, 40, 180, 170)
+    assert rects(pairs[0][0], []) == (80, 40, 180, 170)
 
 def test_synthetic_weights_are_not_taken_for_the_published_ones(tmp_path, monkeypatch):
     from lipsync_kit.hub.cards import available

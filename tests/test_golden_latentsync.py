@@ -131,7 +131,7 @@ def video(request, cases, spec, unet, latents, audio_encoder):
     "A case of the whole pipeline: its description, answers by name, a drawer with the noise of the case and the shapes it asked for, states of the sound"
     case, i = spec['pipe'][request.param], request.param
     want, shapes = {k.removeprefix(f'pipe.{i}.'): v for k, v in cases.items() if k.startswith(f'pipe.{i}.')}, []
-    def begun():
+    def begun(seed=0):
         g = np.random.Generator(np.random.PCG64(case['noise_seed'])); shapes.clear()
         def noise(*shape): shapes.append(list(shape)); return torch.from_numpy(g.standard_normal(shape, np.float32))
         return Sampler(unet, latents.encode, latents.decode, SamplingSettings(case['num_frames'], case['steps'], case['guidance']), noise)

@@ -8,6 +8,7 @@ from lipsync_kit.core import Audio, Clip, Face, Frame
 from lipsync_kit.nn.whisper import encoder_weights, load_whisper_encoder, log_mel, mel_pieces, encoder_network, whisper_scale
 from lipsync_kit.models.musetalk.preprocess import AS_68, SOFT_LIVE, as_pictures, blend_mask, blended, cone, cropped, drawn_area, face_box, face_latents, lower, points_68
 from lipsync_kit.models.musetalk.live import live_states
+from lipsync_kit.models.musetalk.card import MuseTalkSettings
 from lipsync_kit.models.musetalk.model import MuseTalkModel, load
 from lipsync_kit.models.musetalk.reference import Networks
 from lipsync_kit.models.musetalk.audio import first_version_starts, feature_windows, reference_starts, windows
@@ -192,8 +193,8 @@ def test_model_from_files(golden, latents, draw, audio_encoder, parser, sound):
     frames = [blocks(60 + k, (300, 260), 9) for k in range(3)]
     points = np.zeros((478, 3), np.float32)
     points[AS_68, :2] = golden[0]['bbox.0.points68'] * .5; points[[195, 5], :2] = golden[0]['bbox.0.points68'][29] * .5
-    shot = RenderRequest(Clip(None, 'video', 260, 300, fps=Fraction(25)), ((Frame(f, Fraction(k, 25)), [Face(points)] if k != 1 else []) for k, f in enumerate(frames)), {None: DrivingSignal(audio=sound)})
-    out = list(MuseTalkModel(Networks(draw, latents, audio_encoder, parser), 'original', batch=2).render(shot))
+    request = RenderRequest(Clip(None, 'video', 260, 300, fps=Fraction(25)), ((Frame(f, Fraction(k, 25)), [Face(points)] if k != 1 else []) for k, f in enumerate(frames)), {None: DrivingSignal(audio=sound)})
+    out = list(MuseTalkModel(Networks(draw, latents, audio_encoder, parser), 'original', batch=2).render(request))
     box = lower(face_box(points_68(points)), 300)
     z = draw(face_latents(cropped(frames[2], box)[None], latents), feature_windows(audio_encoder, sound).at(0)[None])
     near(out[2], blended(frames[2], as_pictures(z, latents)[0], box, *blend_mask(frames[2], box, parser)))
@@ -206,7 +207,8 @@ def test_load(golden, tmp_path, monkeypatch):
         (tmp_path/name).mkdir(); files[name] = checkpoint(f'musetalk/{layout}', tmp_path/name, 0)
     monkeypatch.setattr(manager, 'find', lambda name, folder=None: files[name] if name == 'face-parse' else files[name].parent)
     manager.manager.cleanup()
-    a = load('musetalk-1.5', 'cpu', 'original', weights=files['musetalk-1.0']); b = load('musetalk-1.5', 'cpu', weights=files['musetalk-1.0'])
+    mine = files['musetalk-1.0']
+    a, b = (load('musetalk-1.5', 'cpu', MuseTalkSettings(preset, mine)) for preset in ('original', 'best'))
     assert a.nets.latents is b.nets.latents and a.nets.draw is b.nets.draw and b.nets.parser is None and a.weights[1:] == ('sd-vae-ft-mse', 'whisper-tiny-hf', 'face-parse')
     manager.manager.cleanup()
 

@@ -3,7 +3,7 @@ import time, weakref
 from fractions import Fraction
 import numpy as np, pytest, torch
 from lipsync_kit import KitError, lipsync, stream
-from lipsync_kit.models.contract import RenderRequest, DrivingSignal, is_available
+from lipsync_kit.models.contract import DrivingSignal, RenderRequest, is_available, load_model
 from lipsync_kit.core import Audio, Clip, Frame
 from lipsync_kit.faces.detect import landmarks
 from lipsync_kit.media.write import Writer
@@ -17,6 +17,7 @@ from lipsync_kit.nn.vae import vae
 from lipsync_kit.nn.offload import OffloadedModule
 from lipsync_kit.nn.whisper import encoder_network
 from lipsync_kit.pipe import run
+from lipsync_kit.pipe.options import make_options
 from lipsync_kit.live.session import Live
 from lipsync_kit.media.resume import ResumableWriter
 from test_dub import picture, tone
@@ -155,7 +156,7 @@ def test_no_more_frames_are_held_in_a_longer_video(model):
             frame = Frame(photo.copy(), Fraction(i, 25)); made.append(weakref.ref(frame.image))
             most = max(most, sum(r() is not None for r in made))
             yield frame, [face]
-    drawer = (musetalk if model == 'musetalk-1.5' else latentsync).load(model, 'cpu', **FEW[model])
+    drawer = load_model(model, 'cpu', make_options(model, **FEW[model]).settings)
     for _ in drawer.render(RenderRequest(Clip(None, 'video', 256, 256, fps=Fraction(25)), frames(), {None: DrivingSignal(audio=tone(128 / 25))})): pass
     assert most < 72, most    # four chunks of 16 (read, drawn, put back, given) and what calming looks ahead
 
@@ -163,7 +164,7 @@ def test_memory_levels_draw_the_same(tmp_path, coder):
     source = film(tmp_path/'a.mp4', 4)
     full, low, lowest = (images(lipsync(source, tone(.16), out=tmp_path/f'{m}.mp4', model='latentsync-1.5', steps=2, memory=m, crf=0).path) for m in ('auto', 'low', 'lowest'))
     for other in low, lowest: assert max(np.abs(a.astype(int) - b).max() for a, b in zip(full, other)) <= 3
-    assert not same(full, images(lipsync(source, tone(.16), out=tmp_path/'r.mp4', model='latentsync-1.5', steps=2, reuse=2, guidance=1, crf=0).path))
+    assert not same(full, images(lipsync(source, tone(.16), out=tmp_path/'r.mp4', model='latentsync-1.5', steps=2, cache_interval=2, guidance=1, crf=0).path))
 
 def test_an_estimate_is_told_before_the_run(tmp_path):
     said = []
@@ -205,7 +206,7 @@ def test_licences_under_a_commercial_policy(tmp_path):
 
 def test_wishes_that_do_not_fit_are_said(tmp_path):
     for model, wish, words in (('musetalk-1.5', dict(steps=5), 'takes no steps.*latentsync-1.6'), ('musetalk-1.5', dict(bbox_shift=5), 'takes no bbox_shift.*musetalk-1.0'), ('latentsync-1.5', dict(blend='jaw'), 'takes no blend'),
-                               ('portrait', dict(memory='low'), 'takes no memory'), ('musetalk-1.5', dict(blend='jaw'), "preset='original'"), ('latentsync-1.5', dict(steps=1000), 'steps must lie'), ('latentsync-1.5', dict(reuse=0), 'reuse must be')):
+                               ('portrait', dict(memory='low'), 'takes no memory'), ('musetalk-1.5', dict(blend='jaw'), "preset='original'"), ('latentsync-1.5', dict(steps=1000), 'steps must lie'), ('latentsync-1.5', dict(cache_interval=0), 'cache_interval must lie')):
         with pytest.raises(KitError, match=words): lipsync(picture(0), tone(.1), model=model, **wish)
 
 def test_what_is_missing_is_told_with_what_mends_it(tmp_path, monkeypatch):

@@ -6,13 +6,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LIB, NBS = ROOT/'lipsync_kit', ROOT/'nbs'
 LINES = [s.split() for s in '''core
-params logs flow
+params logs flow registry
 hub
 media audio
 nn
 faces
-onnx_export motion models.contract
-models effects speech
+onnx_export motion models.contract models.settings models.identity
+effects
+models speech
 metrics
 select train
 pipe

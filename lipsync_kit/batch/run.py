@@ -18,8 +18,10 @@ from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 from ..core import KitError, Progress, no_progress
-from .table import MATERIAL, Job, make_job, placed, read_jobs
+from .table import MATERIAL, Job, make_job, read_jobs, with_outputs
 from ..pipe.result import Result
+from ..models.contract import files_of, model_card
+from ..pipe.fingerprint import options_identity, weights_identity
 from ..pipe.run import lipsync
 from .workers import find_engine
 
@@ -61,13 +63,13 @@ def do_job(
     gate:Gate|None=None,
 )->dict:                   # status, message, and what there is to know about the video
     "Make the video of one row"
-    wishes = dict(row)
-    out = Path(wishes.pop('out'))
+    args = dict(row)
+    out = Path(args.pop('out'))
     making, started = making_place(out), perf_counter()
     try: making.mkdir(parents=True, exist_ok=True)
     except OSError as e: raise KitError(f"can't write to {out.parent}: {e.strerror or e}; choose another folder") from e
     try:
-        r = lipsync(**wishes, out=making/out.name)
+        r = lipsync(**args, out=making/out.name)
         reason = verdict(gate, r)
         os.replace(r.path, rejected_name(out) if reason else out)
         if not reason: rejected_name(out).unlink(missing_ok=True)
@@ -99,9 +101,11 @@ def fingerprint(
     gate:Gate|None=None,   # by its name
 )->str:
     "What the output of a job depends on, in 16 characters"
-    stats = [(s.st_size, s.st_mtime_ns) for s in (os.stat(job.wishes[k]) for k in MATERIAL if k in job.wishes)]
+    stats = [(s.st_size, s.st_mtime_ns) for s in (os.stat(job.args[k]) for k in MATERIAL if k in job.args)]
     name = gate and f"{getattr(gate, '__module__', '')}:{getattr(gate, '__qualname__', type(gate).__qualname__)}"
-    return hashlib.sha256(json.dumps([job.wishes, stats, name], sort_keys=True, default=str).encode()).hexdigest()[:16]
+    weights = weights_identity(files_of(model_card(job.args.get('model', 'portrait')), job.args.get('preset', 'best')))
+    facts = [options_identity(job.args), stats, weights, name]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 class StatusFile:
     "A line of JSON for each item, whole or not there"
@@ -172,7 +176,7 @@ def answers(
         while todo and at_work < engine.n:
             job = todo.popleft(); at_work += 1
             tries[job.row] += 1
-            engine.start(job, {**job.wishes, 'out': str(job.out)})
+            engine.start(job, {**job.args, 'out': str(job.out)})
         job, got, seconds = engine.next()
         at_work -= 1; spent[job.row] += seconds
         if got.get('again') and tries[job.row] <= retries: todo.append(job)
@@ -187,7 +191,7 @@ def _opened(jobs, out)->tuple[list[Job], Path]:
         folder, name = Path(out or 'talks'), 'batch'
         jobs = [j if isinstance(j, Job) else make_job(i, j) for i, j in enumerate(jobs, 1)]
     if len({j.row for j in jobs}) < len(jobs): raise KitError('two jobs have one number; give each its own row')
-    return placed(jobs, folder), Path(os.path.abspath(folder))/f'{name}.status.jsonl'
+    return with_outputs(jobs, folder), Path(os.path.abspath(folder))/f'{name}.status.jsonl'
 
 def _item(job:Job, got:dict, tries:int, seconds:float, mark:str)->Item:
     "What became of a job that was tried; what a failed one had begun goes"

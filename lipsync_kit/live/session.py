@@ -13,16 +13,16 @@ from fractions import Fraction
 from itertools import count
 from queue import Empty, Queue
 import numpy as np
-from ..models.contract import CARDS, Model, files_of, model_card
+from ..models.contract import Model, files_of, model_card, model_cards
 from ..core import Audio, Face, Frame, KitError, Progress, as_fps, no_progress, time_of
 from ..flow import prefetch
 from ..faces.track import track_faces
 from ..media.read import read_frames
 from ..motion.audio2motion import stream_motion
 from ..media.length import fitted
-from ..pipe.options import Options, make_options
-from ..pipe.licences import licences, check_licences
-from ..pipe.run import open_model
+from ..pipe.options import Options, make_options, setting
+from ..pipe.licences import check_licences, licences
+from ..pipe.prepare import open_model
 from ..pipe.source import Source, open_source, resized
 
 # %% ../../nbs/live/00_session.ipynb #5db0927c
@@ -86,9 +86,11 @@ class Live:
     ):
         o = self.options = make_options(**options)
         card = model_card(o.model)
-        if 'realtime' not in card.wishes: raise KitError(f"the model {o.model} does not draw live; take {', '.join(c.name for c in CARDS.values() if 'realtime' in c.wishes)}")
-        if 'preset' in card.options: o = replace(o, preset='original')   # whose way with boxes and masks the official real-time program shares
-        check_licences(o.policy, licences((), o.model, files_of(card, o.preset, o.weights), False))
+        live = [c.name for c in model_cards().values() if c.can('realtime')]
+        if card.name not in live: raise KitError(f"the model {o.model} does not draw live; take {', '.join(live)}")
+        if hasattr(o.settings, 'preset'): o = replace(o, settings=replace(o.settings, preset='original'))   # its boxes and masks
+        needed = files_of(card, setting(o, 'preset', 'best'), setting(o, 'weights'))
+        check_licences(o.policy, licences((), o.model, needed))
         self.source, self.model = open_source(face, o), open_model(o)
         self.talker = LiveClip(self.source, self.model, o, avatar, progress) if hasattr(self.model, 'speak') else LiveStill(self.source, self.model, o, lookahead)
         self.fps = self.talker.fps

@@ -54,39 +54,47 @@ def resized(
     return cv2.resize(image, (max(1, round(w*k)), max(1, round(h*k))), interpolation=cv2.INTER_AREA if k < 1 else cv2.INTER_CUBIC)
 
 # %% ../../nbs/pipe/03_source.ipynb #417e57f1
-LARGEST_STILL = 1920  # pixels; a longer side is reduced to this unless a size is wished for
+LARGEST_STILL = 1920  # pixels; a longer side is reduced to this unless a size is asked for
 
 def open_still(
     clip:Clip,        # what is known of it
     frame:Frame,      # the picture
     options:Options,
+    needed:bool=True, # a picture without a face is an error
 )->Source:
-    "A picture, at the size it will be drawn, with the faces that shall speak"
+    "A picture, at the size it will be drawn, with the chosen faces"
     image, notes = on_white(frame), list(clip.warnings)
-    if frame.alpha is not None and frame.alpha.min() < 255: notes.append('transparent parts are white: video has no transparency')
+    if frame.alpha is not None and frame.alpha.min() < 255:
+        notes.append('transparent parts are white: video has no transparency')
     want = options.size or min(LARGEST_STILL, max(image.shape[:2]))
     k = shrunk(image.shape[1::-1], want)
-    if k < 1 and options.size is None: notes.append(f'the picture was reduced from {image.shape[1]}x{image.shape[0]} to {want} pixels; size={max(image.shape[:2])} keeps it')
+    if k < 1 and options.size is None:
+        h, w = image.shape[:2]
+        notes.append(f'the picture was reduced from {w}x{h} to {want} pixels; size={max(w, h)} keeps it')
     image = resized(image, k)
     found = detect_faces(image, 1 if options.choose == 'largest' else None)
-    if not found: raise KitError(f"no face was found in {clip.path}; take a picture that shows a face from the front, at least 40 pixels wide")
-    faces = [replace(f, id=i, number=i) for i, f in enumerate(choose_faces(found, options.choose))]
+    if not found and needed:
+        raise KitError(f"no face was found in {clip.path}; take a picture that shows a face from the front, at least 40 pixels wide")
+    chosen = choose_faces(found, options.choose) if found else []
+    faces = [replace(f, id=i, number=i) for i, f in enumerate(chosen)]
     h, w = image.shape[:2]
     return Source(replace(clip, width=w, height=h), image, tuple(faces), warnings=tuple(notes))
 
 def open_source(
     face,             # path of an image or a video, or an [h,w,3] uint8 RGB array
     options:Options,
+    needed:bool=True, # a picture without a face is an error
 )->Source:
-    "The thing that shall speak"
+    "The picture or video"
     if isinstance(face, np.ndarray):
         image = check_shape(np.ascontiguousarray(face), 'h w 3', 'a picture given as an array')
-        if image.dtype != np.uint8: raise KitError(f"a picture given as an array must be uint8 RGB, not {image.dtype}; multiply by 255 and convert")
+        if image.dtype != np.uint8:
+            raise KitError(f"a picture given as an array must be uint8 RGB, not {image.dtype}; multiply by 255 and convert")
         h, w = image.shape[:2]
-        return open_still(Clip(Path('<array>'), 'image', w, h, n_frames=1), Frame(image, Fraction(0)), options)
+        return open_still(Clip(Path('<array>'), 'image', w, h, n_frames=1), Frame(image, Fraction(0)), options, needed)
     clip = probe(face)
     if clip.kind == 'audio': raise KitError(f"{clip.path} holds sound only; the face must be an image or a video")
-    if clip.kind == 'image': return open_still(clip, read_image(face), options)
+    if clip.kind == 'image': return open_still(clip, read_image(face), options, needed)
     k = shrunk((clip.width, clip.height), options.size)
     return Source(replace(clip, width=round(clip.width*k), height=round(clip.height*k)), scale=k, warnings=clip.warnings)
 
@@ -96,4 +104,5 @@ def still_frames(
     fps,             # frames a second
 )->Iterator[tuple[Frame, list[Face]]]:
     "The same picture at the times of the video to come"
-    for i in range(n_frames(seconds, fps)): yield Frame(source.image, time_of(i, fps)), list(source.faces)
+    for i in range(n_frames(seconds, fps)):
+        yield Frame(source.image, time_of(i, fps)), list(source.faces)

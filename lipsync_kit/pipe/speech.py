@@ -18,15 +18,15 @@ from ..speech.tts import speak
 # %% ../../nbs/pipe/04_speech.ipynb #38a3c9ee
 @dataclass(frozen=True)
 class Sound:
-    "What shall be heard"
-    audio:Audio|None                        # what models hear: the mono mix, or None for a silent film
+    "Speech, and the sound that is written"
+    audio:Audio|None                        # the mono mix that drives models, or None for a silent video
     phonemes:tuple[Phoneme,...]|None=None   # where they are known
     path:Path|None=None                     # the file it came from, whose sound is kept
     notes:tuple[str,...]=()
     parts:dict[int, 'Sound']|None=None      # who says what, by the number of the face, where several speak
 
 def open_sound(
-    audio,           # path of any file with sound, an `Audio`, a pair (samples, rate), None, or a dict of these by the number of the face
+    audio,           # path of a file with sound, `Audio`, (samples, rate), None, or a dict of these by the number of the face
     text:str|None,   # what to say, where there is no audio
     options:Options,
 )->Sound:
@@ -48,7 +48,9 @@ def open_sounds(
 )->Sound:             # all of them together, and each by itself
     "What several faces say, all beginning at once"
     wrong = [k for k in audio if isinstance(k, bool) or not isinstance(k, int) or k < 0]
-    if wrong or not audio: raise KitError(f"several voices are given as {{0: 'left.wav', 1: 'right.wav'}}, by the faces' numbers from the left, not by {wrong[0] if wrong else 'nothing'!r}")
+    if wrong or not audio:
+        raise KitError("several voices are given as {0: 'left.wav', 1: 'right.wav'}, by the faces' numbers from the left, "
+                       f"not by {wrong[0] if wrong else 'nothing'!r}")
     parts = {k: open_sound(v, None, options) for k, v in sorted(audio.items())}
     rate = max(p.audio.rate for p in parts.values())
     each = [resample(p.audio, rate).samples for p in parts.values()]

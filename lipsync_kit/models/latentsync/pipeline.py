@@ -44,18 +44,18 @@ def draw_face(
     return [(i, canvas, M) for (i, M, _), canvas in zip(rows, canvases(drawn.faces))]
 
 def render_pipeline(
-    shot:RenderRequest,
+    request:RenderRequest,
     states:Callable,   # of the sound: `Audio` -> pieces [n,5,384]
     draw:Callable,     # a `Drawer`
     size:int=256,      # of the square, pixels: 256 for 1.5, 512 for 1.6
-)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `shot.begin`
-    "The frames of `shot`, drawn"
-    audio_encoder = {number: FeatureWindows(states(v.audio)) for number, v in shot.voices.items()}
-    frames = ((frame, faces, features_at(audio_encoder, frame)) for frame, faces in smoothed(shot.frames, landmark_values, np.full(6, SMOOTHING)))
+)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
+    "The frames of the request, drawn"
+    audio_encoder = {number: FeatureWindows(states(v.audio)) for number, v in request.signals.items()}
+    frames = ((frame, faces, features_at(audio_encoder, frame)) for frame, faces in smoothed(request.frames, landmark_values, np.full(6, SMOOTHING)))
     def drawn(group):   # the last face's drawing is left for the next step
         images, faces = [frame.image for frame, _, _ in group], []
         for face in sorted({f.id for _, faces, _ in group for f, _ in faces}):
             images = paste_back(images, faces, None)
-            faces = draw_face(group, face, images, draw, size, shot.tick)
+            faces = draw_face(group, face, images, draw, size, request.on_work)
         return images, faces
-    return in_batches(frames, draw.settings.frames, shot.begin, drawn, lambda job: paste_back(*job, None))
+    return in_batches(frames, draw.settings.frames, request.start, drawn, lambda job: paste_back(*job, None))

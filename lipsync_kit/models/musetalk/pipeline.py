@@ -59,13 +59,13 @@ def draw_batch(
     return [(frame.image, [p[1:] for p in parts if p[0] == i]) for i, (frame, _) in enumerate(group)]
 
 def render_pipeline(
-    shot:RenderRequest,
+    request:RenderRequest,
     nets:Networks,
     first:bool=False,       # version 1.0, which learned with other sound
     shift:float=0,          # pixels by which the middle of the box goes down
     batch:int=8,            # frames
-)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `shot.begin`
-    "The frames of `shot`, drawn"
-    heard = {number: feature_windows(nets.audio_encoder, v.audio, first) for number, v in shot.voices.items()}
+)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
+    "The frames of the request, drawn"
+    heard = {number: feature_windows(nets.audio_encoder, v.audio, first) for number, v in request.signals.items()}
     numbers = lambda face: np.r_[box_of(face, 0 if first else MARGIN / CROP, shift), face.points.ravel()]
-    return in_batches(smoothed(shot.frames, numbers, SIGMA), batch, shot.begin, lambda group: draw_batch(group, heard, nets), paste_back_all)
+    return in_batches(smoothed(request.frames, numbers, SIGMA), batch, request.start, lambda group: draw_batch(group, heard, nets), paste_back_all)

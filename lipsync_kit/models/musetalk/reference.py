@@ -81,20 +81,20 @@ def paste_back(
 
 # %% ../../../nbs/models/musetalk/04_reference.ipynb #7f79cbab
 def render_reference(
-    shot:RenderRequest,
+    request:RenderRequest,
     nets:Networks,
     how:BlendSettings=BlendSettings(),
     batch:int=8,         # frames
-)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `shot.begin`
+)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
     "The frames that the official pipeline would make"
-    if set(shot.voices) - {None}: raise KitError("preset='original' draws one face with one voice, as the official program does; take preset='best' for several")
-    audio, kept = shot.voices[None].audio, []
-    starts, heard = reference_starts(shot.clip.fps or 25, round(audio.duration * 16000)), feature_windows(nets.audio_encoder, audio)
+    if set(request.signals) - {None}: raise KitError("preset='original' draws one face with one voice, as the official program does; take preset='best' for several")
+    audio, kept = request.signals[None].audio, []
+    starts, heard = reference_starts(request.clip.fps or 25, round(audio.duration * 16000)), feature_windows(nets.audio_encoder, audio)
     def known(group):
-        if not (shot.still and kept): kept[:] = prepare_faces([(f.image, reference_box(f.image, next(iter(faces), None), how)) for f, faces, _ in group[:1 if shot.still else None]], nets, how)
-        return kept * len(group) if shot.still else list(kept)
+        if not (request.still and kept): kept[:] = prepare_faces([(f.image, reference_box(f.image, next(iter(faces), None), how)) for f, faces, _ in group[:1 if request.still else None]], nets, how)
+        return kept * len(group) if request.still else list(kept)
     def drawn(group):
         where = known(group)
         todo = [(p.latents, heard.at(s)) for p, (_, _, s) in zip(where, group) if p is not None]
         return [f.image for f, _, _ in group], where, nets.pictures(torch.stack([x for x, _ in todo]), [s for _, s in todo]) if todo else ()
-    return in_batches(((f, faces, s) for (f, faces), s in zip(shot.frames, starts)), batch, shot.begin, drawn, lambda job: paste_back(*job))
+    return in_batches(((f, faces, s) for (f, faces), s in zip(request.frames, starts)), batch, request.start, drawn, lambda job: paste_back(*job))

@@ -117,12 +117,12 @@ class Portrait(Model):
     def __init__(self, threads:int=2): self.threads, self.warnings = threads, []
 
     def render(self,
-        shot:RenderRequest,
+        request:RenderRequest,
         gain='auto',              # of the opening; 'auto' measures what a tracker sees
     )->Iterator[np.ndarray]:      # [h,w,3] uint8 RGB
-        "The frames of `shot`, drawn"
+        "The frames of the request, drawn"
         self.warnings = []
-        todo = self._still_jobs(shot, gain) if shot.still else self._video_jobs(shot, gain)
+        todo = self._still_jobs(request, gain) if request.still else self._video_jobs(request, gain)
         with ThreadPoolExecutor(self.threads) as pool:
             waiting = deque()
             try:
@@ -132,13 +132,13 @@ class Portrait(Model):
                 while waiting: yield waiting.popleft().result()
             finally: [f.cancel() for f in waiting]
 
-    def _still_jobs(self, shot, gain):
+    def _still_jobs(self, request, gain):
         stills = None
-        for frame, faces in shot.frames:
+        for frame, faces in request.frames:
             if stills is None: stills = self.prepare_still(frame.image, faces, gain)
-            if frame.time < shot.begin: yield nothing
+            if frame.time < request.start: yield nothing
             elif not stills: yield lambda image=frame.image: image
-            else: yield lambda moments=[shot.voice(f).motion.at(float(frame.time)) for f in faces]: self.draw_still(stills, moments)
+            else: yield lambda moments=[request.signal(f).motion.at(float(frame.time)) for f in faces]: self.draw_still(stills, moments)
 
     def prepare_still(self,
         image:np.ndarray,     # [h,w,3] uint8 RGB
@@ -165,16 +165,16 @@ class Portrait(Model):
             out = draw_moment(s, moment)
         return out
 
-    def _video_jobs(self, shot, gain):
+    def _video_jobs(self, request, gain):
         first, shelves, before = {}, {}, {}
-        for frame, faces in self._looking_ahead(shot.frames, shelves):
+        for frame, faces in self._looking_ahead(request.frames, shelves):
             known = {}
             for f in faces:
-                moment = shot.voice(f).motion.at(float(frame.time))
+                moment = request.signal(f).motion.at(float(frame.time))
                 self._first_of(first, frame, f, gain)
                 before[f.id] = shelves[f.id].nearest(float(moment.mouth_open), asked_width(first[f.id][1], moment.lips), f.pose[1], before.get(f.id))
                 known[f.id] = first[f.id][1], before[f.id], shelves[f.id].width, moment
-            yield nothing if frame.time < shot.begin else lambda image=frame.image, faces=tuple(faces), known=known: self._dubbed(image, faces, known)
+            yield nothing if frame.time < request.start else lambda image=frame.image, faces=tuple(faces), known=known: self._dubbed(image, faces, known)
 
     def _looking_ahead(self, frames, shelves:dict[int, Library]):
         "The frames, each after those up to `LOOKAHEAD` later have been put on the shelves"
@@ -208,8 +208,8 @@ class Portrait(Model):
 
 def load(
     name:str='portrait',
-    device:str='cpu',   # it draws on the CPU wherever it is
-    threads:int=2,      # frames drawn at once
+    device:str='cpu',   # it draws on the CPU in any case
+    settings=None,      # it has none of its own
 )->Portrait:
     "The portrait renderer"
-    return Portrait(threads)
+    return Portrait()

@@ -101,11 +101,11 @@ def draw_batch(
     return [(frame.image, [next(parts) for _ in faces]) for frame, faces in group]
 
 def render_pipeline(
-    shot:RenderRequest,
+    request:RenderRequest,
     draw:Callable,          # (mel [b,1,80,16], faces [b,6,96,96]) -> [b,3,96,96], float32 arrays
     padding:str='reflect',  # of the mel, see `wav2lip_mel`
     batch:int=8,            # frames
 )->Iterator[np.ndarray]:
-    "The frames of `shot`, drawn"
-    audio_encoder = {number: MelWindows(v.audio, padding) for number, v in shot.voices.items()}
-    return in_batches(smoothed(shot.frames, box_and_landmarks, SIGMA), batch, shot.begin, lambda group: draw_batch(group, audio_encoder, draw), paste_back_all)
+    "The frames of the request, drawn"
+    audio_encoder = {number: MelWindows(v.audio, padding) for number, v in request.signals.items()}
+    return in_batches(smoothed(request.frames, box_and_landmarks, SIGMA), batch, request.start, lambda group: draw_batch(group, audio_encoder, draw), paste_back_all)

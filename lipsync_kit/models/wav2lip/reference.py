@@ -69,16 +69,16 @@ def long_enough(mel:np.ndarray)->np.ndarray:
     return np.pad(mel, ((0, 0), (0, max(0, COLUMNS - mel.shape[1]))), constant_values=-4.)
 
 def render_reference(
-    shot:RenderRequest,
+    request:RenderRequest,
     draw:Callable,       # (mel [b,1,80,16], faces [b,6,96,96]) -> [b,3,96,96], float32 arrays
     rect:Rect,           # finds the face
     padding:str='reflect',  # of the mel, see `wav2lip_mel`
     batch:int=8,         # frames
 )->Iterator[np.ndarray]:
     "The frames that the official pipeline would make"
-    if set(shot.voices) - {None}: raise KitError("preset='original' draws one face with one voice, as the official program does; take preset='best' for several")
-    mel = long_enough(wav2lip_mel(shot.voices[None].audio, padding))
-    starts = chunk_starts(mel.shape[1], float(shot.clip.fps or 25))
+    if set(request.signals) - {None}: raise KitError("preset='original' draws one face with one voice, as the official program does; take preset='best' for several")
+    mel = long_enough(wav2lip_mel(request.signals[None].audio, padding))
+    starts = chunk_starts(mel.shape[1], float(request.clip.fps or 25))
     bgr = lambda f: f.image[..., ::-1]
     def drawn(group):
         todo = [(frame, box, s) for frame, box, s in group if box is not None]
@@ -86,5 +86,5 @@ def render_reference(
     def put(job):
         group, crops = job
         return [f.image if b is None else np.ascontiguousarray(pasted(bgr(f), next(crops), b)[..., ::-1]) for f, b, _ in group]
-    frames = ((frame, box, s) for (frame, box), s in zip(boxed(shot.frames, rect, len(starts)), starts))
-    return in_batches(frames, batch, shot.begin, drawn, put)
+    frames = ((frame, box, s) for (frame, box), s in zip(boxed(request.frames, rect, len(starts)), starts))
+    return in_batches(frames, batch, request.start, drawn, put)
