@@ -22,7 +22,8 @@ def tone(seconds, rate=RATE): return Audio((.3 * np.sin(2 * np.pi * 220 * np.ara
 
 def picture(i, side=256):
     "The astronaut's face, moving a little from frame to frame"
-    M = cv2.getRotationMatrix2D((224, 110), 3 * np.sin(i / 7), 1.); M[:, 2] += [-96 + 4 * np.sin(i / 5), 4 * np.sin(i / 6)]
+    M = cv2.getRotationMatrix2D((224, 110), 3 * np.sin(i / 7), 1.)
+    M[:, 2] += [-96 + 4 * np.sin(i / 5), 4 * np.sin(i / 6)]
     return cv2.warpAffine(data.astronaut(), M, (side, side), borderMode=cv2.BORDER_REPLICATE)
 
 @pytest.fixture(scope='module')
@@ -51,14 +52,17 @@ def stand_in(monkeypatch):
 
 class Rects:
     "A detector that knows the answer"
-    def rect(self, frame, faces): x = round(float(frame.taken or frame.time) * 25); return 50 + x % 3, 40 + 2 * x % 5, 170 - x % 4, 200 + x % 7
+    def rect(self, frame, faces):
+        x = round(float(frame.taken or frame.time) * 25)
+        return 50 + x % 3, 40 + 2 * x % 5, 170 - x % 4, 200 + x % 7
     def faces(self, image, max_faces=1, tiles=True): raise AssertionError('only `best` asks for faces')
 
 @pytest.mark.parametrize('seconds', [.7, 1.9])
 def test_original_is_the_official_program(film, stand_in, seconds):
     stand_in(loud)
     sound, frames = tone(seconds), list(read_frames(film))
-    mel = wav2lip_mel(sound); starts = chunk_starts(mel.shape[1], 25.)
+    mel = wav2lip_mel(sound)
+    starts = chunk_starts(mel.shape[1], 25.)
     frames = frames[:len(starts)]
     boxes = smoothed_boxes([padded_box(Rects().rect(f, []), (256, 256)) for f in frames])
     want = []
@@ -73,7 +77,8 @@ def test_best_changes_the_lower_face_only(film):
     pairs = list(track_faces(read_frames(film), smooth=False))
     got = list(wav2lip.Wav2LipModel(loud).render(RenderRequest(probe(film), iter(pairs), {None: DrivingSignal(audio=tone(1.))})))
     for (frame, (face,)), image in zip(pairs, got):
-        free = np.ones(frame.image.shape[:2], bool); rect_around(lower_face(face.points), .2 * face.iod + 4, (256, 256)).of(free)[:] = False
+        free = np.ones(frame.image.shape[:2], bool)
+        rect_around(lower_face(face.points), .2 * face.iod + 4, (256, 256)).of(free)[:] = False
         assert np.array_equal(image[free], frame.image[free])
         assert (image != frame.image).any()
 
@@ -86,7 +91,9 @@ def test_a_network_that_changes_nothing_leaves_the_face(film):
 
 def test_each_face_has_its_voice(tmp_path, stand_in):
     heard = []
-    def listening(mel, faces): heard.extend(mel.max((1, 2, 3))); return faces[:, 3:]
+    def listening(mel, faces):
+        heard.extend(mel.max((1, 2, 3)))
+        return faces[:, 3:]
     stand_in(listening)
     with Writer(tmp_path/'two.mp4', 512, 256, 25) as w:
         for i in range(12): w.write(np.hstack([picture(i), picture(i)]))
@@ -181,7 +188,9 @@ def test_a_killed_job_goes_on(tmp_path, model):
 
 def test_s3fd_finds_and_the_landmarker_follows(film):
     finder, asked = object.__new__(wav2lip.S3FDFinder), []
-    def boxes(image): asked.append(1); return np.float32([[80, 40, 180, 170, .99], [0, 0, 40, 40, .6]])   # a face and a mistake
+    def boxes(image):
+        asked.append(1)
+        return np.float32([[80, 40, 180, 170, .99], [0, 0, 40, 40, .6]])   # a face and a mistake
     finder.boxes = boxes
     pairs = list(track_faces(read_frames(film), detect=finder.faces))
     assert all(len(faces) == 1 for _, faces in pairs) and len(asked) == 1
@@ -194,7 +203,9 @@ def test_synthetic_weights_are_not_taken_for_the_published_ones(tmp_path, monkey
     assert not available('wav2lip')
 
 def app():
-    spec = importlib.util.spec_from_file_location('app', Path(__file__).parent.parent/'demos'/'app.py'); m = importlib.util.module_from_spec(spec); spec.loader.exec_module(m)
+    spec = importlib.util.spec_from_file_location('app', Path(__file__).parent.parent/'demos'/'app.py')
+    m = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(m)
     return m
 
 def test_the_app_greys_models_without_weights(tmp_path, monkeypatch):

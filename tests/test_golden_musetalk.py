@@ -6,11 +6,12 @@ from lipsync_kit.models.contract import RenderRequest, DrivingSignal
 from lipsync_kit.nn.vae import SCALE, load_vae, renamed, vae
 from lipsync_kit.core import Audio, Clip, Face, Frame
 from lipsync_kit.nn.whisper import encoder_weights, load_whisper_encoder, log_mel, mel_pieces, encoder_network, whisper_scale
-from lipsync_kit.models.musetalk.preprocess import AS_68, SOFT_LIVE, as_pictures, blend_mask, blended, cone, cropped, drawn_area, face_box, face_latents, lower, points_68
+from lipsync_kit.models.musetalk.preprocess import AS_68, SOFT_LIVE, as_pictures, blend_mask, blended, cone, cropped, drawn_area, face_box, face_latents, extended_below, points_68
 from lipsync_kit.models.musetalk.live import live_states
 from lipsync_kit.models.musetalk.model import MuseTalkModel, load
 from lipsync_kit.models.musetalk.reference import Networks
-from lipsync_kit.models.musetalk.audio import first_version_starts, feature_windows, reference_starts, windows
+from lipsync_kit.models.musetalk.audio import audio_features, first_version_starts, reference_starts
+from lipsync_kit.nn.feature_windows import feature_windows
 from lipsync_kit.models.musetalk.unet import load_unet, positions, unet
 from lipsync_kit.nn.face_parse import BiSeNet, load_face_parse, parse_input
 from golden import blocks, checkpoint, close, draws, fits, numbers
@@ -37,7 +38,8 @@ def test_golden_encoder(golden, latents, i):
     for half in 0, 1:
         x = halves(blocks(s['seed'], s['size'], s['block']), half)
         mean, logvar = latents.posterior(x)
-        close(mean, cases[f'vae.{i}.mean.half{half}'], 1e-4); close(logvar[..., ::2, ::2], cases[f'vae.{i}.logvar.half{half}'], 1e-4)
+        close(mean, cases[f'vae.{i}.mean.half{half}'], 1e-4)
+        close(logvar[..., ::2, ::2], cases[f'vae.{i}.logvar.half{half}'], 1e-4)
         close(latents.encode(x), SCALE * cases[f'vae.{i}.mean.half{half}'], 1e-4)
     close(x[0, :, ::16, ::16], cases[f'vae.{i}.input_half'], 1e-6)
 
@@ -48,7 +50,7 @@ def test_golden_decoder(golden, latents, i):
     close(latents.decode(SCALE * z)[..., ::4, ::4], cases[f'vae_decode.{i}.float'], 1e-4)
 
 @pytest.fixture(scope='module')
-def audio_encoder(golden, tmp_path_factory): return load_whisper_encoder(checkpoint('musetalk/whisper/tiny', tmp_path_factory.mktemp('ears'), int(golden[0]['param_seed'])))
+def audio_encoder(golden, tmp_path_factory): return load_whisper_encoder(checkpoint('musetalk/whisper/tiny', tmp_path_factory.mktemp('whisper'), int(golden[0]['param_seed'])))
 
 @pytest.fixture(scope='module')
 def sound(golden): return Audio(golden[0]['wav'] / np.float32(32768), 16000)
@@ -61,17 +63,20 @@ def test_layout_whisper(name):
 def test_golden_mels(golden, sound):
     cases, _ = golden
     (cut, n), = mel_pieces(sound, 'cut')
-    close(cut[:, :cases['mel_hf'].shape[1]], cases['mel_hf'], 1e-4); close(cut[:, -1], cases['mel_hf_tail'], 1e-4)
+    close(cut[:, :cases['mel_hf'].shape[1]], cases['mel_hf'], 1e-4)
+    close(cut[:, -1], cases['mel_hf_tail'], 1e-4)
     whole = whisper_scale(log_mel(sound.samples))
     assert whole.shape[1] == cases['mel_v1_len'] and n == len(sound.samples) * 50 // 16000
     close(whole[:, :cases['mel_v1'].shape[1]], cases['mel_v1'], 1e-4)
     (piece, _), = mel_pieces(sound, 'whole')
-    close(piece[:, :whole.shape[1]], whole, 0); assert not piece[:, whole.shape[1]:].any()
+    close(piece[:, :whole.shape[1]], whole, 0)
+    assert not piece[:, whole.shape[1]:].any()
 
 def test_golden_whisper(golden, audio_encoder, sound):
     cases, _ = golden
     states = audio_encoder.states(next(mel_pieces(sound))[0][None], norm=True)[0]
-    close(states[:60:4, :, ::8], cases['whisper.hidden'], 1e-4); close(states[100::200, :, ::8], cases['whisper.hidden_far'], 1e-4)
+    close(states[:60:4, :, ::8], cases['whisper.hidden'], 1e-4)
+    close(states[100::200, :, ::8], cases['whisper.hidden_far'], 1e-4)
 
 @pytest.fixture(scope='module')
 def parser(golden, tmp_path_factory): return load_face_parse(checkpoint('musetalk/face_parse', tmp_path_factory.mktemp('parse'), int(golden[0]['param_seed'])))
@@ -105,9 +110,9 @@ def test_golden_unet(golden, draw, i):
 def test_golden_positions(golden): close(positions()[:, ::8], golden[0]['pe'], 1e-5)
 
 def indices(starts, n, outside):
-    "The rows that `windows` takes for each frame, numbered 5*step+state; -1 for zeros"
+    "The rows that `feature_windows` takes for each frame, numbered 5*step+state; -1 for zeros"
     rows = np.arange(1, 5 * n + 1).reshape(n, 5, 1)
-    return np.stack([w[:, 0] - 1 for w in windows((rows[i:i + 1500] for i in range(0, n, 1500)), starts, outside)])
+    return np.stack([w[:, 0] - 1 for w in feature_windows((rows[i:i + 1500] for i in range(0, n, 1500)), starts, outside)])
 
 @pytest.mark.parametrize('i', range(8))
 def test_golden_windows(golden, i):
@@ -162,9 +167,10 @@ def test_golden_end_to_end(golden, latents, draw, audio_encoder, sound):
     starts = reference_starts(25, len(sound.samples))
     assert len(starts) == cases['e2e.n']
     chosen = cases['e2e.frames'].tolist()
-    heard_ = feature_windows(audio_encoder, sound)
-    z = draw(seen(spec['face'][0], latents)[1].expand(len(chosen), -1, -1, -1), np.stack([heard_.at(starts[k]) for k in chosen]))
-    close(z, cases['e2e.pred'], 2e-4); near(as_pictures(z, latents)[:, ::4, ::4, ::-1], cases['e2e.bgr'])
+    windows = audio_features(audio_encoder, sound)
+    z = draw(seen(spec['face'][0], latents)[1].expand(len(chosen), -1, -1, -1), np.stack([windows.at(starts[k]) for k in chosen]))
+    close(z, cases['e2e.pred'], 2e-4)
+    near(as_pictures(z, latents)[:, ::4, ::4, ::-1], cases['e2e.bgr'])
 
 @pytest.mark.parametrize('key', ['raw', 'neck', 'jaw_90_90', 'jaw_80_80', 'jaw_40_120'])
 def test_golden_masks(golden, key):
@@ -191,11 +197,12 @@ def test_model_from_files(golden, latents, draw, audio_encoder, parser, sound):
     "The finished frames of the preset `original` are those of its steps"
     frames = [blocks(60 + k, (300, 260), 9) for k in range(3)]
     points = np.zeros((478, 3), np.float32)
-    points[AS_68, :2] = golden[0]['bbox.0.points68'] * .5; points[[195, 5], :2] = golden[0]['bbox.0.points68'][29] * .5
+    points[AS_68, :2] = golden[0]['bbox.0.points68'] * .5
+    points[[195, 5], :2] = golden[0]['bbox.0.points68'][29] * .5
     shot = RenderRequest(Clip(None, 'video', 260, 300, fps=Fraction(25)), ((Frame(f, Fraction(k, 25)), [Face(points)] if k != 1 else []) for k, f in enumerate(frames)), {None: DrivingSignal(audio=sound)})
     out = list(MuseTalkModel(Networks(draw, latents, audio_encoder, parser), 'original', batch=2).render(shot))
-    box = lower(face_box(points_68(points)), 300)
-    z = draw(face_latents(cropped(frames[2], box)[None], latents), feature_windows(audio_encoder, sound).at(0)[None])
+    box = extended_below(face_box(points_68(points)), 300)
+    z = draw(face_latents(cropped(frames[2], box)[None], latents), audio_features(audio_encoder, sound).at(0)[None])
     near(out[2], blended(frames[2], as_pictures(z, latents)[0], box, *blend_mask(frames[2], box, parser)))
     assert len(out) == 3 and np.array_equal(out[1], frames[1]) and (out[2] != frames[2]).any()
 
@@ -203,10 +210,12 @@ def test_load(golden, tmp_path, monkeypatch):
     "The files of the hub and a U-Net of one's own become a model; each is loaded once"
     files = {}
     for name, layout in (('sd-vae-ft-mse', 'vae/tiny'), ('whisper-tiny-hf', 'whisper/tiny'), ('face-parse', 'face_parse'), ('musetalk-1.0', 'tiny')):
-        (tmp_path/name).mkdir(); files[name] = checkpoint(f'musetalk/{layout}', tmp_path/name, 0)
+        (tmp_path/name).mkdir()
+        files[name] = checkpoint(f'musetalk/{layout}', tmp_path/name, 0)
     monkeypatch.setattr(manager, 'find', lambda name, folder=None: files[name] if name == 'face-parse' else files[name].parent)
     manager.manager.cleanup()
-    a = load('musetalk-1.5', 'cpu', 'original', weights=files['musetalk-1.0']); b = load('musetalk-1.5', 'cpu', weights=files['musetalk-1.0'])
+    a = load('musetalk-1.5', 'cpu', 'original', weights=files['musetalk-1.0'])
+    b = load('musetalk-1.5', 'cpu', weights=files['musetalk-1.0'])
     assert a.nets.latents is b.nets.latents and a.nets.draw is b.nets.draw and b.nets.parser is None and a.weights[1:] == ('sd-vae-ft-mse', 'whisper-tiny-hf', 'face-parse')
     manager.manager.cleanup()
 

@@ -18,7 +18,8 @@ def inputs(case, seed):
     g = np.random.Generator(np.random.PCG64(int(seed)))
     if case == 'c0':
         u8 = g.integers(0, 256, (2, 96, 96, 3), dtype=np.uint8).transpose(0, 3, 1, 2)
-        blank = u8.copy(); blank[:, :, 48:] = 0
+        blank = u8.copy()
+        blank[:, :, 48:] = 0
         return g.uniform(-4, 4, (2, 1, 80, 16)).astype(np.float32), np.concatenate([blank, u8], 1).astype(np.float32) / 255
     if case == 'c1':
         faces = g.random((1, 6, 96, 96), dtype=np.float32)
@@ -38,7 +39,9 @@ def test_golden_network(golden, case):
     mel, faces = map(torch.from_numpy, inputs(case, cases[f'{case}_seed']))
     logits = []
     hook = net.output_block[1].register_forward_hook(lambda m, i, o: logits.append(o.numpy()))
-    with torch.no_grad(): out = net(mel, faces).numpy(); sound = net.audio_encoder(mel.flatten(0, -4)).numpy()
+    with torch.no_grad():
+        out = net(mel, faces).numpy()
+        sound = net.audio_encoder(mel.flatten(0, -4)).numpy()
     hook.remove()
     np.testing.assert_allclose(strided(out, cases[f'{case}_out']), cases[f'{case}_out'], rtol=0, atol=tol[0])
     if f'{case}_logit' in cases: np.testing.assert_allclose(strided(logits[0], cases[f'{case}_logit']), cases[f'{case}_logit'], rtol=0, atol=tol[1])
@@ -85,5 +88,7 @@ def test_golden_finished_frames(golden):
     for i, want in enumerate(cases['e2e_out']):
         got = pasted(frames[i % len(frames)], drawn[i], boxes[i % len(boxes)]).astype(int)
         assert np.abs(got - want).max() <= 1 and (got != want).mean() <= .01
-        inside = np.zeros(want.shape[:2], bool); y1, y2, x1, x2 = boxes[i % len(boxes)]; inside[y1:y2, x1:x2] = True
+        inside = np.zeros(want.shape[:2], bool)
+        y1, y2, x1, x2 = boxes[i % len(boxes)]
+        inside[y1:y2, x1:x2] = True
         assert not (got != want)[~inside].any()

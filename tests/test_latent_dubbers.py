@@ -21,7 +21,8 @@ from lipsync_kit.live.session import Live
 from lipsync_kit.media.resume import ResumableWriter
 from test_dub import picture, tone
 
-pytest.importorskip('diffusers'); pytest.importorskip('transformers')
+pytest.importorskip('diffusers')
+pytest.importorskip('transformers')
 NTSC, RATE, SMALL = Fraction(30000, 1001), 16000, (32, 32, 32, 32)
 MODELS = 'musetalk-1.5', 'latentsync-1.5'
 FEW = {'musetalk-1.5': {}, 'latentsync-1.5': dict(steps=1)}   # options that keep a test short
@@ -53,7 +54,8 @@ def small(files, monkeypatch, request):
     manager.manager.cleanup()
     if 'coder' not in request.fixturenames: monkeypatch.setitem(manager.BUILDERS, 'sd-vae-ft-mse', lambda path, device: Mirror())
     for page in manager, musetalk, latentsync: monkeypatch.setattr(page, 'find', lambda name, folder=None: files[name])
-    monkeypatch.setitem(manager.BUILDERS, 'face-parse', lambda path, device: Skin()); monkeypatch.setitem(files, 'face-parse', files['whisper-tiny'])
+    monkeypatch.setitem(manager.BUILDERS, 'face-parse', lambda path, device: Skin())
+    monkeypatch.setitem(files, 'face-parse', files['whisper-tiny'])
     monkeypatch.setitem(latentsync.SIZES, 'latentsync-1.5', 64)
     torch.manual_seed(0)
 
@@ -132,7 +134,10 @@ def test_a_minute_of_sound(tmp_path, model):
 def test_a_small_face_is_flagged_not_refused(tmp_path):
     import cv2
     with Writer(tmp_path/'a.mp4', 320, 240, 25, crf=4) as w:
-        for i in range(5): im = np.full((240, 320, 3), 90, np.uint8); im[70:170, 100:200] = cv2.resize(picture(i), (100, 100), interpolation=cv2.INTER_AREA); w.write(im)
+        for i in range(5):
+            im = np.full((240, 320, 3), 90, np.uint8)
+            im[70:170, 100:200] = cv2.resize(picture(i), (100, 100), interpolation=cv2.INTER_AREA)
+            w.write(im)
     r = lipsync(tmp_path/'a.mp4', tone(.2), out=tmp_path/'b.mp4', model='latentsync-1.5', steps=1, crf=4)
     assert any('is enlarged; the official program refuses' in n for n in r.warnings) and changed(images(tmp_path/'a.mp4')[2], images(r.path)[2]) > .5
 
@@ -152,7 +157,8 @@ def test_no_more_frames_are_held_in_a_longer_video(model):
     def frames():
         nonlocal most
         for i in range(128):
-            frame = Frame(photo.copy(), Fraction(i, 25)); made.append(weakref.ref(frame.image))
+            frame = Frame(photo.copy(), Fraction(i, 25))
+            made.append(weakref.ref(frame.image))
             most = max(most, sum(r() is not None for r in made))
             yield frame, [face]
     drawer = (musetalk if model == 'musetalk-1.5' else latentsync).load(model, 'cpu', **FEW[model])
@@ -174,25 +180,34 @@ def test_an_estimate_is_told_before_the_run(tmp_path):
 def test_a_chunk_in_work_is_told_and_can_be_given_up(tmp_path, monkeypatch):
     "Sixteen frames can take minutes: the steps are told, and a job that is stopped among them stops there"
     said, calls, net = [], [], UNet3D.forward_both
-    def slow(self, *args): calls.append(1); time.sleep(.25); return net(self, *args)
+    def slow(self, *args):
+        calls.append(1)
+        time.sleep(.25)
+        return net(self, *args)
     monkeypatch.setattr(UNet3D, 'forward_both', slow)
     def stop(done, what):
         said.append((done, what))
         if what == 'drawing, step 3 of 40': raise Killed
     with pytest.raises(Killed): lipsync(film(tmp_path/'a.mp4', 12), tone(.48), out=tmp_path/'b.mp4', model='latentsync-1.5', steps=40, progress=stop)
-    n = len(calls); time.sleep(1.)
+    n = len(calls)
+    time.sleep(1.)
     assert n == len(calls) <= 6 and said[-1][0] == pytest.approx(3 / 40, abs=.001)
 
 def test_a_plan_does_not_wait_for_a_slow_model(tmp_path, monkeypatch):
     from lipsync_kit.pipe import plan as page
     calls, net = [], UNet3D.forward_both
-    def slow(self, *args): calls.append(1); time.sleep(.1); return net(self, *args)
-    monkeypatch.setattr(UNet3D, 'forward_both', slow); monkeypatch.setattr(page, 'PATIENCE', .5)
+    def slow(self, *args):
+        calls.append(1)
+        time.sleep(.1)
+        return net(self, *args)
+    monkeypatch.setattr(UNet3D, 'forward_both', slow)
+    monkeypatch.setattr(page, 'PATIENCE', .5)
     p = page.plan(film(tmp_path/'a.mp4', 50), tone(2), model='latentsync-1.5', steps=100, guidance=1)
     assert len(calls) < 50 and p.seconds > 50     # 10 s or more for each fifth of a second
 
 def test_weights_of_ones_own(tmp_path, files, coder):
-    torch.manual_seed(1); torch.save(unet(SMALL).state_dict(), tmp_path/'mine.pth')
+    torch.manual_seed(1)
+    torch.save(unet(SMALL).state_dict(), tmp_path/'mine.pth')
     source = film(tmp_path/'a.mp4', 4)
     mine, theirs = (lipsync(source, tone(.16), out=tmp_path/f'{i}.mp4', model='musetalk-1.5', weights=w) for i, w in enumerate((tmp_path/'mine.pth', None)))
     assert not same(images(mine.path), images(theirs.path)) and any('mine.pth' in l.part and not l.commercial for l in mine.licences)
@@ -219,7 +234,8 @@ def test_an_avatar_speaks_live_and_idles(tmp_path):
     source, path = film(tmp_path/'a.mp4', 6, NTSC), tmp_path/'me.safetensors'
     sound = Audio(np.r_[tone(.3).samples, np.zeros(RATE * 3 // 10, np.float32)], RATE)
     pieces = lambda: (sound.cut(t, t + .1) for t in np.arange(0, .55, .1))
-    first = list(Live(source, avatar=path, model='musetalk-1.5').frames(pieces())); assert path.is_file()
+    first = list(Live(source, avatar=path, model='musetalk-1.5').frames(pieces()))
+    assert path.is_file()
     again = list(Live(source, avatar=path, model='musetalk-1.5').frames(pieces()))
     assert same([f.image for f in first], [f.image for f in again]) and [f.time for f in first] == [i / NTSC for i in range(len(first))] and len(first) == 18
     shown, top = images(source), slice(0, 90)     # above the mouth
@@ -228,7 +244,8 @@ def test_an_avatar_speaks_live_and_idles(tmp_path):
     with pytest.raises(KitError, match='does not draw live'): Live(source, model='latentsync-1.5')
 
 def test_a_guest_goes_home_when_something_fails():
-    net = torch.nn.Linear(2, 2); at = net.weight.data_ptr()
+    net = torch.nn.Linear(2, 2)
+    at = net.weight.data_ptr()
     class Far(OffloadedModule):
         def __enter__(self):
             super().__enter__()

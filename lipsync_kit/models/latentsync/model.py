@@ -19,7 +19,7 @@ from .pipeline import render_pipeline
 from .preprocess import SMALLEST, Aligner, three_points
 from .memory import device_memory, level_of
 from .reference import Sampler, SamplingSettings, render_reference
-from .sampling import DDIM
+from .sampling import check_steps
 from .audio import n_reference_frames
 from .unet import load_unet
 from ...nn.vae import load_vae
@@ -124,10 +124,10 @@ def load(
     for value, known, what in (name, SIZES, 'model'), (preset, PRESETS, 'preset'):
         if value not in known: raise unknown(what, value, known)
     steps, guidance, at = 20 if steps is None else steps, 1.5 if guidance is None else guidance, str(chosen_device(device))
-    DDIM(steps)
+    check_steps(steps)
     takes = estimate(name, at, dtype, guidance)
     level = level_of(memory, at, takes)
-    settings = SamplingSettings(steps=steps, guidance=guidance, seed=seed or SEED, every=reuse, low_memory=level != 'full', pictures=16 if level == 'full' else 1)
+    settings = SamplingSettings(steps=steps, guidance=guidance, seed=seed or SEED, cache_interval=reuse, low_memory=level != 'full', pictures=16 if level == 'full' else 1)
     return assembled(name, at, preset, weights, dtype, settings, level == 'lowest', takes(level))
 
 def assembled(name, device, preset, weights, dtype, settings:SamplingSettings, lowest:bool, takes:int)->LatentSyncModel:
