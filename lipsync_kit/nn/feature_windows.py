@@ -47,7 +47,7 @@ class FeatureWindows:
     )->np.ndarray:     # [10*s,w], the states of one moment one after the other
         "The window that begins at state `start`"
         self._drop_before(start)
-        while self.end < start + WINDOW and (piece := next(self.pieces, None)) is not None:
+        while self.end < max(start + WINDOW, 1) and (piece := next(self.pieces, None)) is not None:
             self.push(piece)
             self._drop_before(start)
         if not self.end: raise KitError("the sound is shorter than 20 ms, one state of Whisper; give a longer one")

@@ -23,7 +23,7 @@ SMOOTHING = .04   # seconds, standard deviation of the weights with which points
 def landmark_values(face:Face)->np.ndarray: return three_points(face.points).ravel()   # [6]
 
 class TimedFrame(NamedTuple):
-    "A frame, its faces, and what is said in it"
+    "A frame, its faces and its audio features"
     frame:Frame
     faces:list        # pairs of `Face` and smoothed points [6]
     features:dict     # number of the face, None for all others -> [50,384]
@@ -68,7 +68,7 @@ def draw_face(
     size:int,              # of the square, pixels
     progress:Progress=no_progress,   # called with (frames' worth of work that is done, what)
 )->list:                   # number of the frame in the chunk, canvas, matrix
-    "One face of a chunk, drawn wherever it is seen"
+    "One face of a chunk, drawn wherever it is visible"
     found = occurrences(chunk, face, size)
     if not found: return []
     squares = [aligned(images[f.index], f.M, size) for f in found]

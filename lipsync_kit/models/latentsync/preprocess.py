@@ -195,7 +195,7 @@ def restored(
     M:np.ndarray,        # [2,3] from `Aligner`
     outside:float|None=127.,   # beyond the canvas, as the official program has it; None continues the face
 )->np.ndarray:           # [h,w,3] uint8 RGB
-    "The frame with the face put back"
+    "The frame with the face pasted back"
     part = covered(M, canvas.shape[1::-1], frame.shape[1::-1])
     out, below = frame.copy(), frame[part].astype(np.float32)
     if not below.size: return out

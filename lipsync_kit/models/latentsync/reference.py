@@ -140,7 +140,7 @@ def align_frames(
         yield AlignedFrame(frame, known[at])
 
 class ChunkItem(NamedTuple):
-    "A frame, and what is said in it"
+    "A frame with its audio features"
     frame:Frame
     M:np.ndarray|None      # as in `AlignedFrame`
     features:np.ndarray    # [50,384]

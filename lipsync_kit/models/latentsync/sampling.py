@@ -21,7 +21,8 @@ def check_steps(
     steps:int,       # of the diffusion
 )->int:              # the same
     "Refuse a number of steps that can't be taken"
-    if not 1 <= steps < TRAIN_STEPS: raise KitError(f"steps={steps}: between 1 and {TRAIN_STEPS - 1} can be taken; 20 are usual")
+    if not 1 <= steps < TRAIN_STEPS:
+        raise KitError(f"steps={steps}: between 1 and {TRAIN_STEPS - 1} can be taken; 20 are usual")
     return steps
 
 def ddim_scheduler(

@@ -19,7 +19,8 @@ def reference_starts(
     "The windows of today's official program, for both versions; beyond the sound are zeros"
     whole = int(fps)
     if not 0 < whole < STATE_RATE:
-        raise KitError(f"the official program takes 1 to 49 frames a second, the video has {float(fps):g}; take preset='best'")
+        raise KitError(f"the official program takes 1 to 49 frames a second, the video has {float(fps):g}; "
+            "take preset='best'")
     step = STATE_RATE / whole   # states from frame to frame
     return [floor(k * step) - 2 * ceil(step) for k in range(floor(samples / 16000 * whole))]
 

@@ -22,7 +22,7 @@ MARGIN = 10        # pixels that version 1.5 adds below the chin
 def face_box(
     points,           # [68,2] x, y, pixels
     detected=None,    # x1, y1, x2, y2 of a detector, for points that make no box
-    shift:int=0,      # pixels by which the middle goes down; version 1.0 only
+    shift:int=0,      # pixels by which the middle is moved down; version 1.0 only
 ):                    # x1, y1, x2, y2 int, end not included; None where there is no box
     "The face as MuseTalk cuts it"
     p = np.array(check_shape(points, '68 2', 'landmarks')).astype(np.int32)

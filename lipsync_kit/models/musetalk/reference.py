@@ -97,7 +97,7 @@ def paste_back(
 
 # %% ../../../nbs/models/musetalk/04_reference.ipynb #05046f81
 class FrameItem(NamedTuple):
-    "A frame, and what is said in it"
+    "A frame with its audio features"
     frame:Frame
     faces:list             # of `Face`
     features:np.ndarray    # [50,384]
