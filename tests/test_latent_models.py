@@ -1,6 +1,6 @@
 """MuseTalk and LatentSync through the whole pipeline: files of small networks with random weights, read by the loaders
 of the published ones. The mouths are noise; everything around them is real."""
-import time, weakref
+import subprocess, sys, time, weakref
 from fractions import Fraction
 import numpy as np, pytest, torch
 from lipsync_kit import KitError, lipsync, stream
@@ -296,3 +296,17 @@ def test_an_offloaded_module_returns_after_an_error():
     with pytest.raises(ValueError):
         with Far(net, 'cpu'): raise ValueError
     assert net.weight.data_ptr() == at
+
+def test_the_pages_import_without_the_extra():
+    "diffusers is imported when a network or a scheduler is made; without it the message has the install line"
+    code = '''
+import sys
+sys.modules['diffusers'] = sys.modules['transformers'] = None   # importing them fails
+from lipsync_kit.models.latentsync import model, sampling
+from lipsync_kit.models.musetalk import model
+sampling.check_steps(20)
+try: sampling.ddim_scheduler(20)
+except sampling.KitError as e: print(e)
+'''
+    r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert "pip install 'lipsync_kit[diffusion]'" in r.stdout, r.stderr
