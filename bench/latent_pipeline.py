@@ -16,8 +16,8 @@ def stand_ins():
         def __init__(self): super().__init__(); self.conv_in = torch.nn.Conv2d(1, 1, 1)
         def forward_both(self, x, t, sound, inner=None): return x[:, :4], None
     def network(name, build, *_, **__):
-        if build.__name__ == 'load_ears': return WhisperEncoder(encoder_network().requires_grad_(False))
-        if build.__name__ == 'load_latents': return Latents()
+        if build.__name__ == 'load_whisper_encoder': return WhisperEncoder(encoder_network().requires_grad_(False))
+        if build.__name__ == 'load_vae': return Latents()
         return Noiseless() if name.startswith('latentsync') else lambda faces, sound: faces[:, :4].numpy()
     return network
 

@@ -1,4 +1,5 @@
-"A video dubbed by a network: the official pipeline to the pixel, ours with everything around the mouth left alone. The network is a stand-in where its numbers don't matter."
+"""A video dubbed by a network: the official pipeline to the pixel, ours with everything around the mouth unchanged.
+The network is a stand-in where its weights don't matter."""
 import importlib.util, signal, subprocess, sys
 from fractions import Fraction
 from pathlib import Path
@@ -14,16 +15,23 @@ from lipsync_kit.media.write import Writer
 from lipsync_kit.media.probe import probe
 from lipsync_kit.media.read import read_audio, read_frames
 from lipsync_kit.models.wav2lip import model as wav2lip
-from lipsync_kit.models.wav2lip.preprocess import chunk_starts, face_input, padded_box, pasted, smoothed_boxes, wav2lip_mel
+from lipsync_kit.models.wav2lip.card import Wav2LipSettings
+from lipsync_kit.models.wav2lip.preprocess import (
+    chunk_starts, face_input, padded_box, pasted, smoothed_boxes, wav2lip_mel)
 from lipsync_kit.media.length import FITS, fitted
 
 RATE = 16000
 
-def tone(seconds, rate=RATE): return Audio((.3 * np.sin(2 * np.pi * 220 * np.arange(int(seconds * rate)) / rate)).astype(np.float32), rate)
+def tone(seconds, rate=RATE):
+    t = np.arange(int(seconds * rate)) / rate
+    return Audio((.3 * np.sin(2 * np.pi * 220 * t)).astype(np.float32), rate)
+
+def signals(audio, face=None): return {face: DrivingSignal(audio=audio)}
 
 def picture(i, side=256):
     "The astronaut's face, moving a little from frame to frame"
-    M = cv2.getRotationMatrix2D((224, 110), 3 * np.sin(i / 7), 1.); M[:, 2] += [-96 + 4 * np.sin(i / 5), 4 * np.sin(i / 6)]
+    M = cv2.getRotationMatrix2D((224, 110), 3 * np.sin(i / 7), 1.)
+    M[:, 2] += [-96 + 4 * np.sin(i / 5), 4 * np.sin(i / 6)]
     return cv2.warpAffine(data.astronaut(), M, (side, side), borderMode=cv2.BORDER_REPLICATE)
 
 @pytest.fixture(scope='module')
@@ -60,41 +68,48 @@ class Rects:
 def test_original_is_the_official_program(film, stand_in, seconds):
     stand_in(loud)
     sound, frames = tone(seconds), list(read_frames(film))
-    mel = wav2lip_mel(sound); starts = chunk_starts(mel.shape[1], 25.)
+    mel = wav2lip_mel(sound)
+    starts = chunk_starts(mel.shape[1], 25.)
     frames = frames[:len(starts)]
     boxes = smoothed_boxes([padded_box(Rects()(f, []), (256, 256)) for f in frames])
     want = []
     for i, s in enumerate(starts):
         f, box = frames[i % len(frames)].image[..., ::-1], boxes[i % len(frames)]
         want.append(pasted(f, loud(mel[None, None, :, s:s + 16], face_input(f, box)[None])[0], box)[..., ::-1])
-    dubber = wav2lip.load(preset='original')
-    got = list(dubber.render(RenderRequest(probe(film), ((f, []) for f in fitted(probe(film), seconds, dubber.fit)), {None: DrivingSignal(audio=sound)})))
+    model = wav2lip.load('wav2lip', 'cpu', Wav2LipSettings('original'))
+    shown = ((f, []) for f in fitted(probe(film), seconds, model.fit))
+    got = list(model.render(RenderRequest(probe(film), shown, signals(sound))))
     assert len(got) == len(want) and all(np.array_equal(a, b) for a, b in zip(got, want))
 
 def test_best_changes_the_lower_face_only(film):
     pairs = list(track_faces(read_frames(film), smooth=False))
-    got = list(wav2lip.Wav2LipModel(loud).render(RenderRequest(probe(film), iter(pairs), {None: DrivingSignal(audio=tone(1.))})))
+    got = list(wav2lip.Wav2LipModel(loud).render(RenderRequest(probe(film), iter(pairs), signals(tone(1.)))))
     for (frame, (face,)), image in zip(pairs, got):
-        free = np.ones(frame.image.shape[:2], bool); rect_around(lower_face(face.points), .2 * face.iod + 4, (256, 256)).of(free)[:] = False
+        free = np.ones(frame.image.shape[:2], bool)
+        rect_around(lower_face(face.points), .2 * face.iod + 4, (256, 256)).of(free)[:] = False
         assert np.array_equal(image[free], frame.image[free])
         assert (image != frame.image).any()
 
 def test_a_network_that_changes_nothing_leaves_the_face(film):
-    "What making small and putting back costs is little, on the move too"
+    "Cropping and pasting back costs little quality, also while the face moves"
     pairs = list(track_faces(read_frames(film), smooth=False))
-    for (frame, _), image in zip(pairs, wav2lip.Wav2LipModel(mirror).render(RenderRequest(probe(film), iter(pairs), {None: DrivingSignal(audio=tone(1.))}))):
+    got = wav2lip.Wav2LipModel(mirror).render(RenderRequest(probe(film), iter(pairs), signals(tone(1.))))
+    for (frame, _), image in zip(pairs, got):
         changed = (image != frame.image).any(-1)
         assert 10 * np.log10(255**2 / np.mean((image.astype(float) - frame.image)[changed]**2)) > 33
 
 def test_each_face_has_its_voice(tmp_path, stand_in):
-    heard = []
-    def listening(mel, faces): heard.extend(mel.max((1, 2, 3))); return faces[:, 3:]
-    stand_in(listening)
+    loudest = []
+    def noting(mel, faces):
+        loudest.extend(mel.max((1, 2, 3)))
+        return faces[:, 3:]
+    stand_in(noting)
     with Writer(tmp_path/'two.mp4', 512, 256, 25) as w:
         for i in range(12): w.write(np.hstack([picture(i), picture(i)]))
     speech = read_audio_of_speech()
-    r = lipsync(tmp_path/'two.mp4', {0: Audio(np.zeros(RATE, np.float32), RATE), 1: speech}, out=tmp_path/'out.mp4', model='wav2lip')
-    left, right = np.array(heard).reshape(-1, 2).T
+    silence = Audio(np.zeros(RATE, np.float32), RATE)
+    r = lipsync(tmp_path/'two.mp4', {0: silence, 1: speech}, out=tmp_path/'out.mp4', model='wav2lip')
+    left, right = np.array(loudest).reshape(-1, 2).T
     assert left.max() == -4 and right.max() > -1 and r.faces == 2
     assert abs(read_audio(r.path).duration - r.seconds) < .1
 
@@ -115,7 +130,8 @@ def test_lengths(film, stand_in, tmp_path, fit):
     stand_in(mirror)
     r = lipsync(film, tone(1.5), out=tmp_path/'out.mp4', model='wav2lip', fit=fit)
     want = 1. if fit == 'trim' else 1.5
-    assert abs(r.seconds - want) <= .04 and abs(float(probe(r.path).duration) - want) < .05 and abs(read_audio(r.path).duration - want) < .06
+    assert abs(r.seconds - want) <= .04 and abs(float(probe(r.path).duration) - want) < .05
+    assert abs(read_audio(r.path).duration - want) < .06
     r = lipsync(film, tone(.6), out=tmp_path/'out.mp4', model='wav2lip', fit=fit)
     assert abs(r.seconds - (.6 if fit in ('trim', 'stretch') else 1.)) <= .04
 
@@ -137,7 +153,8 @@ def test_a_still_speaks_through_the_same_door(stand_in, tmp_path):
 
 def test_commercial_policy_names_the_weights(film, stand_in, monkeypatch):
     stand_in(mirror)
-    with pytest.raises(KitError, match="forbids wav2lip .* instead"): lipsync(film, tone(.2), model='wav2lip', policy='commercial')
+    with pytest.raises(KitError, match="forbids wav2lip .* instead"):
+        lipsync(film, tone(.2), model='wav2lip', policy='commercial')
     monkeypatch.setenv('LIPSYNC_KIT_POLICY', 'commercial')
     with pytest.raises(KitError, match='forbids'): lipsync(film, tone(.2), model='wav2lip')
 
@@ -147,7 +164,9 @@ def test_missing_weights_say_how_to_get_them(film, tmp_path, monkeypatch):
 
 def test_what_a_model_does_not_take_is_said(film):
     with pytest.raises(KitError, match='takes no preset'): lipsync(film, tone(.2), preset='original')
-    with pytest.raises(KitError, match='one face with one voice'): list(wav2lip.Wav2LipModel(mirror, 'original').render(RenderRequest(probe(film), iter(()), {0: DrivingSignal(audio=tone(.2))})))
+    request = RenderRequest(probe(film), iter(()), signals(tone(.2), face=0))
+    with pytest.raises(KitError, match='one face with one voice'):
+        list(wav2lip.Wav2LipModel(mirror, 'original').render(request))
 
 RUN = '''
 import os, signal, sys
@@ -167,15 +186,18 @@ print(len(drawn))
 '''
 
 @pytest.mark.parametrize('model', ['wav2lip', 'portrait'])
-def test_a_killed_job_goes_on(tmp_path, model):
-    "Killed at 60 %, run again: what was finished is not drawn again, and nothing tells the result from one made at once"
+def test_a_killed_job_is_resumed(tmp_path, model):
+    "Killed at 60 % and run again: finished parts are not drawn again, and the file equals one that was made at once"
     with Writer(tmp_path/'film.mp4', 256, 256, 25, audio=tone(3.), crf=8) as w:
         for i in range(75): w.write(picture(i))
     def run(out, until=2.):
-        return subprocess.run([sys.executable, '-c', RUN, str(Path(__file__).parent), str(tmp_path/'film.mp4'), str(tmp_path/'film.mp4'), str(out), str(until), model], capture_output=True, text=True)
+        film = str(tmp_path/'film.mp4')
+        command = [sys.executable, '-c', RUN, str(Path(__file__).parent), film, film, str(out), str(until), model]
+        return subprocess.run(command, capture_output=True, text=True)
     whole, again = tmp_path/'whole.mp4', tmp_path/'again.mp4'
     first = run(again, .6)
-    assert first.returncode == -signal.SIGKILL and not again.exists() and len(list((tmp_path/'.again.mp4.parts').glob('*.mp4'))) >= 3
+    assert first.returncode == -signal.SIGKILL and not again.exists()
+    assert len(list((tmp_path/'.again.mp4.parts').glob('*.mp4'))) >= 3
     second, once = run(again), run(whole)
     assert second.returncode == once.returncode == 0, second.stderr + once.stderr
     assert again.read_bytes() == whole.read_bytes() and not (tmp_path/'.again.mp4.parts').exists()
@@ -196,7 +218,9 @@ def test_synthetic_weights_are_not_taken_for_the_published_ones(tmp_path, monkey
     assert not available('wav2lip')
 
 def app():
-    spec = importlib.util.spec_from_file_location('app', Path(__file__).parent.parent/'demos'/'app.py'); m = importlib.util.module_from_spec(spec); spec.loader.exec_module(m)
+    spec = importlib.util.spec_from_file_location('app', Path(__file__).parent.parent/'demos'/'app.py')
+    m = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(m)
     return m
 
 def test_the_app_greys_models_without_weights(tmp_path, monkeypatch):

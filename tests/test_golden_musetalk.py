@@ -5,13 +5,17 @@ from lipsync_kit.hub import memory as manager
 from lipsync_kit.models.contract import RenderRequest, DrivingSignal
 from lipsync_kit.nn.vae import SCALE, load_vae, renamed, vae
 from lipsync_kit.core import Audio, Clip, Face, Frame
-from lipsync_kit.nn.whisper import encoder_weights, load_whisper_encoder, log_mel, mel_pieces, encoder_network, whisper_scale
-from lipsync_kit.models.musetalk.preprocess import AS_68, SOFT_LIVE, as_pictures, blend_mask, blended, cone, cropped, drawn_area, face_box, face_latents, lower, points_68
+from lipsync_kit.nn.feature_windows import feature_windows
+from lipsync_kit.nn.whisper import (
+    encoder_network, encoder_weights, load_whisper_encoder, log_mel, mel_pieces, whisper_scale)
+from lipsync_kit.models.musetalk.preprocess import (
+    AS_68, SOFT_LIVE, as_pictures, blend_mask, blended, cone, cropped, drawn_area, extended_below, face_box,
+    face_latents, points_68)
 from lipsync_kit.models.musetalk.live import live_states
 from lipsync_kit.models.musetalk.card import MuseTalkSettings
 from lipsync_kit.models.musetalk.model import MuseTalkModel, load
 from lipsync_kit.models.musetalk.reference import Networks
-from lipsync_kit.models.musetalk.audio import first_version_starts, feature_windows, reference_starts, windows
+from lipsync_kit.models.musetalk.audio import audio_features, first_version_starts, reference_starts
 from lipsync_kit.models.musetalk.unet import load_unet, positions, unet
 from lipsync_kit.nn.face_parse import BiSeNet, load_face_parse, parse_input
 from golden import blocks, checkpoint, close, draws, fits, numbers
@@ -20,7 +24,13 @@ from golden import blocks, checkpoint, close, draws, fits, numbers
 def golden(): return numbers('musetalk')
 
 @pytest.fixture(scope='module')
-def latents(golden, tmp_path_factory): return load_vae(checkpoint('musetalk/vae/tiny', tmp_path_factory.mktemp('vae'), int(golden[0]['param_seed'])))
+def written(golden, tmp_path_factory):
+    "Function that writes the synthetic file of a layout"
+    folder, seed = tmp_path_factory.mktemp, int(golden[0]['param_seed'])
+    return lambda layout: checkpoint(f'musetalk/{layout}', folder('files'), seed)
+
+@pytest.fixture(scope='module')
+def latents(written): return load_vae(written('vae/tiny'))
 
 def halves(image, top):
     "A BGR crop as the encoder takes it, its lower half blanked or not"
@@ -38,7 +48,8 @@ def test_golden_encoder(golden, latents, i):
     for half in 0, 1:
         x = halves(blocks(s['seed'], s['size'], s['block']), half)
         mean, logvar = latents.posterior(x)
-        close(mean, cases[f'vae.{i}.mean.half{half}'], 1e-4); close(logvar[..., ::2, ::2], cases[f'vae.{i}.logvar.half{half}'], 1e-4)
+        close(mean, cases[f'vae.{i}.mean.half{half}'], 1e-4)
+        close(logvar[..., ::2, ::2], cases[f'vae.{i}.logvar.half{half}'], 1e-4)
         close(latents.encode(x), SCALE * cases[f'vae.{i}.mean.half{half}'], 1e-4)
     close(x[0, :, ::16, ::16], cases[f'vae.{i}.input_half'], 1e-6)
 
@@ -49,7 +60,7 @@ def test_golden_decoder(golden, latents, i):
     close(latents.decode(SCALE * z)[..., ::4, ::4], cases[f'vae_decode.{i}.float'], 1e-4)
 
 @pytest.fixture(scope='module')
-def audio_encoder(golden, tmp_path_factory): return load_whisper_encoder(checkpoint('musetalk/whisper/tiny', tmp_path_factory.mktemp('ears'), int(golden[0]['param_seed'])))
+def audio_encoder(written): return load_whisper_encoder(written('whisper/tiny'))
 
 @pytest.fixture(scope='module')
 def sound(golden): return Audio(golden[0]['wav'] / np.float32(32768), 16000)
@@ -62,22 +73,26 @@ def test_layout_whisper(name):
 def test_golden_mels(golden, sound):
     cases, _ = golden
     (cut, n), = mel_pieces(sound, 'cut')
-    close(cut[:, :cases['mel_hf'].shape[1]], cases['mel_hf'], 1e-4); close(cut[:, -1], cases['mel_hf_tail'], 1e-4)
+    close(cut[:, :cases['mel_hf'].shape[1]], cases['mel_hf'], 1e-4)
+    close(cut[:, -1], cases['mel_hf_tail'], 1e-4)
     whole = whisper_scale(log_mel(sound.samples))
     assert whole.shape[1] == cases['mel_v1_len'] and n == len(sound.samples) * 50 // 16000
     close(whole[:, :cases['mel_v1'].shape[1]], cases['mel_v1'], 1e-4)
     (piece, _), = mel_pieces(sound, 'whole')
-    close(piece[:, :whole.shape[1]], whole, 0); assert not piece[:, whole.shape[1]:].any()
+    close(piece[:, :whole.shape[1]], whole, 0)
+    assert not piece[:, whole.shape[1]:].any()
 
 def test_golden_whisper(golden, audio_encoder, sound):
     cases, _ = golden
     states = audio_encoder.states(next(mel_pieces(sound))[0][None], norm=True)[0]
-    close(states[:60:4, :, ::8], cases['whisper.hidden'], 1e-4); close(states[100::200, :, ::8], cases['whisper.hidden_far'], 1e-4)
+    close(states[:60:4, :, ::8], cases['whisper.hidden'], 1e-4)
+    close(states[100::200, :, ::8], cases['whisper.hidden_far'], 1e-4)
 
 @pytest.fixture(scope='module')
-def parser(golden, tmp_path_factory): return load_face_parse(checkpoint('musetalk/face_parse', tmp_path_factory.mktemp('parse'), int(golden[0]['param_seed'])))
+def parser(written): return load_face_parse(written('face_parse'))
 
-def test_layout_face_parse(): assert all(k.endswith('num_batches_tracked') for k in fits(BiSeNet(), 'musetalk/face_parse'))
+def test_layout_face_parse():
+    assert all(k.endswith('num_batches_tracked') for k in fits(BiSeNet(), 'musetalk/face_parse'))
 
 @pytest.mark.parametrize('i', [0, 1])
 def test_golden_face_parse(golden, parser, i):
@@ -92,7 +107,7 @@ def test_golden_labels(golden, parser):
     assert (parser(image)[::2, ::2] == cases['bisenet_image.label']).mean() > .999
 
 @pytest.fixture(scope='module')
-def draw(golden, tmp_path_factory): return load_unet(checkpoint('musetalk/tiny', tmp_path_factory.mktemp('unet'), int(golden[0]['param_seed'])))
+def draw(written): return load_unet(written('tiny'))
 
 def test_layout_unet():
     with torch.device('meta'): assert not fits(unet(), 'musetalk')
@@ -106,15 +121,17 @@ def test_golden_unet(golden, draw, i):
 def test_golden_positions(golden): close(positions()[:, ::8], golden[0]['pe'], 1e-5)
 
 def indices(starts, n, outside):
-    "The rows that `windows` takes for each frame, numbered 5*step+state; -1 for zeros"
+    "The rows that `feature_windows` takes for each frame, numbered 5*step+state; -1 for zeros"
     rows = np.arange(1, 5 * n + 1).reshape(n, 5, 1)
-    return np.stack([w[:, 0] - 1 for w in windows((rows[i:i + 1500] for i in range(0, n, 1500)), starts, outside)])
+    pieces = (rows[i:i + 1500] for i in range(0, n, 1500))
+    return np.stack([w[:, 0] - 1 for w in feature_windows(pieces, starts, outside)])
 
 @pytest.mark.parametrize('i', range(8))
 def test_golden_windows(golden, i):
     cases, spec = golden
     fps, samples = spec['chunks'][i]
-    assert np.array_equal(indices(reference_starts(fps, samples), int(samples / 16000 * 50), 'zeros'), cases[f'chunks.{i}.index'])
+    got = indices(reference_starts(fps, samples), int(samples / 16000 * 50), 'zeros')
+    assert np.array_equal(got, cases[f'chunks.{i}.index'])
 
 @pytest.mark.parametrize('i', range(4))
 def test_golden_first_windows(golden, i):
@@ -125,7 +142,8 @@ def test_golden_first_windows(golden, i):
 @pytest.mark.parametrize('i', range(5))
 def test_golden_box(golden, i):
     cases, spec = golden
-    assert face_box(cases[f'bbox.{i}.points68'], (101, 102, 303, 304), spec['bbox'][i]['shift']) == tuple(cases[f'bbox.{i}.box'])
+    box = face_box(cases[f'bbox.{i}.points68'], (101, 102, 303, 304), spec['bbox'][i]['shift'])
+    assert box == tuple(cases[f'bbox.{i}.box'])
 
 def noises(seed):
     g = np.random.Generator(np.random.PCG64(seed))
@@ -163,9 +181,11 @@ def test_golden_end_to_end(golden, latents, draw, audio_encoder, sound):
     starts = reference_starts(25, len(sound.samples))
     assert len(starts) == cases['e2e.n']
     chosen = cases['e2e.frames'].tolist()
-    heard_ = feature_windows(audio_encoder, sound)
-    z = draw(seen(spec['face'][0], latents)[1].expand(len(chosen), -1, -1, -1), np.stack([heard_.at(starts[k]) for k in chosen]))
-    close(z, cases['e2e.pred'], 2e-4); near(as_pictures(z, latents)[:, ::4, ::4, ::-1], cases['e2e.bgr'])
+    windows = audio_features(audio_encoder, sound)
+    faces = seen(spec['face'][0], latents)[1].expand(len(chosen), -1, -1, -1)
+    z = draw(faces, np.stack([windows.at(starts[k]) for k in chosen]))
+    close(z, cases['e2e.pred'], 2e-4)
+    near(as_pictures(z, latents)[:, ::4, ::4, ::-1], cases['e2e.bgr'])
 
 @pytest.mark.parametrize('key', ['raw', 'neck', 'jaw_90_90', 'jaw_80_80', 'jaw_40_120'])
 def test_golden_masks(golden, key):
@@ -183,29 +203,37 @@ def test_golden_blend(golden, i):
     face = blocks(s['face_seed'], (box[3] - box[1], box[2] - box[0]), s['face_block'])
     how = dict(parser=lambda image: cases['labels'], mode=s['mode'], cheeks=s['cheek'])
     out = blended(frame, face, box, *blend_mask(frame, box, **how))
-    assert np.array_equal(out[::2, ::2], cases[f'blend.{i}.out']) and (out != frame).any(2).sum() == cases[f'blend.{i}.changed']
+    assert np.array_equal(out[::2, ::2], cases[f'blend.{i}.out'])
+    assert (out != frame).any(2).sum() == cases[f'blend.{i}.changed']
     mask, around = blend_mask(frame, box, **how, soft=SOFT_LIVE)
-    assert around == tuple(cases[f'blend.{i}.crop_box']) and np.array_equal(mask[::2, ::2], cases[f'blend.{i}.realtime_mask'])
+    assert around == tuple(cases[f'blend.{i}.crop_box'])
+    assert np.array_equal(mask[::2, ::2], cases[f'blend.{i}.realtime_mask'])
     assert np.array_equal(blended(frame, face, box, mask, around)[::4, ::4], cases[f'blend.{i}.realtime_out'])
 
 def test_model_from_files(golden, latents, draw, audio_encoder, parser, sound):
     "The finished frames of the preset `original` are those of its steps"
     frames = [blocks(60 + k, (300, 260), 9) for k in range(3)]
     points = np.zeros((478, 3), np.float32)
-    points[AS_68, :2] = golden[0]['bbox.0.points68'] * .5; points[[195, 5], :2] = golden[0]['bbox.0.points68'][29] * .5
-    request = RenderRequest(Clip(None, 'video', 260, 300, fps=Fraction(25)), ((Frame(f, Fraction(k, 25)), [Face(points)] if k != 1 else []) for k, f in enumerate(frames)), {None: DrivingSignal(audio=sound)})
+    points[AS_68, :2] = golden[0]['bbox.0.points68'] * .5
+    points[[195, 5], :2] = golden[0]['bbox.0.points68'][29] * .5
+    clip = Clip(None, 'video', 260, 300, fps=Fraction(25))
+    film = ((Frame(f, Fraction(k, 25)), [Face(points)] if k != 1 else []) for k, f in enumerate(frames))
+    request = RenderRequest(clip, film, {None: DrivingSignal(audio=sound)})
     out = list(MuseTalkModel(Networks(draw, latents, audio_encoder, parser), 'original', batch=2).render(request))
-    box = lower(face_box(points_68(points)), 300)
-    z = draw(face_latents(cropped(frames[2], box)[None], latents), feature_windows(audio_encoder, sound).at(0)[None])
+    box = extended_below(face_box(points_68(points)), 300)
+    z = draw(face_latents(cropped(frames[2], box)[None], latents), audio_features(audio_encoder, sound).at(0)[None])
     near(out[2], blended(frames[2], as_pictures(z, latents)[0], box, *blend_mask(frames[2], box, parser)))
     assert len(out) == 3 and np.array_equal(out[1], frames[1]) and (out[2] != frames[2]).any()
 
 def test_load(golden, tmp_path, monkeypatch):
     "The files of the hub and a U-Net of one's own become a model; each is loaded once"
     files = {}
-    for name, layout in (('sd-vae-ft-mse', 'vae/tiny'), ('whisper-tiny-hf', 'whisper/tiny'), ('face-parse', 'face_parse'), ('musetalk-1.0', 'tiny')):
-        (tmp_path/name).mkdir(); files[name] = checkpoint(f'musetalk/{layout}', tmp_path/name, 0)
-    monkeypatch.setattr(manager, 'find', lambda name, folder=None: files[name] if name == 'face-parse' else files[name].parent)
+    layouts = {'sd-vae-ft-mse': 'vae/tiny', 'whisper-tiny-hf': 'whisper/tiny', 'face-parse': 'face_parse'}
+    for name, layout in (layouts | {'musetalk-1.0': 'tiny'}).items():
+        (tmp_path/name).mkdir()
+        files[name] = checkpoint(f'musetalk/{layout}', tmp_path/name, 0)
+    def find(name, folder=None): return files[name] if name == 'face-parse' else files[name].parent
+    monkeypatch.setattr(manager, 'find', find)
     manager.manager.cleanup()
     mine = files['musetalk-1.0']
     a, b = (load('musetalk-1.5', 'cpu', MuseTalkSettings(preset, mine)) for preset in ('original', 'best'))
@@ -213,8 +241,9 @@ def test_load(golden, tmp_path, monkeypatch):
     manager.manager.cleanup()
 
 def test_live_states(audio_encoder, sound):
-    "Sound that comes at once is heard as a file is; in pieces, all of it is heard and each piece soon"
-    whole, pieces = np.concatenate(list(audio_encoder(sound, 'cut', norm=True))), [sound.cut(t, min(t + .3, sound.duration)) for t in np.arange(0, sound.duration, .3)]
+    "Sound that arrives at once has the states of a file; in pieces, it has as many, and they come soon"
+    whole = np.concatenate(list(audio_encoder(sound, 'cut', norm=True)))
+    pieces = [sound.cut(t, min(t + .3, sound.duration)) for t in np.arange(0, sound.duration, .3)]
     close(np.concatenate(list(live_states(audio_encoder, [sound]))), whole, 1e-4)
     live = list(live_states(audio_encoder, pieces))
     assert sum(map(len, live)) == len(whole) and len(live) >= 4

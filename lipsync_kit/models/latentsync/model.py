@@ -128,7 +128,7 @@ def load(
     s, at = settings, str(chosen_device(device))
     takes = estimate(name, at, s.dtype, s.guidance)
     level = level_of(s.memory, at, takes)
-    sampling = SamplingSettings(steps=s.steps, guidance=s.guidance, seed=SEED, every=s.cache_interval, low_memory=level != 'full',
+    sampling = SamplingSettings(steps=s.steps, guidance=s.guidance, seed=SEED, cache_interval=s.cache_interval, low_memory=level != 'full',
                                 pictures=16 if level == 'full' else 1)
     return assembled(name, at, s, sampling, level == 'lowest', takes(level))
 
