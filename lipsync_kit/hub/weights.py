@@ -13,7 +13,7 @@ from .torchscript import is_torchscript, read_torchscript
 
 # %% ../../nbs/hub/02_weights.ipynb #f119e511
 NESTS = 'state_dict', 'model_state_dict', 'model', 'generator'   # keys under which files keep the weights
-WRAPPERS = 'module.', '_orig_mod.'   # first part of every name that was saved by data parallel training, by `torch.compile`
+WRAPPERS = 'module.', '_orig_mod.'   # put before every name by data parallel training, by `torch.compile`
 
 def _unpickled(path:Path):
     "What `torch` reads from a pickle when only tensors are allowed"
@@ -23,7 +23,8 @@ def _unpickled(path:Path):
         raise KitError(f"{path} is a pickle that wants to run code ({str(e).splitlines()[0][:160]}); it is refused; "
                        "get the weights as safetensors") from e
     except RuntimeError as e:
-        raise KitError(f"{path} holds no weights that torch can read ({str(e).splitlines()[0][:160]}); download it again") from e
+        raise KitError(f"{path} holds no weights that torch can read ({str(e).splitlines()[0][:160]}); "
+                       "download it again") from e
     except (EOFError, OSError, ValueError, KeyError) as e:
         raise KitError(f"{path} is damaged or no weights file ({e}); download it again") from e
 
