@@ -130,7 +130,8 @@ def compiled(
     except Exception as e:
         said = (str(e) or type(e).__name__).splitlines()[0][:160]
         raise KitError(f"torch.compile does not work here ({said}); it needs a C++ compiler (Debian: apt-get install "
-                       "g++; macOS: xcode-select --install; one of your own: name it in $CXX), or leave compile out") from e
+                       "g++; macOS: xcode-select --install; one of your own: name it in $CXX), "
+                       "or leave compile out") from e
     return torch.compile(module, dynamic=True)
 
 # %% ../../nbs/nn/00_runner.ipynb #0be5b610

@@ -44,7 +44,8 @@ def lip_layers()->nn.Sequential:    # [b,3,5,224,224] -> [b,512,1,1,1]
     return nn.Sequential(
         *conv_block(3, 96, (5, 7, 7), (1, 2, 2)), nn.MaxPool3d(**half),
         *conv_block(96, 256, (1, 5, 5), (1, 2, 2), (0, 1, 1)), nn.MaxPool3d(**half, padding=(0, 1, 1)),
-        *conv_block(256, 256, **near), *conv_block(256, 256, **near), *conv_block(256, 256, **near), nn.MaxPool3d(**half),
+        *conv_block(256, 256, **near), *conv_block(256, 256, **near), *conv_block(256, 256, **near),
+        nn.MaxPool3d(**half),
         *conv_block(256, 512, (1, 6, 6)))
 
 def fc_layers()->nn.Sequential:    # [b,512] -> [b,1024]
@@ -55,7 +56,8 @@ class SyncNet(nn.Module):
     "Sound and lips into one space"
     def __init__(self):
         super().__init__()
-        self.netcnnaud, self.netfcaud, self.netfclip, self.netcnnlip = audio_layers(), fc_layers(), fc_layers(), lip_layers()
+        self.netcnnaud, self.netfcaud = audio_layers(), fc_layers()
+        self.netfclip, self.netcnnlip = fc_layers(), lip_layers()
     def audio(self, x:Tensor)->Tensor:    # [b,1,13,20] -> [b,1024]
         "Embeddings of the sound"
         check_shape(x, f'b 1 {COEFFICIENTS} {COLUMNS}', 'the cepstral windows')
