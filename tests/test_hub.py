@@ -420,6 +420,31 @@ def test_async_code_awaits_and_others_run_meanwhile(models):
         return a.loaded()
     assert asyncio.run(main()) == []
 
+def test_ten_checkpoints_leave_one_in_memory(models, tmp_path):
+    import gc, weakref
+    m, alive = models[0], []
+    a = m.ModelManager()
+    def build(path, device): return Thing(10)
+    for i in range(10):
+        path = tmp_path/f'{i}.pth'; path.write_bytes(b'x')
+        alive.append(weakref.ref(a.load(f'mine {i}', 'cpu', build, path)))
+    gc.collect()
+    assert sum(r() is not None for r in alive) == 1 and a.bytes == 10
+    used = a.load('mine 9', 'cpu', build, tmp_path/'9.pth')
+    a.load('mine 3', 'cpu', build, tmp_path/'3.pth')
+    assert a.bytes == 20 and a.load('mine 9', 'cpu', build, tmp_path/'9.pth') is used   # in use: counted, and found again
+
+def test_what_an_owner_uses_stays(models):
+    a = models[0].ModelManager(budget=15)
+    class Owner: pass
+    owner = Owner()
+    a.keep_while(owner, a.load('silero-vad', 'cpu'))
+    a.load('hama-asr', 'cpu'); a.load('hibari-us', 'cpu')
+    assert ('silero-vad', 'cpu') in a.loaded() and len(models[1]) == 3
+    del owner
+    a.load('hama-asr', 'cpu')
+    assert ('silero-vad', 'cpu') not in a.loaded() and a.bytes <= 15
+
 def test_a_network_weighs_its_parameters_and_buffers(models):
     import torch
     net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))

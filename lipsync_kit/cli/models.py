@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['models', 'Folder', 'Category', 'Json', 'Names', 'no_command', 'as_row', 'file_row', 'place', 'show_table', 'tilde',
-           'list_row', 'list_models', 'describe', 'describe_file', 'info', 'Bar', 'chosen', 'download_models',
-           'export_models', 'remove_models', 'checked', 'verify_models', 'disk_use', 'model_sets', 'du']
+           'list_row', 'list_models', 'describe', 'describe_file', 'info', 'chosen', 'download_models', 'export_models',
+           'remove_models', 'checked', 'verify_models', 'disk_use', 'model_sets', 'du']
 
 # %% ../../nbs/cli/01_models.ipynb #87b87a8c
 import json, sys
@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
+from .bar import Bar, Quiet
 from ..core import KitError
 from ..hub.cards import (File, Status, card, cards, expected, find, is_pinned, models_folder, size_text,
                                    status, verify as check_hash)
@@ -136,26 +137,6 @@ def info(name:Annotated[str, typer.Argument(help='of a model')], path:Folder=Non
     for word, text in describe(s): typer.echo(f'  {word:<11} {text}')
 
 # %% ../../nbs/cli/01_models.ipynb #bb09a576
-class Bar:
-    "A progress bar for downloads on the terminal; none in a pipe"
-    def __init__(self, quiet:bool=False): self.quiet, self.rich = quiet or not sys.stderr.isatty(), None
-    def __enter__(self): return self
-    def __exit__(self, *_):
-        if self.rich: self.rich.stop()
-
-    def _start(self):
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-        columns = TextColumn('{task.description}'), BarColumn(20), TimeRemainingColumn()
-        self.rich = Progress(*columns, console=Console(stderr=True), transient=True)
-        self.task = self.rich.add_task('', total=1.)
-        self.rich.start()
-
-    def __call__(self, done:float, what:str):
-        if self.quiet: return
-        if not self.rich: self._start()
-        self.rich.update(self.task, completed=done, description=what)
-
 def chosen(
     names:list[str]|None,  # asked for
     category:str|None,     # or all of this category
@@ -190,7 +171,7 @@ def download_models(names:Names=None, category:Category=None,
     path:Folder=None,
     source:Annotated[Optional[str], typer.Option(
         '--from', help='try this first: file:/folder, https://host/folder/')]=None,
-    quiet:Annotated[bool, typer.Option('--quiet', '-q', help='no progress bar')]=False,
+    quiet:Quiet=False,
 ):
     "Download models and what they need; resumes where it was stopped."
     names = chosen(names, category, everything)

@@ -77,7 +77,7 @@ def check_writable(
                        "choose another folder with --path or LIPSYNC_KIT_HOME") from e
 
 def check_disk_space(
-    folder:Path,  # where the file goes
+    folder:Path,  # of the file
     n:int,        # bytes to come
     name:str,     # of the model
 ):
@@ -324,11 +324,11 @@ def _what_is_wrong(f:File, part:Path, sha:str, hashes)->str:
             return f'another file: its sha256 begins with {sha[:12]}, {who} says {known[:12]}'
     return ''
 
-def _checked(c:Card, f:File, part:Path, folder:Path, told:str)->str:
+def _checked(c:Card, f:File, part:Path, folder:Path, hub_sha:str)->str:
     "The sha256 of a part that is complete and right; a wrong one is deleted"
     sha = sha256(part)
     record = 'the card' if f.sha256 else 'the record of the first download'
-    wrong = _what_is_wrong(f, part, sha, ((expected(c, f, folder), record), (told, 'the hub')))
+    wrong = _what_is_wrong(f, part, sha, ((expected(c, f, folder), record), (hub_sha, 'the hub')))
     if not wrong: return sha
     discard(part)
     raise SourceRefused(wrong)

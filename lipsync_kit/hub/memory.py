@@ -168,7 +168,7 @@ class ModelManager:
         with self._lock: return list(self._store.kept)
 
     def load(self,
-        name:str,                      # in the hub; with `path` any word that tells this model from others
+        name:str,                      # in the hub; with `path` any word that is this model's own
         device:str='auto',             # 'cpu', 'cuda', 'mps'; the fastest that is there if left out
         build:Callable|None=None,      # function of (path, device); the registered one if left out
         path:Path|None=None,           # of its file; the hub's if left out

@@ -36,7 +36,7 @@ def _safetensors(path:Path)->dict:
     except SafetensorError as e: raise KitError(f"{path} is no safetensors file ({e}); download it again") from e
 
 def _nested(found):
-    "The weights in what a file holds, which may lie under a key"
+    "The weights in a file's content, which may be under a key"
     while isinstance(found, dict):
         key = next((k for k in NESTS if isinstance(found.get(k), dict)), None)
         if key is None: return found
