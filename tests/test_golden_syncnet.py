@@ -21,8 +21,8 @@ def test_golden_network(golden, embedder, case):
     b, first = int(cases[f'{case}_B']), int(cases[f'{case}_first'])
     frames = rng(cases[f'{case}_seed']).integers(0, 256, (b, 5, 224, 224, 3), dtype=np.uint8).transpose(0, 4, 1, 2, 3)
     lips = torch.from_numpy(frames.astype(np.float32))
-    heard = np.stack([cases['mfcc'][4 * i:4 * i + 20].T for i in range(first, first + b)])[:, None]
-    close(net.audio(torch.from_numpy(heard)), cases[f'{case}_aud'], 1e-4); close(embedder.audio(heard), cases[f'{case}_aud'], 1e-4)
+    windows = np.stack([cases['mfcc'][4 * i:4 * i + 20].T for i in range(first, first + b)])[:, None]
+    close(net.audio(torch.from_numpy(windows)), cases[f'{case}_aud'], 1e-4); close(embedder.audio(windows), cases[f'{case}_aud'], 1e-4)
     close(net.lip(lips), cases[f'{case}_lip'], 2e-3); close(net.lipfeat(lips), cases[f'{case}_lipfeat'], 2e-3)
     close(embedder.lip(frames), cases[f'{case}_lip'], 2e-3)
 
@@ -49,21 +49,21 @@ def test_golden_whole_evaluation(golden, embedder):
     assert score.offset == cases['eval_offset']
     close((score.lse_d, score.lse_c), (cases['eval_min_dist'], cases['eval_conf']), 1e-3)
 
-def shot_of(cases):
+def boxes_by_frame(cases):
     "Boxes by frame, in the order of the detector"
     rows = cases['track_dets']
     return [rows[rows[:, 0] == t, 1:] for t in range(150)]
 
 def test_golden_tracks(golden):
     cases = golden[0]
-    tracks = sync_tracks(shot_of(cases))
+    tracks = sync_tracks(boxes_by_frame(cases))
     assert len(tracks) == cases['track_n']
     assert list(tracks[0].frames) == cases['track0_frames'].tolist()
     close(tracks[0].boxes, cases['track0_bbox'], 1e-6)
-    assert [(t.frames[0], t.frames[-1]) for t in sync_tracks(shot_of(cases), min_track=30)] == list(map(tuple, cases['track_min30_lengths'].tolist()))
+    assert [(t.frames[0], t.frames[-1]) for t in sync_tracks(boxes_by_frame(cases), min_track=30)] == list(map(tuple, cases['track_min30_lengths'].tolist()))
 
 def test_golden_crops(golden):
-    cases, track = golden[0], sync_tracks(shot_of(golden[0]))[0]
+    cases, track = golden[0], sync_tracks(boxes_by_frame(golden[0]))[0]
     path = crop_path(track.boxes)
     for i, k in enumerate('sxy'): close(path[:, i], cases[f'crop_{k}'], 1e-6)
     for i, want in zip(cases['crop_index'], cases['crop_out']): close(sync_crop(cases['crop_frame'], *path[i])[::4, ::4].astype(float), want, 1)

@@ -29,10 +29,21 @@ class Handler(BaseHTTPRequestHandler):
         if how == 'other': return self.send(200, BODY[:-1] + b'!', body)
         if how == 'long': return self.send(200, BODY + b'!', body)
         hf = {'ETag': f'"{SHA}"', 'X-Repo-Commit': '0' * 40, 'X-Linked-Size': str(len(BODY)), 'X-Linked-ETag': f'"{SHA}"'} if how == 'owner' else {}
+        if how in ('tagged', 'deaf'): return self.versioned(body, how == 'deaf')
         start = int(r[6:-1]) if (r := self.headers.get('Range')) and how != 'norange' else 0
         if start >= len(BODY): return self.send(416, b'', body, {'Content-Range': f'bytes */{len(BODY)}'})
         more = {'Content-Range': f'bytes {start}-{len(BODY)-1}/{len(BODY)}'} if start else {}
         self.send(206 if start else 200, BODY[start:], body, {**hf, **more}, cut=400_000 if how == 'cut' else None, slow=how == 'slow')
+
+    def versioned(self, body, deaf):
+        "A file with a version, which `If-Range` must name; a deaf server does not know that header"
+        data, version = self.server.data, self.server.version
+        asked, condition = self.headers.get('Range'), self.headers.get('If-Range')
+        self.server.conditions.append(condition)
+        whole = not asked or (not deaf and condition not in (None, *version.values()))
+        start = 0 if whole else int(asked[6:-1])
+        more = {} if whole else {'Content-Range': f'bytes {start}-{len(data)-1}/{len(data)}'}
+        self.send(200 if whole else 206, data[start:], body, {**version, **more})
 
     def send(self, status, data, body=True, headers={}, cut=None, slow=False):
         self.send_response(status)
@@ -49,6 +60,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with ThreadingHTTPServer(('127.0.0.1', 0), Handler) as s:
+        s.data, s.version, s.conditions = BODY, {'ETag': '"one"'}, []
         s.daemon_threads, s.gets, s.url = True, [], f'http://127.0.0.1:{s.server_address[1]}'
         threading.Thread(target=s.serve_forever, args=(.02,), daemon=True).start()
         yield s
@@ -113,6 +125,52 @@ def test_a_part_that_is_complete_wrong_or_too_long(server, toy):
     part.write_bytes(BODY); assert fetch.download('toy') == dest and server.gets[0][1] == f'bytes={len(BODY)}-'
     dest.unlink(); part.write_bytes(b'\x81' * 1000); assert fetch.download('toy').read_bytes() == BODY    # the hash tells; once more from the start
     dest.unlink(); part.write_bytes(BODY * 2); assert fetch.download('toy').read_bytes() == BODY
+
+# A file that changes between two attempts
+
+OTHER = b'\x80' + hashlib.sha256(b'other').digest() * 40_000    # as long as BODY
+
+def stop_early(done, what):
+    if done > .3: raise KeyboardInterrupt
+
+@pytest.mark.parametrize('version', [{'ETag': '"one"'}, {'Last-Modified': 'Mon, 06 Jan 2025 10:00:00 GMT', 'ETag': 'W/"weak"'}])
+def test_a_download_goes_on_with_the_version_it_began_with(server, toy, version):
+    server.version, dest = version, toy(f'{server.url}/tagged/a', bytes=None, sha='')
+    with pytest.raises(KeyboardInterrupt): fetch.download('toy', progress=stop_early)
+    assert left(dest) == ['toy.pth.part', 'toy.pth.part.version']
+    assert fetch.download('toy').read_bytes() == BODY
+    assert server.conditions == [None, version.get('Last-Modified', '"one"')] and server.gets[-1][1]   # resumed, on that condition
+    assert left(dest) == ['toy.pth']
+
+@pytest.mark.parametrize('how', ['tagged', 'deaf'])
+def test_a_file_that_changed_is_downloaded_anew(server, toy, how):
+    dest = toy(f'{server.url}/{how}/a', bytes=None, sha='')
+    with pytest.raises(KeyboardInterrupt): fetch.download('toy', progress=stop_early)
+    server.data, server.version = OTHER, {'ETag': '"two"'}
+    assert fetch.download('toy').read_bytes() == OTHER and left(dest) == ['toy.pth']
+
+def test_without_version_and_hash_nothing_is_joined(server, toy):
+    server.version = {}
+    dest = toy(f'{server.url}/tagged/a', bytes=None, sha='')
+    with pytest.raises(KeyboardInterrupt): fetch.download('toy', progress=stop_early)
+    server.data = OTHER
+    assert fetch.download('toy').read_bytes() == OTHER and server.gets[-1][1] is None
+
+def test_a_part_of_another_source_is_not_continued_without_a_hash(server, toy):
+    dest = toy(f'{server.url}/tagged/a', bytes=None, sha='')
+    with pytest.raises(KeyboardInterrupt): fetch.download('toy', progress=stop_early)
+    server.data = OTHER
+    toy(f'{server.url}/tagged/b', bytes=None, sha='')
+    assert fetch.download('toy').read_bytes() == OTHER
+
+def test_a_part_of_another_source_is_continued_with_a_hash(server, toy):
+    dest = toy(f'{server.url}/tagged/a')
+    with pytest.raises(KeyboardInterrupt): fetch.download('toy', progress=stop_early)
+    toy(f'{server.url}/file/b')
+    assert fetch.download('toy').read_bytes() == BODY and server.gets[-1][1] and left(dest) == ['toy.pth']
+
+
+# Downloads that are killed or shared
 
 DRIVER = '''
 import sys
@@ -212,6 +270,28 @@ def test_from_an_endpoint_like_the_hub(server, toy, monkeypatch):
     assert hub.records(dest.parent.parent)['toy/toy.pth']['sha256'] == SHA
     toy('hf:gone/repo/toy.pth'); dest.unlink()
     with pytest.raises(KitError, match='hf:gone/repo/toy.pth: .*404'): fetch.download('toy')
+
+def test_the_commit_of_the_first_download_is_asked_for_again(server, toy, monkeypatch):
+    monkeypatch.setenv('HF_ENDPOINT', server.url)
+    dest = toy('hf:owner/repo/sub/toy.pth')
+    fetch.download('toy')
+    assert hub.records(dest.parent.parent)['toy/toy.pth']['revision'] == '0' * 40
+    dest.unlink()
+    fetch.download('toy')
+    assert [g[0] for g in server.gets] == [f'/owner/repo/resolve/{r}/sub/toy.pth' for r in ('main', '0' * 40)]
+    fetch.remove('toy', forget=True)
+    fetch.download('toy')
+    assert server.gets[-1][0] == '/owner/repo/resolve/main/sub/toy.pth'
+
+def test_no_card_has_a_bare_pickle_and_what_is_not_verified_says_so(capsys):
+    names = [f.name for c in hub.cards() for g in c.files for f in (g, *g.also)]
+    assert not [n for n in names if n.endswith(('.pkl', '.pickle'))]
+    assert run(['models', 'info', 'EchoMimic']) == 0
+    text = capsys.readouterr().out
+    assert 'not verified' in text and 'not pinned to a commit' in text
+    assert run(['models', 'info', 'sd-vae-ft-mse', '--json']) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row['verified'] and row['files'][0]['unpinned'] == []
 
 def snapshot(root):
     d = root/'models--owner--repo'/'snapshots'/('0'*40)/'sub'
@@ -334,11 +414,36 @@ def test_async_code_awaits_and_others_run_meanwhile(models):
             with pytest.raises(asyncio.CancelledError): await held
             while len(made) < 2: await asyncio.sleep(.01)
             for _ in range(500):                        # the thread that was asked goes on, and gives back what nobody took
-                if not a._loading and not any(s.users for s in a._slots.values()): break
+                if not a._loading and not any(s.users for s in a._store.kept.values()): break
                 await asyncio.sleep(.01)
         t.cancel()
         return a.loaded()
     assert asyncio.run(main()) == []
+
+def test_ten_checkpoints_leave_one_in_memory(models, tmp_path):
+    import gc, weakref
+    m, alive = models[0], []
+    a = m.ModelManager()
+    def build(path, device): return Thing(10)
+    for i in range(10):
+        path = tmp_path/f'{i}.pth'; path.write_bytes(b'x')
+        alive.append(weakref.ref(a.load(f'mine {i}', 'cpu', build, path)))
+    gc.collect()
+    assert sum(r() is not None for r in alive) == 1 and a.bytes == 10
+    used = a.load('mine 9', 'cpu', build, tmp_path/'9.pth')
+    a.load('mine 3', 'cpu', build, tmp_path/'3.pth')
+    assert a.bytes == 20 and a.load('mine 9', 'cpu', build, tmp_path/'9.pth') is used   # in use: counted, and found again
+
+def test_what_an_owner_uses_stays(models):
+    a = models[0].ModelManager(budget=15)
+    class Owner: pass
+    owner = Owner()
+    a.keep_while(owner, a.load('silero-vad', 'cpu'))
+    a.load('hama-asr', 'cpu'); a.load('hibari-us', 'cpu')
+    assert ('silero-vad', 'cpu') in a.loaded() and len(models[1]) == 3
+    del owner
+    a.load('hama-asr', 'cpu')
+    assert ('silero-vad', 'cpu') not in a.loaded() and a.bytes <= 15
 
 def test_a_network_weighs_its_parameters_and_buffers(models):
     import torch
@@ -385,7 +490,7 @@ def test_from_download_to_removal(server, toy, capsys, tmp_path):
     du = json.loads(capsys.readouterr().out)
     assert du['sets']['full: every model']['models'] == len(hub.cards()) and du['bytes'] >= 2 * len(BODY) - 1
     assert run(['models', 'remove', 'toy', 'big']) == 0 and lines(capsys) == ['toy: 1.3 MB freed', 'big: 1.3 MB freed']
-    assert not dest.parent.exists() and run(['models', 'remove', 'toy']) == 2 and 'nothing of toy' in capsys.readouterr().err
+    assert not dest.parent.exists() and run(['models', 'remove', 'toy']) == 2 and 'no file of toy' in capsys.readouterr().err
 
 def test_what_went_wrong_is_one_message(server, toy, capsys, tmp_path):
     toy(f'{server.url}/gone/a'); toy(f'{server.url}/file/b', name='good')

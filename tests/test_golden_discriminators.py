@@ -1,4 +1,4 @@
-"The judges of Wav2Lip's training against what the original networks answer on synthetic numbers."
+"The discriminators of Wav2Lip's training against the outputs of the original networks on synthetic numbers."
 import numpy as np, pytest, torch
 from lipsync_kit.hub.memory import ModelManager
 from lipsync_kit.nn.discriminators import QualityDiscriminator, SyncExpert, SyncDiscriminator, lower_halves, sync_loss
@@ -14,7 +14,7 @@ def rng(seed): return np.random.Generator(np.random.PCG64(int(seed)))
 
 @pytest.mark.parametrize('case', ['c0', 'c1'])
 @torch.no_grad()
-def test_golden_sync_judge(expert, case):
+def test_golden_sync_discriminator(expert, case):
     cases, net = expert
     g, b = rng(cases[f'{case}_seed']), int(cases[f'{case}_B'])
     mel = torch.from_numpy(g.uniform(-4, 4, (b, 1, 80, 16)).astype(np.float32))
@@ -39,7 +39,7 @@ def test_golden_sync_loss(expert):
 
 @pytest.mark.parametrize('case', ['c0', 'c1', 'c2'])
 @torch.no_grad()
-def test_golden_quality_judge(quality, case):
+def test_golden_quality_discriminator(quality, case):
     cases, net = quality
     x = rng(cases[f'{case}_seed']).random(tuple(cases[f'{case}_shape']), dtype=np.float32)
     if case == 'c1': x = x * np.linspace(0, 1, 96).astype(np.float32)
@@ -51,7 +51,7 @@ def test_golden_quality_judge(quality, case):
     prob = net(x); close(prob, cases[f'{case}_prob'], 2e-6)
     close(torch.nn.functional.binary_cross_entropy(prob, torch.ones_like(prob)), cases[f'{case}_perceptual_loss'], 1e-4 if case == 'c2' else 1e-5)
 
-def test_golden_judges_of_the_manager(tmp_path):
+def test_golden_discriminators_of_the_manager(tmp_path):
     "Both files, read and run as the manager does it"
     m = ModelManager()
     cases, _ = loaded('lipsync_expert', SyncDiscriminator(), tmp_path)
