@@ -1,5 +1,5 @@
 "Each metric reacts to what it claims to measure, and not to what it doesn't; a report never holds a number that was not measured."
-import json
+import json, sys
 import cv2, numpy as np, pytest
 from lipsync_kit.cli.main import run
 from lipsync_kit.core import Audio
@@ -8,7 +8,7 @@ from lipsync_kit.media.probe import probe
 from lipsync_kit.media.read import read_audio, read_frames
 from lipsync_kit.metrics.compare import compare
 from lipsync_kit.metrics.evaluate import all_metrics, evaluate
-from lipsync_kit.metrics.metric import BETTER, GROUPS, NEEDS
+from lipsync_kit.metrics.metric import BETTER, GROUPS, METRICS, NEEDS
 from lipsync_kit.metrics.synthetic import talking_face
 from lipsync_kit.speech.tts import speak
 
@@ -42,6 +42,43 @@ def test_every_metric_says_what_it_is():
     assert len(kinds) >= 17
     for n, k in kinds.items():
         assert k.name == n and k.title and k.citation and k.better in BETTER and k.group in GROUPS and not set(k.needs) - set(NEEDS) and k.span[0] < k.span[1] and k.__doc__ is not None or k.title, n
+
+TOY = """
+from lipsync_kit.metrics.metric import PerFrame
+class Redness(PerFrame):
+    name, title, unit, group, better, span = 'redness', 'Mean of red', 'grey levels', 'picture', 'lower', (0, 255)
+    citation = 'a toy'
+    def of(self, view): return float(view.image[..., 0].mean())
+"""
+
+def plugin(folder, name, code, entry):
+    "An installed package as `importlib.metadata` sees it: a module and its dist-info"
+    (folder/f'{name}.py').write_text(code)
+    info = folder/f'{name}-1.0.dist-info'
+    info.mkdir()
+    (info/'METADATA').write_text(f'Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n')
+    (info/'entry_points.txt').write_text(f'[lipsync_kit.metrics]\n{entry}\n')
+
+@pytest.fixture
+def plugins(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    known = dict(METRICS)
+    yield tmp_path
+    METRICS.clear()
+    METRICS.update(known)
+    for name in ('toy_metrics', 'broken_metrics'): sys.modules.pop(name, None)
+
+def test_another_package_brings_a_metric(plugins, talk, capsys):
+    plugin(plugins, 'toy_metrics', TOY, 'redness = toy_metrics')
+    assert list(all_metrics()).index('redness') < list(all_metrics()).index('fps')
+    assert evaluate(talk(), metrics='redness')['redness'].value > 20
+    assert run(['score', str(talk()), '-m', 'redness', '-q']) == 0 and 'Mean of red' in capsys.readouterr().out
+
+def test_a_broken_package_is_left_out(plugins, talk, caplog):
+    plugin(plugins, 'broken_metrics', 'import no_such_module', 'broken = broken_metrics')
+    plugin(plugins, 'toy_metrics', TOY.replace('redness', 'jitter'), 'jitter = toy_metrics')
+    assert all_metrics()['jitter'].__module__ == 'lipsync_kit.metrics.temporal'
+    assert 'no_such_module' in caplog.text and "two metrics are called 'jitter'" in caplog.text
 
 def test_a_faultless_face_is_in_step(judged):
     r = judged()

@@ -39,7 +39,7 @@ def clicked(
     return Audio(x, audio.rate)
 
 # %% ../../nbs/metrics/09_synthetic.ipynb #dd7782ad
-LOWER_LIP, UPPER_LIP = np.array(INNER[1:10]), np.array(INNER[:10:-1])   # inner contours from left to right, without the corners
+LOWER_LIP, UPPER_LIP = np.array(INNER[1:10]), np.array(INNER[:10:-1])
 MESH, RING = 468, 1.3     # landmarks of the mesh, without the irises; radius of the fixed ring, in that of the face
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def mesh_face(
     from scipy.spatial import Delaunay
     pose, points = fit_pose(load_basis().reference, face.points), face.points[:, :2].astype(np.float32)
     axes, ring = pose.scale * pose.rotation[:2], fixed_ring(points, image.shape[1::-1])
-    return MeshFace(image, face, mouth_closed(points, axes), axes, ring, Delaunay(np.concatenate([points[:MESH], ring])).simplices)
+    triangles = Delaunay(np.concatenate([points[:MESH], ring])).simplices
+    return MeshFace(image, face, mouth_closed(points, axes), axes, ring, triangles)
 
 # %% ../../nbs/metrics/09_synthetic.ipynb #08c26d5e
 CAVITY = 38, 16, 16   # colour behind the lips
@@ -123,9 +124,10 @@ def warped(
     points:np.ndarray,        # [478,2] where its landmarks are to be, pixels
 )->np.ndarray:                # [h,w,3] uint8
     "The photograph with its landmarks moved"
-    source, target = (np.concatenate([p[:MESH, :2], mesh.ring])[mesh.triangles] for p in (mesh.face.points, points))   # [k,3,2]
+    corners_of = lambda points: np.concatenate([points[:MESH, :2], mesh.ring])[mesh.triangles]   # [k,3,2]
+    source, target = corners_of(mesh.face.points), corners_of(points)
     corners = np.dstack([target, np.ones(target.shape[:2])]) + 1e-6 * np.eye(3)   # flat triangles stay solvable
-    back = np.linalg.solve(corners, source)                                       # [k,3,2] from (x, y, 1) to the photograph
+    back = np.linalg.solve(corners, source)   # [k,3,2] from (x, y, 1) to the photograph
     size = mesh.image.shape[:2]
     y, x = np.mgrid[:size[0], :size[1]]
     at = np.einsum('hwi,hwij->hwj', np.dstack([x, y, np.ones_like(x)]), back[triangle_map(target, size)])
