@@ -18,7 +18,7 @@ from ..hub.memory import manager
 from ..media.read import read_frames
 from .metric import Metric, Value, bootstrap, windows
 from .syncnet_faces import FPS, SyncTrack, sync_crops, sync_tracks, track_sound
-from .syncnet import FRAMES, VSHIFT, held_against, lsd, seen_lips, whole_samples
+from .syncnet import FRAMES, VSHIFT, lip_embeddings, lsd, sync_distances, whole_samples
 from .clip import ClipAnalysis
 
 # %% ../../nbs/metrics/13_lse.ipynb #19bd743a
@@ -113,9 +113,9 @@ def two_ways(
     step = RATE // FPS
     n = min(n, len(samples) // step)
     if n <= FRAMES: raise KitError(f"the face and its sound last {n / FPS:.2f} s together; SyncNet needs more than {FRAMES / FPS:.2f} s")
-    one, other = tee(seen_lips(crops, n * step, net))
+    one, other = tee(lip_embeddings(crops, n * step, net))
     far = np.roll(samples[:n * step], n // 2 * step)
-    a, b = zip(*zip(held_against(one, samples, net), held_against(other, far, net)))   # in step, so that little is held
+    a, b = zip(*zip(sync_distances(one, samples, net), sync_distances(other, far, net)))   # in step, so that little is held
     return np.concatenate(a), np.concatenate(b)
 
 def judged(
@@ -172,7 +172,8 @@ class LseC(OfSyncNet):
     def series(self, j): return np.median(j.curve) - j.best
 
 class AvOffset(OfSyncNet):
-    name, title, unit, better, span, shuffles = 'av_offset', 'Offset by SyncNet', 'ms', 'zero', (-VSHIFT * 1000 / FPS, VSHIFT * 1000 / FPS), False
+    name, title, unit, better = 'av_offset', 'Offset by SyncNet', 'ms', 'zero'
+    span, shuffles = (-VSHIFT * 1000 / FPS, VSHIFT * 1000 / FPS), False
     @staticmethod
     def of(curve): return (VSHIFT - curve.argmin()) * 1000 / FPS
     def doubt(self, j): return super().doubt(j) or ('at the end of what was searched: it may be more, or there is no offset that fits' if j.curve.argmin() in (0, 2 * VSHIFT) else '')
