@@ -103,7 +103,8 @@ def views(
 )->Iterator[View]:
     "All frames of a video, each with its face and its reference"
     report = FaceReport() if report is None else report
-    def seen(path, rep, choose): return track_faces(read_frames(path), choose=choose, smooth=False, max_gap=0., report=rep)
+    def seen(path, rep, choose):
+        return track_faces(read_frames(path), choose=choose, smooth=False, max_gap=0., report=rep)
     pairs = seen(video, report, choose)
     begin = next(pairs, None)
     pairs, asked = chain([begin] if begin else [], pairs), []

@@ -18,7 +18,8 @@ from ..hub.memory import manager
 from .syncnet_faces import FPS
 
 # %% ../../nbs/metrics/01_syncnet.ipynb #9d22da48
-STEP, WIDTH, FFT, BANDS, KEPT = 160, 400, 512, 26, 13
+STEP, WIDTH, FFT = 160, 400, 512   # samples from column to column, in a column, in its spectrum
+BANDS, KEPT = 26, 13               # mel bands; cepstral coefficients
 
 def whole_samples(
     audio:Audio,      # any rate
