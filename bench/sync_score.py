@@ -1,8 +1,8 @@
 """How well the sync score without weights separates matched from mismatched sound, and finds a shift of 200 ms.
 
     python bench/sync_score.py [folder with manifest.json] [folder of motion models, PERSON.safetensors]
-Each model is to be trained without its person. Without such models the shipped one is used. It was trained on most of these
-people, so its figures are too good; the last line says so."""
+Each model is to be trained without its person. Without such models the shipped one is used. It was trained on most of
+these people, so its figures are too good; the last line says so."""
 import json, sys
 from pathlib import Path
 from typing import NamedTuple

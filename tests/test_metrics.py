@@ -1,5 +1,5 @@
-"Each metric reacts to what it claims to measure, and to nothing else; a report never holds a number that was not measured."
-import json, sys
+"Each metric reacts to what it claims to measure, and to nothing else; a report has no number that was not measured."
+import json, subprocess, sys
 import cv2, numpy as np, pytest
 from lipsync_kit.cli.main import run
 from lipsync_kit.core import Audio
@@ -218,3 +218,7 @@ def test_bench_resumes(talk, tmp_path, capsys):
     (media/'bob.mp4').write_bytes(talk('boxed').read_bytes())
     assert run([*again[:-3], '-o', str(tmp_path/'new'), '-q']) == 1
     assert 'another sha256' in (tmp_path/'new'/'table.md').read_text()
+
+def test_the_synthetic_face_needs_no_model():
+    code = "import sys, lipsync_kit.metrics.synthetic; print([m for m in sys.modules if m.startswith('lipsync_kit.models.')])"
+    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == '[]'

@@ -161,7 +161,7 @@ def test_box_edge():
     assert found('box_edge', paint(box, dark)).value > found('box_edge').value + 3
 
 def test_outside():
-    assert found('outside').value == found('outside', paint(lower_face, dark)).value == found('outside', soft_mouth).value == 0
+    for change in same, paint(lower_face, dark), soft_mouth: assert found('outside', change).value == 0
     assert found('outside', background).value > 1
     assert found('outside', everywhere(lambda x, i: x - 3)).value == pytest.approx(3, abs=.2)
 

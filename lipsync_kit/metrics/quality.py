@@ -45,7 +45,7 @@ def ratio(a, b)->float|None:
     return rms(a) / max(rms(b), 1e-6) if np.isfinite(a).any() else None
 
 # %% ../../nbs/metrics/16_quality.ipynb #fdb6d44b
-APART = 4       # pixels between a step and those beside it
+APART = 4       # pixels between a step and those it is compared with
 
 def step_excess(
     rows:np.ndarray,    # [n,...] brightness, the way across the edge first

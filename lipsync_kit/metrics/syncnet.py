@@ -42,7 +42,7 @@ def cepstra(
 )->np.ndarray:           # [n,13]
     "Cepstral coefficients of pieces of sound, the first replaced by the log of their energy"
     from scipy.fft import dct
-    positive = lambda x: np.where(x == 0, np.finfo(float).eps, x)
+    def positive(x): return np.where(x == 0, np.finfo(float).eps, x)
     power = np.abs(np.fft.rfft(pieces, FFT))**2 / FFT   # [n,257]
     res = dct(np.log(positive(power @ triangles().T)), norm='ortho')[:, :KEPT]
     res *= 1 + 11 * np.sin(np.pi * np.arange(KEPT) / 22)

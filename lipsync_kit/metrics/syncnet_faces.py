@@ -27,7 +27,7 @@ def overlap(
     a, b,        # x0,y0,x1,y1
 )->float:        # 0..1
     "Intersection over union"
-    area = lambda x0, y0, x1, y1: (x1 - x0) * (y1 - y0)
+    def area(x0, y0, x1, y1): return (x1 - x0) * (y1 - y0)
     w, h = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     both = max(0, w) * max(0, h)
     return float(both / (area(*a) + area(*b) - both))

@@ -124,7 +124,7 @@ def warped(
     points:np.ndarray,        # [478,2] where its landmarks are to be, pixels
 )->np.ndarray:                # [h,w,3] uint8
     "The photograph with its landmarks moved"
-    corners_of = lambda points: np.concatenate([points[:MESH, :2], mesh.ring])[mesh.triangles]   # [k,3,2]
+    def corners_of(points): return np.concatenate([points[:MESH, :2], mesh.ring])[mesh.triangles]   # [k,3,2]
     source, target = corners_of(mesh.face.points), corners_of(points)
     corners = np.dstack([target, np.ones(target.shape[:2])]) + 1e-6 * np.eye(3)   # flat triangles stay solvable
     back = np.linalg.solve(corners, source)   # [k,3,2] from (x, y, 1) to the photograph

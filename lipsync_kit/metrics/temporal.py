@@ -141,7 +141,7 @@ class Flicker(Paired):
         return abs(float(grey[low].mean() - light * before[0][low].mean()))
 
 # %% ../../nbs/metrics/15_temporal.ipynb #22805a1e
-PAUSE, BESIDE = .4, .15     # seconds: the shortest silence that is judged, and how far from a voice it begins
+PAUSE, BESIDE = .4, .15     # seconds: the shortest silence that is measured, and its distance from a voice
 HARDLY = .1                 # inter-ocular distances a second: a mouth that is slower in speech does not speak
 
 def pauses(
@@ -169,7 +169,7 @@ def speed(
     return res
 
 def within(times, spans)->np.ndarray:   # [n] bool
-    "Which moments lie in the spans"
+    "Which moments are in the spans"
     return np.any([(times >= a) & (times < b) for a, b in spans], 0) if len(spans) else np.zeros(len(times), bool)
 
 def chatter(
