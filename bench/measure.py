@@ -1,4 +1,4 @@
-"What the benchmarks of drawn mouths share: tracking a video again and comparing curves of time"
+"What the benchmarks of drawn mouths share: tracking a video again and comparing curves over time"
 import os
 from pathlib import Path
 import numpy as np

@@ -21,10 +21,14 @@ def answers(calls):
     "What stands in for the three networks: projections that tell windows apart"
     def flat(x, d): return np.stack([np.resize(np.asarray(v, np.float32).ravel()[::97], d) for v in x])
     unit = lambda x: x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
-    def find(image): calls.append('find'); return np.array([[50, 40, 200, 200, .99]])
+    def find(image):
+        calls.append('find')
+        return np.array([[50, 40, 200, 200, .99]])
     def load(self, name, *_, **__):
         calls.append(name)
-        return dict(sfd_face=find, syncnet_v2=SimpleNamespace(lip=lambda x: flat(x, 64), audio=lambda x: flat(x, 64)), lipsync_expert=SimpleNamespace(face=lambda x: unit(flat(x, 64)), audio=lambda x: unit(abs(flat(x, 64)))))[name]
+        syncnet = SimpleNamespace(lip=lambda x: flat(x, 64), audio=lambda x: flat(x, 64))
+        expert = SimpleNamespace(face=lambda x: unit(flat(x, 64)), audio=lambda x: unit(abs(flat(x, 64))))
+        return dict(sfd_face=find, syncnet_v2=syncnet, lipsync_expert=expert)[name]
     return load
 
 @pytest.fixture
@@ -45,7 +49,8 @@ def test_one_look_serves_all_metrics(clip, calls):
 def test_short_track_says_why(clip, calls, monkeypatch):
     found = iter(range(999))
     load = ModelManager.load
-    monkeypatch.setattr(ModelManager, 'load', lambda self, n, *a, **k: (lambda image: np.array([[50, 40, 200, 200, .99]] * (next(found) < 60))) if n == 'sfd_face' else load(self, n))
+    def find(image): return np.array([[50, 40, 200, 200, .99]] * (next(found) < 60))
+    monkeypatch.setattr(ModelManager, 'load', lambda self, n, *a, **k: find if n == 'sfd_face' else load(self, n))
     r = evaluate(clip, metrics='lse_d,lsd')
     assert len(r.missing) == 2 and all('60 frames and is 160 pixels' in v['note'] for v in r.missing)
 

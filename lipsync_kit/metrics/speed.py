@@ -10,26 +10,26 @@ from .metric import Metric, Value
 
 # %% ../../nbs/metrics/17_speed.ipynb #75f4ddd6
 class OfResult(Metric):
-    "A metric that a `Result` knows"
+    "A metric that is read from a `Result`"
     group, needs, citation, span = 'speed', ('result',), 'wall time of this run on this machine', (0, float('inf'))
     def of(self, result)->float|None: raise NotImplementedError
     def value(self, clip)->Value:
         x = self.of(clip.result)
-        return Value(note='the result does not say') if x is None else Value(float(x))
+        return Value(note='the result does not record it') if x is None else Value(float(x))
 
 class Fps(OfResult):
-    name, title, unit, better = 'fps', 'Frames made a second', 'fps', 'higher'
+    name, title, unit, better = 'fps', 'Frames drawn a second', 'fps', 'higher'
     def of(self, result): return result.n_frames / result.timings['total'] if result.timings.get('total') else None
 
 class RealTime(OfResult):
-    name, title, unit, better = 'realtime', 'Seconds of video made a second', 'times', 'higher'
+    name, title, unit, better = 'realtime', 'Seconds of video drawn a second', 'times', 'higher'
     def of(self, result): return result.realtime if result.timings.get('total') else None
 
 class Latency(OfResult):
-    name, title, unit, better = 'latency', 'Until the first frame', 's', 'lower'
+    name, title, unit, better = 'latency', 'Time to the first frame', 's', 'lower'
     def of(self, result): return result.timings.get('first frame')
 
 class Memory(OfResult):
     name, title, unit, better = 'memory', 'Peak memory of the process', 'MB', 'lower'
-    citation = 'most that the process has held so far, whatever for'
+    citation = 'highest memory of the process so far, whatever it was used for'
     def of(self, result): return result.memory or None
