@@ -12,7 +12,7 @@ from measure import MEDIA
 
 media = Path(sys.argv[1]) if len(sys.argv) > 1 else MEDIA
 heads = Path(sys.argv[2]) if len(sys.argv) > 2 else None
-fitted = {c['person'] for c in motion_model_card()['clips'] if 'heads' in c['used_for']}
+fitted = {c['person'] for c in motion_model_card()['clips'] if 'models' in c['used_for']}
 
 clips = []
 for c in json.loads((media/'manifest.json').read_text())['clips']:

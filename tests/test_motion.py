@@ -46,7 +46,8 @@ def test_heads(head):
 @pytest.mark.parametrize('head', ['rules', 'auto'])
 def test_silence_is_closed(head, noise):
     "Three seconds of silence between two sentences"
-    a = said().audio; gap = 3*a.rate
+    a = said().audio
+    gap = 3*a.rate
     x = np.concatenate([a.samples, np.zeros(gap, np.float32), a.samples])
     track = speech_to_motion(Audio(x + noise*np.random.default_rng(0).standard_normal(len(x)).astype(np.float32), a.rate), motion_model=head)
     silent = (track.times > a.duration) & (track.times < a.duration + 3)
@@ -94,9 +95,13 @@ def test_feelings_keep_the_sounds(emotion):
 
 def test_live():
     "Pieces follow one another without a gap, the first after a second, like the motion made at once"
-    a = said().audio; n = a.rate//13; taken = []
+    a = said().audio
+    n = a.rate//13
+    taken = []
     def chunks():
-        for i in range(0, len(a.samples), n): taken.append(i); yield Audio(a.samples[i:i+n], a.rate)
+        for i in range(0, len(a.samples), n):
+            taken.append(i)
+            yield Audio(a.samples[i:i+n], a.rate)
     pieces = stream_motion(chunks(), motion_model='rules', emotion='happy')
     first = next(pieces)
     assert len(taken)*n/a.rate < 1.1 and first.seconds > .7
@@ -109,8 +114,10 @@ def test_live():
 def test_hour_of_phonemes():
     "An hour of motion from known phonemes: nothing grows with the square of the length"
     from lipsync_kit.motion.rules import enforce_closures, rule_motion
-    n = 3600*8; ps = [Phoneme('pæmi'[i % 4], i/8, (i + 1)/8) for i in range(n)]
-    audio = Audio(np.full(3600*1000, .1, np.float32), 1000); times = np.arange(3600*25)/25
+    n = 3600*8
+    ps = [Phoneme('pæmi'[i % 4], i/8, (i + 1)/8) for i in range(n)]
+    audio = Audio(np.full(3600*1000, .1, np.float32), 1000)
+    times = np.arange(3600*25)/25
     lips, opening = rule_motion(audio, times, ps)
     got = enforce_closures(lips, opening, times, ps, [(0, 3600)])
     assert got.press.mean() > .2 and got.mouth_open.max() < .5
@@ -119,7 +126,8 @@ def test_hour_of_phonemes():
 def test_files(kind, tmp_path):
     track = motion(emotion='happy')
     back = MotionTrack.load(track.save(tmp_path/f'a b.{kind}'))
-    for k in ('lips', 'blendshapes', 'mouth_open', 'head', 'bite', 'press'): assert np.abs(getattr(back, k) - getattr(track, k)).max() < 2e-3, k
+    for k in ('lips', 'blendshapes', 'mouth_open', 'head', 'bite', 'press'):
+        assert np.abs(getattr(back, k) - getattr(track, k)).max() < 2e-3, k
     assert back.fps == track.fps and len(back) == len(track)
 
 EDITS = {'row': (lambda d: d['frames'][3].pop(), 'row 3 must hold 52'), 'name': (lambda d: d['names'].__setitem__(0, 'browDwnLeft'), 'browDownLeft'),
@@ -131,8 +139,11 @@ EDITS = {'row': (lambda d: d['frames'][3].pop(), 'row 3 must hold 52'), 'name': 
 
 @pytest.mark.parametrize('edit', EDITS)
 def test_edited_badly(edit, tmp_path):
-    path = motion().save(tmp_path/'track.json'); d = json.loads(path.read_text())
-    change, words = EDITS[edit]; change(d); path.write_text(json.dumps(d))
+    path = motion().save(tmp_path/'track.json')
+    d = json.loads(path.read_text())
+    change, words = EDITS[edit]
+    change(d)
+    path.write_text(json.dumps(d))
     with pytest.raises(KitError) as e: MotionTrack.load(path)
     assert words in str(e.value) and 'track.json' in str(e.value) and '\n' not in str(e.value)
 
@@ -145,7 +156,8 @@ def test_not_a_track(name, content, tmp_path):
 def test_edited_well(tmp_path):
     "A subset of the names in another order, and an opening that rules"
     d = dict(fps=30, names=['mouthPucker', 'jawOpen'], frames=[[.5, .1]]*10, mouth_open=[.2]*10)
-    (tmp_path/'t.json').write_text(json.dumps(d)); t = MotionTrack.load(tmp_path/'t.json')
+    (tmp_path/'t.json').write_text(json.dumps(d))
+    t = MotionTrack.load(tmp_path/'t.json')
     assert np.allclose(load_basis().aperture(t.lips), .2, atol=1e-4) and (t.lips[:, 1] < -.2).all()
 
 def test_rhubarb(tmp_path):

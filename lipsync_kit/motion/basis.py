@@ -89,7 +89,8 @@ def load_basis(
     "The basis of lip scores"
     from safetensors.numpy import load_file
     path = Path(path or data_file('face_basis.safetensors'))
-    if not path.is_file(): raise KitError(f"there is no basis at {path}; fit one with `motion.fit.fit_basis`, or leave the path out")
+    if not path.is_file():
+        raise KitError(f"there is no basis at {path}; fit one with `motion.fit.fit_basis`, or leave the path out")
     t = load_file(path)
     return Basis(**{k: t[k].astype(int if k == 'mirror' else np.float32) for k in Basis.__dataclass_fields__})
 
@@ -124,7 +125,8 @@ def _bridge(
 )->np.ndarray:        # [n,...]
     "Straight lines over the frames without a face"
     if seen.all(): return x
-    y = x.reshape(len(x), -1); at = np.flatnonzero(seen)
+    y = x.reshape(len(x), -1)
+    at = np.flatnonzero(seen)
     return np.stack([np.interp(np.arange(len(seen)), at, v) for v in y.T], 1).reshape(len(seen), *x.shape[1:])
 
 def _points(faces)->np.ndarray:
@@ -141,7 +143,8 @@ def measure_motion(
     "Lip scores, blendshapes and mouth opening of a tracked face"
     basis, points = basis or load_basis(), _points(faces)
     seen = np.isfinite(points).all((1, 2))
-    if not seen.any(): raise KitError(f"none of the {len(points)} frames has a face; choose another part of the clip, or a larger face")
+    if not seen.any():
+        raise KitError(f"none of the {len(points)} frames has a face; choose another part of the clip, or a larger face")
     p = to_reference(points[seen], basis.reference)
     ap = mouth_open(p)
     closed = ap <= np.quantile(ap, .2)

@@ -99,7 +99,8 @@ def sources(
     folder:str|Path,
 )->list[Source]:
     "The clips of a folder, by its `manifest.json` where it has one"
-    folder = Path(folder); m = folder/'manifest.json'
+    folder = Path(folder)
+    m = folder/'manifest.json'
     if not folder.is_dir(): raise KitError(f"{folder} is not a folder; name one with videos of people who speak")
     if m.exists():
         def source(c):
@@ -108,7 +109,8 @@ def sources(
             return Source(p, c.get('name', p.stem), c.get('person', p.stem), None if lag is None else lag/1000, c.get('licence', 'unknown'))
         found = [source(c) for c in json.loads(m.read_text())['clips']]
     else: found = [Source(p, p.stem, p.stem) for p in sorted(folder.rglob('*')) if p.suffix.lower() in VIDEOS]
-    if not found: raise KitError(f"{folder} has no videos ({', '.join(VIDEOS)}); name a folder with clips of people who speak")
+    if not found:
+        raise KitError(f"{folder} has no videos ({', '.join(VIDEOS)}); name a folder with clips of people who speak")
     return found
 
 def analyse_source(
@@ -118,8 +120,11 @@ def analyse_source(
     seen, times, face = [], [], None
     for frame in read_frames(path):
         face = (landmarks_near(frame.image, face.points) if face else None) or landmarks(frame.image)
-        if face: seen.append(face); times.append(float(frame.time))
-    if len(seen) < 25: raise KitError(f"{path} shows a face in {len(seen)} frames only; take clips with a face for a second at least")
+        if face:
+            seen.append(face)
+            times.append(float(frame.time))
+    if len(seen) < 25:
+        raise KitError(f"{path} shows a face in {len(seen)} frames only; take clips with a face for a second at least")
     shapes = [f.blendshapes for f in seen]
     return Talk(np.stack([f.points for f in seen]), np.stack(shapes), np.array([f.pose[1] for f in seen])), np.array(times)
 

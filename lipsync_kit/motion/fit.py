@@ -36,7 +36,8 @@ def score(
     basis, ok = basis or load_basis(), clip.ok
     moved = basis.move(lips[ok])[:, LIPS, :2]
     width = lambda m: m[:, LIPS.index(CORNERS[1]), 0] - m[:, LIPS.index(CORNERS[0]), 0]
-    real = clip.moved[ok]; still = real - real.mean(0)
+    real = clip.moved[ok]
+    still = real - real.mean(0)
     off = np.linalg.norm(moved - moved.mean(0) - still, axis=-1).mean()
     return Score(correlation(opening[ok], clip.opening[ok]), correlation(width(moved), width(real)), 100*float(off),
                  100*float(np.linalg.norm(still, axis=-1).mean()), float(opening[ok].std()/clip.opening[ok].std()))
@@ -82,7 +83,9 @@ def network(
     "The network of `motion.network` in torch, with dropout for training"
     from torch import nn
     class Residual(nn.Module):
-        def __init__(self, conv): super().__init__(); self.conv, self.act = conv, nn.Sequential(nn.GELU('tanh'), nn.Dropout(recipe.drop))
+        def __init__(self, conv):
+            super().__init__()
+            self.conv, self.act = conv, nn.Sequential(nn.GELU('tanh'), nn.Dropout(recipe.drop))
         def forward(self, x): return x + self.act(self.conv(x))
     w, k = recipe.width, recipe.kernel
     blocks = [Residual(nn.Conv1d(w, w, k, padding=d*(k//2), dilation=d)) for d in recipe.dilations]
@@ -96,7 +99,8 @@ def pieces(
 )->Iterator[tuple[np.ndarray,np.ndarray,np.ndarray]]:  # ([b,n,c] features, [b,n,7] targets, [b,n] seen)
     "Batches of random pieces without end, long clips somewhat more often, others than the recorded speed less"
     goal = [np.concatenate([c.lips, 10*c.opening[:, None]], 1) for c in clips]
-    p = np.array([c.ok.sum()**.7 * (1 if c.speed == 1 else .35) for c in clips]); n = recipe.piece
+    p = np.array([c.ok.sum()**.7 * (1 if c.speed == 1 else .35) for c in clips])
+    n = recipe.piece
     def piece(i):
         a = int(rng.integers(0, max(1, len(goal[i]) - n + 1)))
         x, y, ok = clips[i].features[a:a+n], goal[i][a:a+n], clips[i].ok[a:a+n].astype(np.float32)
@@ -113,7 +117,8 @@ def spoil(
     import torch
     x = x + recipe.noise*torch.randn_like(x) + recipe.drift*torch.randn(*x.shape[:2], 1)
     for i in np.flatnonzero(rng.random(len(x)) < .5):
-        a = int(rng.integers(0, x.shape[2] - 15)); x[i, :, a:a + int(rng.integers(3, 15))] = 0
+        a = int(rng.integers(0, x.shape[2] - 15))
+        x[i, :, a:a + int(rng.integers(3, 15))] = 0
     return x
 
 def loss_of(
@@ -148,8 +153,10 @@ def train(
 )->dict[str,np.ndarray]:  # weights by the names of `motion.network`, with mean and std
     "One network fitted on clips"
     import torch
-    torch.manual_seed(seed); rng = np.random.default_rng(seed)
-    heard = np.concatenate([c.features for c in clips]); mean, std = heard.mean(0), heard.std(0) + 1e-3
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    heard = np.concatenate([c.features for c in clips])
+    mean, std = heard.mean(0), heard.std(0) + 1e-3
     net, weight = network(len(mean), recipe), torch.from_numpy(_importance(basis or load_basis()))
     opt = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.decay, betas=(.9, .98))
     plan = torch.optim.lr_scheduler.OneCycleLR(opt, recipe.rate, total_steps=recipe.steps, pct_start=.15)
@@ -157,7 +164,11 @@ def train(
         x = torch.from_numpy((x - mean)/std).transpose(1, 2)
         y, ok = torch.from_numpy(y).transpose(1, 2), torch.from_numpy(ok)[:, None]
         loss = loss_of(net(spoil(x, recipe, rng)), y, ok, weight, recipe)
-        opt.zero_grad(); loss.backward(); torch.nn.utils.clip_grad_norm_(net.parameters(), 1.); opt.step(); plan.step()
+        opt.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.)
+        opt.step()
+        plan.step()
         progress((i + 1)/recipe.steps, 'training')
     return dict(mean=mean, std=std, **named(net))
 
@@ -246,7 +257,8 @@ def leave_one_person_out(
 )->Iterator[tuple[Rows,MotionNetwork]]:  # (clip, a head that does not know its speaker)
     "Each clip with a head to judge it by"
     people = sorted({c.person for c in clips})
-    order = np.random.default_rng(0).permutation(len(people)); k = n_groups or len(people)
+    order = np.random.default_rng(0).permutation(len(people))
+    k = n_groups or len(people)
     for g in range(k):
         out = {people[i] for i in order[g::k]}
         others = [c for c in clips if c.person not in out]
@@ -265,7 +277,8 @@ def fit_motion_network(
     progress:Progress=no_progress,
 )->tuple[MotionNetwork,dict[str,Score]]:
     "A head on all clips, and how its like did on people that they had not seen"
-    if len({c.person for c in clips}) < 2: raise KitError("a head needs clips of at least two people; a few dozen give a good one")
+    if len({c.person for c in clips}) < 2:
+        raise KitError("a head needs clips of at least two people; a few dozen give a good one")
     found = list(leave_one_person_out(clips, ear, recipe, seeds, n_groups, progress))
     known, raws = [c for c, _ in found], [h.raw(c.features) for c, h in found]
     gain, offset = calibrate(raws, known)

@@ -24,8 +24,10 @@ def upright(
     "A face turned so that its own mirror plane is upright and faces the viewer"
     a, b = np.array(PAIRS).T
     n = face[b] - face[a]
-    n = (n/np.linalg.norm(n, axis=1, keepdims=True)).mean(0); n /= np.linalg.norm(n)
-    y = np.array([0, 1, 0]) - n*n[1]; y /= np.linalg.norm(y)
+    n = (n/np.linalg.norm(n, axis=1, keepdims=True)).mean(0)
+    n /= np.linalg.norm(n)
+    y = np.array([0, 1, 0]) - n*n[1]
+    y /= np.linalg.norm(y)
     face = face @ np.stack([n, y, np.cross(n, y)]).T
     face = (face - eye_centres(face).mean(0))/interocular(face)
     return face - [face[np.array(PAIRS)][..., 0].mean(), 0, 0]
@@ -37,9 +39,13 @@ def mirror_table(
     from scipy.optimize import linear_sum_assignment
     cost = np.square((face*[-1, 1, 1])[:, None] - face).sum(-1)
     cost = cost + cost.T
-    for i, j in PAIRS: cost[[i, j]] = 1e3; cost[:, [i, j]] = 1e3; cost[i, j] = cost[j, i] = 0
+    for i, j in PAIRS:
+        cost[[i, j]] = 1e3
+        cost[:, [i, j]] = 1e3
+        cost[i, j] = cost[j, i] = 0
     table = linear_sum_assignment(cost)[1]
-    if (table[table] != np.arange(len(table))).any(): raise KitError("the mean face is too crooked for a mirror table; take clips with more frontal faces")
+    if (table[table] != np.arange(len(table))).any():
+        raise KitError("the mean face is too crooked for a mirror table; take clips with more frontal faces")
     return table
 
 def symmetric(
@@ -72,7 +78,8 @@ def settle(
     ok = np.abs(talk.yaw) < most
     if not ok.any(): raise KitError(f"no frame is turned less than {most} degrees; take a clip with a frontal face")
     p, b = to_reference(talk.points[ok], reference), talk.blendshapes[ok]
-    ap = mouth_open(p); closed = ap <= np.quantile(ap, .2)
+    ap = mouth_open(p)
+    closed = ap <= np.quantile(ap, .2)
     return Settled(p, p[closed].mean(0), b, b[closed].mean(0))
 
 def weights(people)->np.ndarray:
@@ -171,10 +178,12 @@ def expressions(
     "Displacement of all points for one unit of each blendshape above the jaw"
     xs, ys = [], []
     for t in talks:
-        s = settle(t, reference); p = to_reference(t.points[np.abs(t.yaw) < 25], reference, STILLER)
+        s = settle(t, reference)
+        p = to_reference(t.points[np.abs(t.yaw) < 25], reference, STILLER)
         yaw = np.radians(t.yaw[np.abs(t.yaw) < 25])[:, None]
         x = np.concatenate([s.blendshapes, yaw, yaw**2], 1)
-        xs.append((x - x.mean(0))/np.sqrt(len(x)*len(talks))); ys.append((p - p.mean(0))/np.sqrt(len(x)*len(talks)))
+        xs.append((x - x.mean(0))/np.sqrt(len(x)*len(talks)))
+        ys.append((p - p.mean(0))/np.sqrt(len(x)*len(talks)))
     x, y = np.concatenate(xs), np.concatenate(ys)
     e = _ridge(x, y.reshape(len(y), -1), np.ones(len(x)), 1e-3)[:52].reshape(52, 478, 3)
     e = (e + e[SWAPPED][:, mirror]*[-1, 1, 1])/2
@@ -190,7 +199,9 @@ def fit_basis(
     k:int=6,            # lip scores
 )->Basis:
     "A basis of lip scores for these people"
-    ref = mean_face(talks); mirror = mirror_table(ref); ref = symmetric(ref, mirror)
+    ref = mean_face(talks)
+    mirror = mirror_table(ref)
+    ref = symmetric(ref, mirror)
     people = [settle(t, ref) for t in talks]
     moved = symmetric(np.concatenate([s.points - s.rest for s in people]), mirror)
     lips, std = components(moved, weights(people), ref, mirror, k)
@@ -207,7 +218,8 @@ def save_basis(
     "A basis as a file, in half precision, symmetric to the last bit"
     from safetensors.numpy import save_file
     t = {f.name: np.asarray(getattr(basis, f.name)).astype(np.int16 if f.name == 'mirror' else np.float16) for f in fields(basis)}
-    left = np.flatnonzero(basis.mirror > np.arange(len(basis.mirror))); middle = np.flatnonzero(basis.mirror == np.arange(len(basis.mirror)))
+    left = np.flatnonzero(basis.mirror > np.arange(len(basis.mirror)))
+    middle = np.flatnonzero(basis.mirror == np.arange(len(basis.mirror)))
     for n in 'reference', 'lips':
         t[n][..., basis.mirror[left], :] = t[n][..., left, :]*np.array([-1, 1, 1], np.float16)
         t[n][..., middle, 0] = 0

@@ -172,7 +172,8 @@ def targets(
     "Mouth shapes with their times"
     res = []
     for p in ps:
-        names = visemes(p.symbol); w = (p.end - p.start)/len(names)
+        names = visemes(p.symbol)
+        w = (p.end - p.start)/len(names)
         res += [(p.start + i*w - LEAD, p.start + (i+1)*w - LEAD, VISEMES[v]) for i, v in enumerate(names)]
     return res
 
@@ -190,7 +191,8 @@ def emphasis(
     times:np.ndarray,   # [n] seconds
 )->np.ndarray:          # [n] about 0.5..1.2
     "How loud it is against the usual level of the last and next seconds"
-    level = loudness(audio, 50, .12); at = np.arange(len(level))/50
+    level = loudness(audio, 50, .12)
+    at = np.arange(len(level))/50
     loud = np.maximum(level > -50, 1e-3)
     smooth = lambda x: np.convolve(np.pad(x, 50), np.ones(101), 'valid')
     return np.interp(times, at, np.clip(1 + (level - smooth(level*loud)/smooth(loud))/25, .5, 1.25))
@@ -204,9 +206,11 @@ def rule_motion(
     shapes = targets(ps) + [(p.start, p.end, VISEMES['rest']) for p in rests(ps, audio.duration)]
     total, weight = np.zeros((len(times), 6)), np.full(len(times), 1e-6)
     for a, b, v in shapes:
-        i, j = np.searchsorted(times, [a - .35, b + .35]); t = times[i:j]
+        i, j = np.searchsorted(times, [a - .35, b + .35])
+        t = times[i:j]
         d = v.dominance*np.exp(-FALL['before']*np.maximum(a + .01 - t, 0) - FALL['after']*np.maximum(t - b + .01, 0))
-        total[i:j] += d[:, None]*np.array((v.opening, *v.scores)); weight[i:j] += d
+        total[i:j] += d[:, None]*np.array((v.opening, *v.scores))
+        weight[i:j] += d
     y = total/weight[:, None]
     opening = WIDE*y[:, 0]*emphasis(audio, times)
     return load_basis().opened(np.concatenate([y[:, :1]*0, y[:, 1:]], 1), opening), opening

@@ -50,7 +50,8 @@ def tidy(
     t = re.sub(r'[^\S\n]+', ' ', ''.join(c for c in t if c not in other)).strip()
     scripts = ' and '.join(sorted(set(other.values())))
     if not any(c.isalnum() for c in t):
-        if other: raise KitError(f"the voice speaks English only and {_short(text)} is in {scripts} letters; give a recording instead of text")
+        if other:
+            raise KitError(f"the voice speaks English only and {_short(text)} is in {scripts} letters; give a recording instead of text")
         raise KitError(f"there is nothing to say in {_short(text)}; give some words")
     return t, (f"left out {scripts} letters, which the voice can't read",) if other else ()
 
@@ -98,7 +99,9 @@ def _timed(
         if s in PAUSES: begin = None
         elif s in MARKS: begin = a if begin is None else begin
         elif s == LENGTH and res: res[-1] = res[-1]._replace(end=b)
-        else: res.append(Phoneme(IPA.get(s, s), a if begin is None else begin, b)); begin = None
+        else:
+            res.append(Phoneme(IPA.get(s, s), a if begin is None else begin, b))
+            begin = None
     return res
 
 # %% ../../nbs/speech/00_tts.ipynb #25aab766
@@ -107,7 +110,8 @@ def _trim(
     audio:Audio,       # its sound
 )->list[Phoneme]:
     "Phonemes that do not last into silence"
-    level = loudness(audio, 100); quiet = level < level.max() - 35
+    level = loudness(audio, 100)
+    quiet = level < level.max() - 35
     def heard(p, nxt):
         a, b = max(0., p.start), min(p.end, audio.duration)
         if nxt is None or nxt.start > p.end + .02:  # before a pause
@@ -137,7 +141,8 @@ MOST = 400  # symbols that the network is given at once
 def _sentences(v, text:str)->list[str]:
     "What the voice will say, a string of its symbols a sentence"
     try: said = v.phonemize(text)
-    except Exception as e: raise KitError(f"the voice can't read {_short(text)} ({type(e).__name__}: {e}); write long numbers and signs out as words") from e
+    except Exception as e:
+        raise KitError(f"the voice can't read {_short(text)} ({type(e).__name__}: {e}); write long numbers and signs out as words") from e
     pieces = [p for s in said for p in re.findall(rf'.{{1,{MOST}}}(?:\s|$)|.{{{MOST}}}', s)]
     return [s for s in pieces if any(c in v.vocab and c not in PAUSES | MARKS for c in s)]
 
@@ -163,7 +168,8 @@ def speak(
     with lock:
         for i, s in enumerate(_sentences(v, text)):
             audio, ps = _say(v, s, speed, (seed, i))
-            parts.append(audio.samples); phones += [Phoneme(p.symbol, round(p.start + t, 3), round(p.end + t, 3)) for p in ps]
+            parts.append(audio.samples)
+            phones += [Phoneme(p.symbol, round(p.start + t, 3), round(p.end + t, 3)) for p in ps]
             t += audio.duration
     if not parts: raise KitError(f"there is nothing to say in {_short(text)}; give some words")
     return Speech(Audio(np.concatenate(parts), audio.rate), phones, text, notes + _foreign(v, text))
