@@ -120,7 +120,7 @@ def idle_motion(
     spans:Sequence[tuple[float,float]],  # of voice, seconds from the start of `audio`
     seed:int=0,
     start:float=0.,        # seconds from the start of the stream to that of `audio`
-    delay:float=0.,        # seconds from a stress to head and brows; above 0 for live sound, since a nod begins before its stress
+    delay:float=0.,        # seconds from a stress to head and brows; needed live, since a nod begins before its stress
 )->IdleMotion:
     "Blinks, head and brows for a sound"
     known = audio.duration - AFTER if delay else np.inf

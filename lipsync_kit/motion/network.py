@@ -61,7 +61,7 @@ SHARE, STEP = .35, 2  # share of the linear filter in the result; rows from one 
 class MotionNetwork:
     "A motion model: networks that turn audio features into lip scores"
     encoder:str                 # which features it reads: 'whisper' | 'mel'
-    weights:dict[str,np.ndarray]  # mean, std, gain, offset, linear [7,c,taps] if any, and `0.inp.weight`, ... of each network
+    weights:dict[str,np.ndarray]  # mean, std, gain, offset, perhaps linear [7,c,taps], and `0.inp.weight`, ...
     dilations:tuple[int,...]    # of the blocks
     n_nets:int                  # how many are averaged
 

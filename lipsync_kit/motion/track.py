@@ -477,7 +477,8 @@ def _plot_mouth(
     ax.legend(loc='lower right', bbox_to_anchor=(1, 1), frameon=False, fontsize=8, ncols=2)
     for i, p in enumerate(track.phonemes if track.seconds < 15 else ()):
         ax.axvspan(p.start, p.end, color='#7f8fa6', alpha=.10, lw=0)
-        ax.text((p.start + p.end)/2, (.94 - .07*(i % 2))*high, p.symbol, ha='center', va='center', fontsize=9, clip_on=True)
+        ax.text((p.start + p.end)/2, (.94 - .07*(i % 2))*high, p.symbol, ha='center', va='center', fontsize=9,
+                clip_on=True)
 
 CURVES = dict(  # rows of the plot below the mouth: (field, column, name, colour)
     lips=(('lips', 0, 'jaw', '#a33b38'), ('lips', 1, 'spread / round', '#2f6db3')),
