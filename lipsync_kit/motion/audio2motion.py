@@ -167,7 +167,7 @@ class MotionOptions(NamedTuple):
 def check_motion_options(options:MotionOptions)->MotionOptions:
     "The options, if their values are allowed"
     emotion_shapes(options.emotion, options.strength)
-    if not 0 <= options.gain <= 3: raise KitError(f"the gain of the lips lies in 0..3, not {options.gain}")
+    if not 0 <= options.gain <= 3: raise KitError(f"the gain of the lips must be in 0..3, not {options.gain}")
     return options
 
 def motion_at(
@@ -203,7 +203,7 @@ def speech_to_motion(
     gain:float=1.,                   # of the lips' movement, 0..3
     progress=no_progress,            # called with (0..1, what)
 )->MotionTrack:
-    "The motion of a face that says what is in the sound"
+    "The motion of a face that speaks this sound"
     nonempty(audio)
     fps, options = as_fps(fps), check_motion_options(MotionOptions(emotion, strength, idle, seed, gain))
     model, note = choose_motion_model(motion_model)
@@ -309,6 +309,6 @@ def stream_motion(
 )->Iterator[MotionTrack]:       # pieces, one after the other; together as long as the sound
     "Motion while the sound arrives"
     fps, options = as_fps(fps), check_motion_options(MotionOptions(**options))
-    if not 0 <= lookahead <= 5: raise KitError(f"lookahead lies in 0..5 seconds, not {lookahead}")
+    if not 0 <= lookahead <= 5: raise KitError(f"lookahead must be in 0..5 seconds, not {lookahead}")
     model, note = choose_motion_model(motion_model)
     return _pieces(chunks, _MotionStream(fps, lookahead, model, note, options), first)

@@ -159,7 +159,7 @@ def emotion_shapes(
 )->np.ndarray:         # [52] in the order of `ARKIT`, nothing at the mouth
     "What an emotion does above the mouth"
     if name not in EMOTIONS: raise unknown('emotion', name, EMOTIONS)
-    if not 0 <= strength <= 1.5: raise KitError(f"the strength of an emotion lies in 0..1.5, not {strength}")
+    if not 0 <= strength <= 1.5: raise KitError(f"the strength of an emotion must be in 0..1.5, not {strength}")
     face = EMOTIONS[name].face
     def offset(k): return face.get(k, face.get(k.removesuffix('Left').removesuffix('Right'), 0))
     return np.array([strength*offset(k) for k in ARKIT], np.float32)

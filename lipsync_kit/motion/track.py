@@ -181,7 +181,7 @@ MotionTrack.resample, MotionTrack.cut = resample, cut
 
 # %% ../../nbs/motion/03_track.ipynb #5f0445f0
 def _as_dict(track:MotionTrack, lips:bool=True)->dict:
-    "What goes into the JSON file"
+    "The contents of the JSON file"
     def short(x): return np.round(x.astype(float), 5).tolist()
     fps = track.fps.numerator if track.fps.denominator == 1 else float(track.fps)
     more = dict(lips=short(track.lips)) if lips else {}
