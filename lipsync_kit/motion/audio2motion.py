@@ -23,7 +23,7 @@ from ..hub.cards import available
 from .basis import data_file, load_basis
 from .network import MOTION_MODELS, MotionNetwork, load_motion_network, model_file
 from .network import motion_features, predict_motion
-from .idle import IdleMotion, emotion_shapes, apply_emotion, idle_motion
+from .idle import apply_emotion, emotion_shapes, idle_motion
 from .rules import FAST, SLOW, Curve, RuleMotion, enforce_closures, rule_motion
 from .track import SHAPES, MotionTrack
 

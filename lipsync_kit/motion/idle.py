@@ -66,11 +66,11 @@ def stressed_syllables(
     "When a syllable is stressed, and how much"
     level = np.maximum(loudness(audio, 50, .12), -60)
     w, k = int(BEFORE*50), int(AFTER*50)
-    out = level - np.convolve(np.pad(level, (w, k), 'edge'), np.ones(w + k + 1)/(w + k + 1), 'valid')
-    voiced = np.zeros(len(out), bool)
+    above = level - np.convolve(np.pad(level, (w, k), 'edge'), np.ones(w + k + 1)/(w + k + 1), 'valid')
+    voiced = np.zeros(len(above), bool)
     for a, b in spans: voiced[int(a*50):int(b*50) + 1] = True
-    def is_peak(i): return out[i] >= over and out[i] == out[max(0, i - k):i + k + 1].max()
-    return [(i/50, float(np.clip((out[i] - over)/9, .2, 1))) for i in np.flatnonzero(voiced) if is_peak(i)]
+    def is_peak(i): return above[i] >= over and above[i] == above[max(0, i - k):i + k + 1].max()
+    return [(i/50, float(np.clip((above[i] - over)/9, .2, 1))) for i in np.flatnonzero(voiced) if is_peak(i)]
 
 # %% ../../nbs/motion/05_idle.ipynb #39eb64f4
 KNOT = 1.1                                    # seconds between the random points of the noise
