@@ -24,7 +24,7 @@ class Item(NamedTuple):
 
 def clips(media:Path, models:Path|None)->list[Item]:
     "The speaking clips of a manifest"
-    trained, res = {c['person'] for c in motion_model_card()['clips'] if 'heads' in c['used_for']}, []
+    trained, res = {c['person'] for c in motion_model_card()['clips'] if 'models' in c['used_for']}, []
     for c in json.loads((media/'manifest.json').read_text())['clips']:
         lag = ((c.get('sync') or {}).get('learned') or {}).get('mouth_lag_ms')
         if c['subset'] != 'speaking' or lag is None: continue

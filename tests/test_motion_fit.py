@@ -1,21 +1,23 @@
-"""The shipped basis and heads on real people, where the clips are at hand; the fit itself on made-up ones stands in the pages."""
+"The package's basis and motion models on real people, where the clips are at hand; the pages fit synthetic ones"
 import os
 from pathlib import Path
 import numpy as np, pytest
 from lipsync_kit.core import Audio, mouth_open
 from lipsync_kit.motion.basis import data_file, load_basis, measure_motion
-from lipsync_kit.motion.network import MOTION_MODELS, motion_model_card, motion_features, load_motion_network, predict_motion
+from lipsync_kit.motion.network import MOTION_MODELS, load_motion_network, motion_features, motion_model_card
+from lipsync_kit.motion.network import predict_motion
 
 MEDIA = Path(os.environ.get('LIPSYNC_MEDIA', Path(__file__).parents[2]/'shared'/'media'))
 CLIPS = dict(hdtf_radio13=0., grid_lbbc2a=0.)  # name: seconds that the picture is late
 
 def test_the_data_is_small():
-    assert sum(data_file(n).stat().st_size for n in (*MOTION_MODELS.values(), 'face_basis.safetensors', 'motion_model.json')) < 2_000_000
+    names = *MOTION_MODELS.values(), 'face_basis.safetensors', 'motion_model.json'
+    assert sum(data_file(n).stat().st_size for n in names) < 2_000_000
 
 def test_the_card_names_every_clip_and_licence():
     card = motion_model_card()
     assert card['clips'] and all(c['licence'] and c['person'] for c in card['clips'])
-    assert set(card['heads']) == set(MOTION_MODELS)
+    assert {name: m['file'] for name, m in card['models'].items()} == MOTION_MODELS
 
 def test_silence_is_a_still_closed_mouth():
     for sound in np.zeros(48000), np.random.default_rng(0).normal(0, 1e-4, 48000):
@@ -36,13 +38,15 @@ def test_measured_lips_carry_the_aperture(clip):
     assert m.seen.all() and np.corrcoef(m.mouth_open, mouth_open(talk.points))[0, 1] > .98
     assert np.corrcoef(load_basis().aperture(m.lips), m.mouth_open)[0, 1] > .98
 
-@pytest.mark.parametrize('ear,least', [('whisper', .6), ('mel', .5)])
-def test_a_head_follows_people(clip, ear, least):  # people it learned from: a check of the plumbing, the honest figures are on the card
+@pytest.mark.parametrize('encoder,least', [('whisper', .6), ('mel', .5)])
+def test_a_motion_model_follows_people(clip, encoder, least):
+    "On people from its training clips: a check that the parts fit together; the fair figures are on the card"
     from lipsync_kit.audio.whisper import has_whisper
     from lipsync_kit.motion.clips import rows
     from lipsync_kit.motion.fit import score
-    if ear == 'whisper' and not has_whisper(): pytest.skip('Whisper is not installed')
+    if encoder == 'whisper' and not has_whisper(): pytest.skip('Whisper is not installed')
     talk, times, audio, lag = clip
-    features = motion_features(audio, ear)
-    s = score(*predict_motion(load_motion_network(ear), features), rows(talk, times, features, 'clip', 'person', lag))
+    features = motion_features(audio, encoder)
+    predicted = predict_motion(load_motion_network(encoder), features)
+    s = score(*predicted, rows(talk, times, features, 'clip', 'person', lag))
     assert s.aperture > least and s.lmd < s.still and .5 < s.amplitude < 2

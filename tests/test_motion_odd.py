@@ -36,26 +36,32 @@ def test_lips_meet_for_a_voice(track):
 @pytest.mark.parametrize('name', ['girl_en', 'hdtf_radio31_en', 'speech_fr', 'poem_zh'])
 def test_lips_meet_for_people(media, name):
     t = speech_to_motion(read_audio(media/'speech'/f'{name}.wav'))
-    sound(t); assert share(t, is_closed, -t.mouth_open, -SHUT) >= .9
+    sound(t)
+    assert share(t, is_closed, -t.mouth_open, -SHUT) >= .9
 
 @pytest.mark.parametrize('x', [np.zeros(16_000), np.full(16_000, .4), np.zeros(800), np.zeros(1)])
 def test_no_voice_is_a_closed_mouth(x):
     t = speech_to_motion(Audio(x, 16_000))
-    sound(t); assert t.mouth_open.max() == 0 and not t.press.any() and not t.bite.any()
+    sound(t)
+    assert t.mouth_open.max() == 0 and not t.press.any() and not t.bite.any()
 
 def test_every_symbol_has_a_shape():
-    for s in ['', ' ', '%', '一', 't͡ɕʰ', 'p͈', 'ɯi', 'ẽ', 'aʊ', '⁽', 'wʌ', 'ʙ', 'W', '😀', 'pp', '\n']: assert set(visemes(s)) <= set(VISEMES)
+    for s in ['', ' ', '%', '一', 't͡ɕʰ', 'p͈', 'ɯi', 'ẽ', 'aʊ', '⁽', 'wʌ', 'ʙ', 'W', '😀', 'pp', '\n']:
+        assert set(visemes(s)) <= set(VISEMES)
     for s in 'p b m pʰ p͈ ɓ'.split(): assert is_closed(s) and not is_bite(s)
     for s in 'f v ɱ'.split(): assert is_bite(s) and not is_closed(s)
 
 def test_the_opening_that_a_person_writes_is_what_is_drawn(track, tmp_path):
     d = json.loads(track.save(tmp_path/'a.json').read_text())
-    wish = .3*np.abs(np.sin(np.arange(len(track))/5)); wish[:5] = 0
+    wanted = .3*np.abs(np.sin(np.arange(len(track))/5))
+    wanted[:5] = 0
     for lips in (True, False):
-        e = dict(d, mouth_open=wish.tolist()); e = e if lips else {k: v for k, v in e.items() if k != 'lips'}
-        (tmp_path/'b.json').write_text(json.dumps(e)); t = MotionTrack.load(tmp_path/'b.json')
-        np.testing.assert_allclose(load_basis().aperture(t.lips), wish, atol=2e-3)
-        np.testing.assert_allclose(t.mouth_open, wish, atol=1e-5)
+        e = dict(d, mouth_open=wanted.tolist())
+        e = e if lips else {k: v for k, v in e.items() if k != 'lips'}
+        (tmp_path/'b.json').write_text(json.dumps(e))
+        t = MotionTrack.load(tmp_path/'b.json')
+        np.testing.assert_allclose(load_basis().aperture(t.lips), wanted, atol=2e-3)
+        np.testing.assert_allclose(t.mouth_open, wanted, atol=1e-5)
 
 BAD = [None, True, 5, -1, 'x', [None], [[]], ['a'], {'a': 1}, float('nan'), 1e400, 10**400, [[1, 2]], -5.5]
 
@@ -69,10 +75,14 @@ def test_a_file_that_is_wrong_gets_one_message(tmp_path):
     for text in texts:
         (tmp_path/'b.json').write_text(text)
         try: sound(MotionTrack.load(tmp_path/'b.json'))
-        except KitError as e: refused += 1; assert 'b.json' in str(e) and len(str(e)) < 300 + len(str(tmp_path)) and '\n' not in str(e)
+        except KitError as e:
+            refused += 1
+            assert 'b.json' in str(e) and len(str(e)) < 300 + len(str(tmp_path)) and '\n' not in str(e)
     assert refused > .7*len(texts)
 
-@pytest.mark.parametrize('text,what', [('time\n0\n.04\n.5\n', 'evenly'), ('time,mouth_open\n0,.1\n.04,nan\n', 'frame 1'), ('time\nnan\nnan\n', 'finite'), ('time,jawopn\n0,1\n', 'jawOpen')])
+@pytest.mark.parametrize('text,what', [
+    ('time\n0\n.04\n.5\n', 'evenly'), ('time,mouth_open\n0,.1\n.04,nan\n', 'frame 1'),
+    ('time\nnan\nnan\n', 'finite'), ('time,jawopn\n0,1\n', 'jawOpen')])
 def test_a_csv_that_is_wrong_gets_one_message(tmp_path, text, what):
     (tmp_path/'a.csv').write_text(text)
     with pytest.raises(KitError, match=what): MotionTrack.load(tmp_path/'a.csv')

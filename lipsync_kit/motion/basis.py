@@ -17,12 +17,13 @@ import numpy as np
 from ..core import KitError, check_shape, mouth_open
 
 # %% ../../nbs/motion/01_basis.ipynb #02241d46
-STABLE = (33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 98, 327, 10, 67, 297, 109, 338, 151, 9, 8, 127, 356, 162, 389, 21, 251, 234, 454, 103, 332)
+STABLE = (33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 98, 327, 10, 67, 297, 109, 338, 151, 9, 8, 127, 356, 162, 389,
+          21, 251, 234, 454, 103, 332)
 OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 LIPS = OUTER + INNER
 CORNERS = 61, 291  # of the outer ring: left and right in the picture
-DEPTH = .5         # weight of a landmark's depth, which is guessed rather than seen
+DEPTH = .5         # weight of a landmark's depth, which the landmarker only estimates
 
 # %% ../../nbs/motion/01_basis.ipynb #574300f7
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Basis:
     lip_std:np.ndarray        # [6] what one standard deviation is in the fitted components; for information
     blend_to_lips:np.ndarray  # [52,6] lip scores from blendshapes, zero to zero
     lips_to_blend:np.ndarray  # [6,52] blendshapes from lip scores, zero to zero
-    blend_rest:np.ndarray     # [52] what FaceLandmarker says about a closed mouth at rest, mean over people
-    expression:np.ndarray     # [52,478,3] displacement for one unit of brow, lid, cheek and mouth-corner blendshapes, for emotion and brows
+    blend_rest:np.ndarray     # [52] FaceLandmarker's blendshapes of a closed mouth at rest, mean over people
+    expression:np.ndarray     # [52,478,3] displacement for one unit of brow, lid, cheek and mouth-corner blendshapes
 
     def move(self,
         lips:np.ndarray,  # [...,6] lip scores
@@ -46,9 +47,9 @@ class Basis:
     def scores(self,
         moved:np.ndarray,  # [...,478,3] displacement from the closed mouth, inter-ocular distances
     )->np.ndarray:         # [...,6]
-        "The lip scores that come nearest to a displacement, in least squares over the lip points"
+        "The lip scores closest to a displacement, by least squares over the lip points"
         w = np.array([1, 1, DEPTH])
-        flat = lambda x: (x[..., LIPS, :] * w).reshape(*x.shape[:-2], -1)
+        def flat(x): return (x[..., LIPS, :] * w).reshape(*x.shape[:-2], -1)
         return flat(moved) @ np.linalg.pinv(flat(self.lips))
 
     @property
@@ -63,9 +64,9 @@ class Basis:
 
     def opened(self,
         lips:np.ndarray,        # [...,6] lip scores
-        mouth_open:np.ndarray,  # [...] wanted aperture, inter-ocular distances
+        mouth_open:np.ndarray,  # [...] target aperture, inter-ocular distances
     )->np.ndarray:              # [...,6]
-        "The same lips with the jaw moved so that the aperture is as wanted"
+        "The same lips with the jaw moved to give the target aperture"
         more = (mouth_open - lips @ self.gap) / self.gap[0]
         return np.concatenate([lips[..., :1] + more[..., None], lips[..., 1:]], -1)
 
@@ -79,17 +80,18 @@ class Basis:
 def data_file(
     name:str,  # of a file in the package's data folder
 )->Path:
-    "Where a file of the package's own data lies"
+    "The path of a file of the package's own data"
     return Path(str(files('lipsync_kit')/'data'/name))
 
 @lru_cache(4)
 def load_basis(
-    path:str|Path|None=None,  # a safetensors file that `motion.fit` wrote; the package's own when left out
+    path:str|Path|None=None,  # a safetensors file from `motion.fit_basis.save_basis`; the package's own when left out
 )->Basis:
     "The basis of lip scores"
     from safetensors.numpy import load_file
     path = Path(path or data_file('face_basis.safetensors'))
-    if not path.is_file(): raise KitError(f"there is no basis at {path}; fit one with `motion.fit.fit_basis`, or leave the path out")
+    if not path.is_file():
+        raise KitError(f"there is no basis at {path}; fit one with `motion.fit_basis.fit_basis`, or leave the path out")
     t = load_file(path)
     return Basis(**{k: t[k].astype(int if k == 'mirror' else np.float32) for k in Basis.__dataclass_fields__})
 
@@ -99,7 +101,7 @@ def to_reference(
     reference:np.ndarray,    # [478,3]
     stable:Sequence[int]=STABLE,  # landmarks that carry the head's position
 )->np.ndarray:               # [n,478,3] in the frame and unit of `reference`
-    "Faces with the head's position, size and turn taken away"
+    "Faces without the head's position, size and rotation"
     points, idx = np.asarray(points, np.float64), list(stable)
     src, dst = points[:, idx], reference[idx].astype(np.float64)
     ms, md = src.mean(1, keepdims=True), dst.mean(0)
@@ -113,35 +115,39 @@ def to_reference(
 class Measured(NamedTuple):
     "Motion of a tracked face"
     lips:np.ndarray         # [n,6] lip scores
-    blendshapes:np.ndarray  # [n,52] 0..1, what the face does more than at rest; made from the lips where the tracker gave none
+    blendshapes:np.ndarray  # [n,52] 0..1, relative to rest; derived from the lips where the tracker gave none
     mouth_open:np.ndarray   # [n] inter-ocular distances
-    rest:np.ndarray         # [478,3] the closed mouth that scores count from, in the reference's frame
+    rest:np.ndarray         # [478,3] the closed mouth at score 0, in the reference's frame
     seen:np.ndarray         # [n] False where there was no face
 
-def _bridge(
+def _interpolated(
     x:np.ndarray,     # [k,...] values of the frames with a face
     seen:np.ndarray,  # [n] with k True
 )->np.ndarray:        # [n,...]
-    "Straight lines over the frames without a face"
+    "Linear interpolation over the frames without a face"
     if seen.all(): return x
-    y = x.reshape(len(x), -1); at = np.flatnonzero(seen)
+    y = x.reshape(len(x), -1)
+    at = np.flatnonzero(seen)
     return np.stack([np.interp(np.arange(len(seen)), at, v) for v in y.T], 1).reshape(len(seen), *x.shape[1:])
 
 def _points(faces)->np.ndarray:
     "[n,478,3], NaN where there is no face"
     if isinstance(faces, np.ndarray): return check_shape(faces, 'n 478 3', 'landmarks')
-    return np.stack([np.full((478, 3), np.nan) if f is None else f.points for f in faces]) if len(faces) else np.zeros((0, 478, 3))
+    if not len(faces): return np.zeros((0, 478, 3))
+    return np.stack([np.full((478, 3), np.nan) if f is None else f.points for f in faces])
 
 def measure_motion(
     faces,                # a list of Face or None, or landmarks [n,478,3] with NaN where there is no face
     blendshapes:np.ndarray|None=None,  # [n,52] in the order of `ARKIT`; those of `faces` when left out
-    rest:np.ndarray|None=None,  # [478,3] the person's closed mouth, from another measurement; found in these frames when left out
+    rest:np.ndarray|None=None,  # [478,3] the person's closed mouth; estimated from these frames when left out
     basis:Basis|None=None,      # the package's own when left out
 )->Measured:
     "Lip scores, blendshapes and mouth opening of a tracked face"
     basis, points = basis or load_basis(), _points(faces)
     seen = np.isfinite(points).all((1, 2))
-    if not seen.any(): raise KitError(f"none of the {len(points)} frames has a face; choose another part of the clip, or a larger face")
+    if not seen.any():
+        raise KitError(f"none of the {len(points)} frames has a face; "
+                       "choose another part of the clip, or a larger face")
     p = to_reference(points[seen], basis.reference)
     ap = mouth_open(p)
     closed = ap <= np.quantile(ap, .2)
@@ -149,9 +155,9 @@ def measure_motion(
     lips = basis.scores(p - rest)
     if blendshapes is None and not isinstance(faces, np.ndarray):
         got = [f.blendshapes for f in faces if f is not None]
-        blendshapes = None if any(b is None for b in got) else _bridge(np.stack(got), seen)
+        blendshapes = None if any(b is None for b in got) else _interpolated(np.stack(got), seen)
     if blendshapes is None: b = basis.blendshapes(lips)
     else:
         b = check_shape(blendshapes, 'n 52', 'blendshapes')[seen]
         b = np.clip(b - b[closed].mean(0), 0, 1)
-    return Measured(_bridge(lips, seen), _bridge(b, seen), _bridge(ap, seen), rest, seen)
+    return Measured(_interpolated(lips, seen), _interpolated(b, seen), _interpolated(ap, seen), rest, seen)
