@@ -11,7 +11,7 @@ from lipsync_kit import KitError, lipsync
 from lipsync_kit.core import log
 from lipsync_kit.media.probe import probe
 from lipsync_kit.models.contract import is_available, model_card, model_cards
-from lipsync_kit.motion.audio2motion import KINDS
+from lipsync_kit.motion.audio2motion import CHOICES
 from lipsync_kit.params import default_text
 from lipsync_kit.pipe.options import all_settings, options_for
 from lipsync_kit.pipe.result import facts
@@ -77,7 +77,7 @@ def label(s)->str: return s.name.replace('_', ' ').capitalize()
 def control(s, shown:bool):
     "The control of one option"
     p, same = s.param, dict(label=label(s), info=s.param.help, visible=shown, elem_id=f'opt-{s.name}')
-    choices = KINDS if s.name == 'motion_model' else s.choices
+    choices = CHOICES if s.name == 'motion_model' else s.choices
     if choices: return gr.Dropdown(list(choices), value=s.default, **same)
     if s.kind is bool: return gr.Checkbox(s.default, **same)
     if s.kind in (int, float):

@@ -31,7 +31,7 @@ def prediction(
     for a in range(0, max(1, int(np.ceil(audio.duration))), BLOCK):
         lo, hi = max(0, a - BESIDE), min(audio.duration, a + BLOCK + BESIDE)
         i = round((a - lo) * FPS)
-        out.append(model.raw(motion_features(audio.cut(lo, hi), model.ear))[i:][:BLOCK * FPS])
+        out.append(model.raw(motion_features(audio.cut(lo, hi), model.encoder))[i:][:BLOCK * FPS])
     return np.roll(np.concatenate(out), 1, 1)[:, :MOUTH]     # the model puts the opening last
 
 def at_times(

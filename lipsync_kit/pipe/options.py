@@ -41,8 +41,8 @@ def frame_rate(value):
 
 def motion_model_name(value)->str:
     "A kind of motion model, or the path of a fitted one"
-    from lipsync_kit.motion.audio2motion import KINDS
-    if str(value) not in KINDS and not Path(str(value)).is_file(): raise unknown('motion model', str(value), KINDS)
+    from lipsync_kit.motion.audio2motion import CHOICES
+    if str(value) not in CHOICES and not Path(str(value)).is_file(): raise unknown('motion model', str(value), CHOICES)
     return str(value)
 
 def device_name(value)->str:

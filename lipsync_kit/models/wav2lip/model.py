@@ -15,8 +15,8 @@ from ..contract import TRACK_INTERVAL, Model, RenderRequest
 from ...core import Face, Frame, KitError
 from ...faces.detectors.card import DETECTORS
 from ...faces.s3fd import first_rect
-from ...hub.cards import find, models_folder, sha256
-from ...hub.memory import manager
+from ...hub.cards import models_folder, sha256
+from ...hub.memory import load_network, manager
 from ...media.probe import existing
 from .card import Wav2LipSettings
 from .pipeline import render_pipeline
@@ -78,20 +78,18 @@ class Wav2LipModel(Model):
 # %% ../../../nbs/models/wav2lip/04_model.ipynb #a1ec7a85
 def network(
     name:str,             # on the card
-    weights=None,         # path of a checkpoint of your own
+    weights=None,         # path of your own checkpoint
     device:str='auto',
     dtype:str='auto',
     engine:str='torch',
     compile:bool=False,
 ):                        # (mel, faces) -> drawn faces, float32 arrays
     "The generator, ready to draw"
-    if not weights and (dtype, engine, compile) == ('auto', 'torch', False): return manager.load(name, device)
-    path = existing(weights) if weights else find(name)
-    if engine == 'onnx' and (compile or dtype not in ('auto', 'float32')):
+    weights = existing(weights) if weights else None
+    if engine == 'torch': return load_network(name, load_wav2lip, weights, device, dtype=dtype, compile=compile)
+    if compile or dtype not in ('auto', 'float32'):
         raise KitError("engine='onnx' computes in float32 and compiles nothing; leave dtype and compile out, or take engine='torch'")
-    word = f'{name} {path.resolve()} {path.stat().st_mtime_ns} {dtype} {engine} {compile}'
-    build = partial(as_onnx, name=name) if engine == 'onnx' else partial(load_wav2lip, dtype=dtype, compile=compile)
-    return manager.load(word, device, build, path)
+    return load_network(name, partial(as_onnx, name=name), weights, device)
 
 def as_onnx(path, device:str, name:str):
     "The network of a checkpoint in ONNX Runtime; the export is kept beside the hub's files, by the checkpoint's content"
@@ -112,4 +110,6 @@ def load(
     rect = S3FDBoxes(device) if detector == 's3fd' and not best else None
     padding = 'constant' if name in ZERO_PADDED else 'reflect'
     weights = (s.weights or name, *DETECTORS.get(detector).weights, *(['silero-vad'] if best else []))
-    return Wav2LipModel(draw, s.preset, rect, detect, padding, weights=weights)
+    model = Wav2LipModel(draw, s.preset, rect, detect, padding, weights=weights)
+    manager.keep_while(model, draw)
+    return model
