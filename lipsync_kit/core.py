@@ -4,17 +4,19 @@
 
 # %% auto #0
 __all__ = ['ARKIT', 'EYE_CORNERS', 'INNER_LIPS', 'Progress', 'log', 'KitError', 'unknown', 'as_fps', 'frame_at', 'time_of',
-           'n_frames', 'sample_at', 'AudioInfo', 'Clip', 'Frame', 'Audio', 'Phoneme', 'eye_centres', 'interocular',
-           'mouth_open', 'Face', 'replacing', 'no_progress', 'device', 'check_shape']
+           'n_frames', 'sample_at', 'same_value', 'value_hash', 'ByValue', 'AudioInfo', 'Clip', 'Frame', 'Audio',
+           'Phoneme', 'eye_centres', 'interocular', 'mouth_open', 'Face', 'replacing', 'no_progress', 'device',
+           'check_shape']
 
 # %% ../nbs/00_core.ipynb #0a0e97b0
-import logging, os, tempfile
+import logging, os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
+from secrets import token_hex
 from typing import NamedTuple
 import numpy as np
 
@@ -71,6 +73,35 @@ def sample_at(
     "The sample nearest to time `t`"
     return int(round(float(t) * rate))
 
+# %% ../nbs/00_core.ipynb #8ccf0eda
+def same_value(
+    a,         # an array, a sequence, a dictionary or any other value
+    b,         # what it is compared with
+)->bool:
+    "Whether `a` equals `b`; arrays do if shape and content are equal"
+    if a is b: return True
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray): return type(a) is type(b) and np.array_equal(a, b)
+    if type(a) is type(b) and isinstance(a, (tuple, list)):
+        return len(a) == len(b) and all(same_value(x, y) for x, y in zip(a, b))
+    if type(a) is type(b) and isinstance(a, dict):
+        return a.keys() == b.keys() and all(same_value(x, b[k]) for k, x in a.items())
+    return bool(a == b)
+
+def value_hash(x)->int:
+    "A hash that is equal for values that are equal by `same_value`; of an array only its beginning is read"
+    if isinstance(x, np.ndarray): return hash((x.shape, tuple(x.flat[:16].tolist())))
+    if isinstance(x, (tuple, list)): return hash(tuple(value_hash(v) for v in x))
+    if isinstance(x, dict): return hash(frozenset((k, value_hash(v)) for k, v in x.items()))
+    return hash(x)
+
+class ByValue:
+    "For dataclasses with `eq=False` that hold arrays: equal if all fields are"
+    def _values(self)->tuple: return tuple(getattr(self, f.name) for f in fields(self) if f.compare)
+    def __eq__(self, other):
+        if type(other) is not type(self): return NotImplemented
+        return same_value(self._values(), other._values())
+    def __hash__(self): return value_hash(self._values())
+
 # %% ../nbs/00_core.ipynb #859d4eee
 @dataclass(frozen=True)
 class AudioInfo:
@@ -103,20 +134,37 @@ class Frame(NamedTuple):
     image:np.ndarray   # [h,w,3] uint8 RGB
     time:Fraction      # seconds from the start of the clip
     alpha:np.ndarray|None=None  # [h,w] uint8 where the file has one
-    taken:Fraction|None=None    # seconds into the source where that is another moment: in a video that is shown again, backwards or stretched
+    # seconds into the source where that is another moment: in a video that is shown again, backwards or stretched
+    taken:Fraction|None=None
+    def __eq__(self, other):
+        return tuple(map(type, (self, other))) == (Frame, Frame) and same_value(tuple(self), tuple(other))
+    def __ne__(self, other): return not self == other
+    def __hash__(self): return value_hash(tuple(self))
 
 # %% ../nbs/00_core.ipynb #53a24d92
-@dataclass(frozen=True)
-class Audio:
+def _full_scale(
+    samples,       # float or integer samples of any shape
+)->np.ndarray:     # float32, -1..1
+    "`samples` with the full scale of their type at 1"
+    x = np.asarray(samples)
+    if x.dtype.kind not in 'iu': return np.ascontiguousarray(x, dtype=np.float32)
+    if x.dtype.itemsize > 4:
+        raise KitError(f"integer samples must have 8, 16 or 32 bits, not {x.dtype}; convert them to int16, or to float32 in -1..1")
+    half = 2. ** (8*x.dtype.itemsize - 1)
+    return (x / half - (x.dtype.kind == 'u')).astype(np.float32)   # unsigned samples have their zero in the middle
+
+@dataclass(frozen=True, eq=False)
+class Audio(ByValue):
     "Mono sound"
-    samples:np.ndarray  # [n] float32, -1..1
+    samples:np.ndarray  # [n] float32, -1..1; integers of 8, 16 or 32 bits are scaled by their type's full scale
     rate:int            # samples a second
     def __post_init__(self):
-        x = np.ascontiguousarray(self.samples, dtype=np.float32)
+        x = _full_scale(self.samples)
         if x.ndim != 1: raise KitError(f"sound must be mono with shape (n,), not {x.shape}; average the channels first")
         if not np.isfinite(x).all():
             i = int(np.argmin(np.isfinite(x)))
-            raise KitError(f"the sound holds a value that is not a number at {i/self.rate:.3f} s; repair it there or export the file again")
+            raise KitError(f"the sound holds a value that is not a number at {i/self.rate:.3f} s; "
+                           "repair it there or export the file again")
         if not self.rate > 0: raise KitError(f"a sampling rate must be above 0, not {self.rate}")
         object.__setattr__(self, 'samples', x)
     @property
@@ -170,11 +218,12 @@ def mouth_open(
     "Inner-lip aperture; pass 3-D points where the face may be turned"
     return np.linalg.norm(points[..., INNER_LIPS[1], :] - points[..., INNER_LIPS[0], :], axis=-1) / interocular(points)
 
-@dataclass(frozen=True)
-class Face:
+@dataclass(frozen=True, eq=False)
+class Face(ByValue):
     "One face in one frame"
     points:np.ndarray                      # [478,3] x,y in pixels of the frame, z in the same unit (smaller is nearer)
-    pose:tuple[float,float,float]=(0.,0.,0.)  # pitch, yaw, roll in degrees; positive: down, to the right of the picture (its own left), clockwise
+    # pitch, yaw, roll in degrees; positive: down, to the right of the picture (the person's left), clockwise
+    pose:tuple[float,float,float]=(0.,0.,0.)
     blendshapes:np.ndarray|None=None       # [52] in 0..1, in the order of `ARKIT`
     id:int=0                               # the same person keeps it from frame to frame until a cut
     score:float=1.                         # 0..1, how sure the detector is
@@ -188,6 +237,12 @@ class Face:
     def iod(self)->float: return float(interocular(self.points[:, :2]))  # pixels
 
 # %% ../nbs/00_core.ipynb #9b4cb25e
+def _temporary(path:Path)->Path:
+    "A new empty file beside `path`, hidden, with a random name and the permissions that any new file gets"
+    tmp = path.with_name(f'.{path.stem[:40]}.{token_hex(8)}{path.suffix}')
+    os.close(os.open(tmp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))   # the system applies the umask
+    return tmp
+
 @contextmanager
 def replacing(
     path:str|Path,  # where the file shall be in the end
@@ -197,14 +252,14 @@ def replacing(
     if path.is_dir(): raise KitError(f"{path} is a folder; name a file in it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(prefix=f'.{path.stem[:40]}.', suffix=path.suffix, dir=path.parent)
-    except OSError as e: raise KitError(f"can't write to {path.parent}: {e.strerror or e}; choose another folder with -o") from e
-    os.close(fd); tmp = Path(name)
+        tmp = _temporary(path)
+    except OSError as e:
+        raise KitError(f"can't write to {path.parent}: {e.strerror or e}; choose another folder with -o") from e
     try:
         yield tmp
-        umask = os.umask(0); os.umask(umask); os.chmod(tmp, 0o666 & ~umask)
         os.replace(tmp, path)
-    except OSError as e: raise KitError(f"can't write {path}: {e.strerror or e}; free some space or choose another folder") from e
+    except OSError as e:
+        raise KitError(f"can't write {path}: {e.strerror or e}; free some space or choose another folder") from e
     finally: tmp.unlink(missing_ok=True)
 
 # %% ../nbs/00_core.ipynb #c678fa99

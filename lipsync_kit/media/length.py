@@ -9,6 +9,7 @@ __all__ = ['FITS', 'HELD', 'played_seconds', 'backwards', 'fitted']
 from collections.abc import Iterator
 from fractions import Fraction
 from ..core import Clip, Frame, KitError, n_frames, time_of, unknown
+from .probe import probe
 from .read import read_frames
 
 # %% ../../nbs/media/05_length.ipynb #825c7d6e
@@ -25,18 +26,23 @@ def played_seconds(
     return dict(trim=min(sound, video), stretch=sound).get(fit, max(sound, video)) if video else sound
 
 # %% ../../nbs/media/05_length.ipynb #ae75640d
-HELD = 160_000_000   # bytes of frames that are held at once on the way back
+HELD = 160_000_000   # bytes of frames that are held at once on the way back, though at least 4 frames and at most 64
+
+def _frames_held(clip:Clip)->int:
+    "How many decoded frames of a video are held at once"
+    stored = probe(clip.path)
+    return min(max(HELD // (stored.width * stored.height * (4 if stored.alpha else 3)), 4), 64)
 
 def backwards(
     clip:Clip,         # a video
     end:Fraction,      # seconds, not included
 )->Iterator[Frame]:
     "The frames before `end`, the last one first"
-    n = min(max(HELD // (clip.width * clip.height * 3), 4), 64)
+    n = _frames_held(clip)
     while end > 0:
         start = max(end - n / clip.fps, Fraction(0))
-        piece = [f for f in read_frames(clip.path, start, end)]
-        yield from reversed(piece)
+        piece = list(read_frames(clip.path, start, end))
+        while piece: yield piece.pop()   # each is released before the next piece is read
         end = start
 
 # %% ../../nbs/media/05_length.ipynb #e739a676
