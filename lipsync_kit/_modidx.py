@@ -684,6 +684,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                          'lipsync_kit.media.probe.existing': ('media/probe.html#existing', 'lipsync_kit/media/probe.py'),
                                          'lipsync_kit.media.probe.first_rotation': ( 'media/probe.html#first_rotation',
                                                                                      'lipsync_kit/media/probe.py'),
+                                         'lipsync_kit.media.probe.is_file_list': ( 'media/probe.html#is_file_list',
+                                                                                   'lipsync_kit/media/probe.py'),
                                          'lipsync_kit.media.probe.is_heif': ('media/probe.html#is_heif', 'lipsync_kit/media/probe.py'),
                                          'lipsync_kit.media.probe.opened': ('media/probe.html#opened', 'lipsync_kit/media/probe.py'),
                                          'lipsync_kit.media.probe.probe': ('media/probe.html#probe', 'lipsync_kit/media/probe.py'),

@@ -1,8 +1,14 @@
 "What phones and editors make: read as it is seen, written with sound and picture together."
+import os
+from dataclasses import replace
 from fractions import Fraction
 import av, numpy as np, pytest
 from PIL import Image
 from lipsync_kit.core import KitError, as_fps
+from lipsync_kit.media import length
+from lipsync_kit.media.edit import concatenate, side_by_side, to_moviepy
+from lipsync_kit.media.join import join, packets_of
+from lipsync_kit.media.provenance import read_mark
 from lipsync_kit.media.write import Writer
 from lipsync_kit.media.probe import probe
 from lipsync_kit.media.read import read_audio, read_frames, read_image
@@ -205,3 +211,54 @@ def test_every_clip_is_read(media):
 def test_every_picture_and_speech_is_read(media):
     for p in sorted((media/'portraits').iterdir()): assert read_image(p).image.shape[:2] == (probe(p).height, probe(p).width), p
     for p in sorted((media/'speech').iterdir()): assert read_audio(p).duration > 1, p
+
+READERS = dict(
+    probe=probe, read_image=read_image, read_audio=read_audio, read_frames=lambda p: next(read_frames(p)), read_mark=read_mark,
+    packets_of=lambda p: next(packets_of(p, Fraction(0), Fraction(25))), join=lambda p: join([(p, 0)], p.with_name('out.mp4')),
+    to_moviepy=to_moviepy, concatenate=lambda p: concatenate([p], p.with_name('out.mp4')),
+    side_by_side=lambda p: side_by_side([p], p.with_name('out.mp4')))
+
+def lists_of(private):
+    "Files that name another one, by a kind of list"
+    return dict(
+        hls=f'#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{private}\n#EXT-X-ENDLIST\n',
+        hls_of_urls=f'#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:{private}\n#EXT-X-ENDLIST\n',
+        hls_of_lists=f'#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{private}\n',
+        concat=f"ffconcat version 1.0\nfile '{private}'\n",
+        concat_of_urls=f"ffconcat version 1.0\nfile 'file:{private}'\n",
+        dash='<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet>'
+             f'<Representation id="1" bandwidth="1"><BaseURL>{private}</BaseURL></Representation></AdaptationSet></Period></MPD>',
+        sdp='v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n',
+        pls=f'[playlist]\nFile1={private}\n')
+
+@pytest.mark.parametrize('kind', list(lists_of('')))
+@pytest.mark.parametrize('suffix', ['.m3u8', '.mp4', '.wav', '.ffconcat', '.sdp', '.png'])
+def test_lists_of_files_are_refused(tmp_path, kind, suffix):
+    private = one(tmp_path/'private.mkv', n=25, sound=np.zeros(48000, np.float32))
+    p = tmp_path/f'a{suffix}'
+    p.write_text(lists_of(private)[kind])
+    for read in READERS.values():
+        with pytest.raises(KitError, match='list of files'): read(p)
+    with pytest.raises(KitError, match='list of files'), Writer(tmp_path/'out.mp4', 64, 48, audio=p) as w: w.write(np.zeros((48, 64, 3), np.uint8))
+    assert not (tmp_path/'out.mp4').exists()
+
+@pytest.mark.parametrize('name', ['private%03d.png', 'private*.png', 'concat:private001.png', 'file:private001.png', 'private%03d.exr'])
+def test_names_are_not_patterns_or_addresses(tmp_path, monkeypatch, name):
+    Image.fromarray(PICTURE).save(tmp_path/'private001.png')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KitError, match='there is no file'): probe(name)
+    if os.name == 'nt': return                        # which allows no such names
+    (tmp_path/name).write_text('not a picture')
+    for read in READERS.values():
+        with pytest.raises(KitError, match="can't be read"): read(tmp_path/name)
+
+def test_the_way_back_holds_frames_of_the_file(tmp_path, monkeypatch):
+    p = one(tmp_path/'a.mp4', n=50)
+    clip = replace(probe(p), width=16, height=12)     # as after `size=16`
+    monkeypatch.setattr(length, 'HELD', 64 * 48 * 3 * 6)
+    pieces = []
+    def noted(path, start, end):
+        pieces.append(sum(1 for _ in read_frames(path, start, end)))
+        return read_frames(path, start, end)
+    monkeypatch.setattr(length, 'read_frames', noted)
+    assert sum(1 for _ in length.backwards(clip, Fraction(2))) == 50 and max(pieces) <= 7
