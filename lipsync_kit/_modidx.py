@@ -259,6 +259,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'lipsync_kit.core.Frame.__ne__': ('core.html#frame.__ne__', 'lipsync_kit/core.py'),
                                   'lipsync_kit.core.KitError': ('core.html#kiterror', 'lipsync_kit/core.py'),
                                   'lipsync_kit.core.Phoneme': ('core.html#phoneme', 'lipsync_kit/core.py'),
+                                  'lipsync_kit.core.Progress': ('core.html#progress', 'lipsync_kit/core.py'),
+                                  'lipsync_kit.core.Progress.share': ('core.html#progress.share', 'lipsync_kit/core.py'),
                                   'lipsync_kit.core._full_scale': ('core.html#_full_scale', 'lipsync_kit/core.py'),
                                   'lipsync_kit.core._temporary': ('core.html#_temporary', 'lipsync_kit/core.py'),
                                   'lipsync_kit.core.as_fps': ('core.html#as_fps', 'lipsync_kit/core.py'),
