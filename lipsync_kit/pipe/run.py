@@ -195,7 +195,7 @@ def _draw_all(job:PreparedRun, report:FaceReport, writer:ResumableWriter, progre
     "Drawn frames into the file, each at its time; those of finished parts are passed over"
     times, p = deque(), _Progress(progress, n_frames(job.seconds, job.fps))
     shot = RenderRequest(replace(job.source.clip, fps=job.fps), _timed(_frames(job, report, p.gone), times, job.clock), job.voices, job.source.still, writer.done, p.tick)
-    for image in prefetch(job.clock.each('drawing', job.model.render(shot)), gone=p.gone, beat=p.tell):
+    for image in prefetch(job.clock.each('drawing', job.model.render(shot)), gone=p.gone, on_wait=p.tell):
         t = times.popleft()
         job.clock.once('first frame')
         if image is not None: job.clock.call('writing', writer.write, image, t)
