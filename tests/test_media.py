@@ -16,7 +16,8 @@ from lipsync_kit.media.read import read_audio, read_frames, read_image
 RATES = '24000/1001', 24, 25, '30000/1001', 30, 50, 60
 MARKS = .5, 3.5    # about when it flashes and clicks, seconds
 
-def grey(v, w=64, h=48, fmt='yuv420p'): return av.VideoFrame.from_ndarray(np.full((h, w, 3), v, np.uint8), 'rgb24').reformat(format=fmt)
+def grey(v, w=64, h=48, fmt='yuv420p'):
+    return av.VideoFrame.from_ndarray(np.full((h, w, 3), v, np.uint8), 'rgb24').reformat(format=fmt)
 
 def raw_video(path, frames, times, step, sound=(), rate=48000, codec='libx264', pix='yuv420p', layout='mono', acodec='aac', tracks=1, sar=None, options=None):
     "A file made with PyAV alone, so that reader and writer are not judged by themselves"
@@ -88,7 +89,9 @@ def test_copied_sound_stays_together(tmp_path):
     packets = lambda p: [bytes(k) for k in av.open(str(p)).demux(audio=0) if k.size]
     assert packets(out) == packets(tmp_path/'aac.mp4') and len(packets(out)) > 100
 
-def one(path, n=5, **kw): raw_video(path, [grey(90, kw.pop('w', 64), kw.pop('h', 48), kw.get('pix', 'yuv420p')) for _ in range(n)], [Fraction(i, 25) for i in range(n)], Fraction(1, 25), **kw); return path
+def one(path, n=5, **kw):
+    raw_video(path, [grey(90, kw.pop('w', 64), kw.pop('h', 48), kw.get('pix', 'yuv420p')) for _ in range(n)], [Fraction(i, 25) for i in range(n)], Fraction(1, 25), **kw)
+    return path
 
 def test_phone_rotation(media):
     c = probe(media/'clips'/'derived_rotation_metadata.mp4')
@@ -111,11 +114,14 @@ def test_non_square_pixels(tmp_path, sar, width):
 
 def test_ten_bits(tmp_path):
     p = one(tmp_path/'a.mp4', pix='yuv420p10le')
-    f = next(read_frames(p)); assert f.image.dtype == np.uint8 and abs(f.image.mean() - 90) < 3
+    f = next(read_frames(p))
+    assert f.image.dtype == np.uint8 and abs(f.image.mean() - 90) < 3
 
 @pytest.mark.parametrize('name,codec,pix', [('a.mov', 'qtrle', 'argb'), ('b.mov', 'png', 'rgba')])
 def test_alpha(tmp_path, name, codec, pix):
-    x = np.full((48, 64, 4), 90, np.uint8); x[:, :32, 3] = 0; x[:, 32:, 3] = 255
+    x = np.full((48, 64, 4), 90, np.uint8)
+    x[:, :32, 3] = 0
+    x[:, 32:, 3] = 255
     frames = [av.VideoFrame.from_ndarray(x, 'rgba').reformat(format=pix) for _ in range(3)]
     raw_video(tmp_path/name, frames, [Fraction(i, 25) for i in range(3)], Fraction(1, 25), codec=codec, pix=pix)
     f = next(read_frames(tmp_path/name))
@@ -123,7 +129,8 @@ def test_alpha(tmp_path, name, codec, pix):
     assert f.alpha[:, :30].max() < 10 and f.alpha[:, 34:].min() > 245
 
 def test_no_sound(tmp_path):
-    p = one(tmp_path/'a.mp4'); assert not probe(p).audio
+    p = one(tmp_path/'a.mp4')
+    assert not probe(p).audio
     with pytest.raises(KitError, match='has no sound'): read_audio(p)
 
 def test_several_tracks(tmp_path):
@@ -139,7 +146,8 @@ def test_several_tracks(tmp_path):
 @pytest.mark.parametrize('suffix', ['.mp4', '.webm'])
 def test_channels_and_rates(tmp_path, layout, rate, suffix):
     tone = .5 * np.sin(np.arange(rate) * 2 * np.pi * 440 / rate).astype(np.float32)
-    with av.open(str(tmp_path/'a.wav'), 'w') as out: raw_sound(out, out.add_stream('pcm_s16le', rate=rate, layout=layout), tone, rate, layout)
+    with av.open(str(tmp_path/'a.wav'), 'w') as out:
+        raw_sound(out, out.add_stream('pcm_s16le', rate=rate, layout=layout), tone, rate, layout)
     a = read_audio(tmp_path/'a.wav')
     assert a.rate == rate and len(a.samples) == rate and np.abs(a.samples - tone).max() < .01
     with Writer(tmp_path/f'b{suffix}', 64, 48, audio=tmp_path/'a.wav', preset='ultrafast') as w:
@@ -152,7 +160,8 @@ def test_channels_and_rates(tmp_path, layout, rate, suffix):
 @pytest.mark.parametrize('name,codec', [('a.wav', 'pcm_s16le'), ('a.mp3', 'libmp3lame'), ('a.flac', 'flac'), ('a.m4a', 'aac'), ('a.ogg', 'flac'), ('b.ogg', 'libopus')])
 def test_sound_files(tmp_path, name, codec):
     tone = .5 * np.sin(np.arange(48000) / 20).astype(np.float32)
-    with av.open(str(tmp_path/name), 'w') as out: raw_sound(out, out.add_stream(codec, rate=48000, layout='stereo'), tone, 48000, 'stereo')
+    with av.open(str(tmp_path/name), 'w') as out:
+        raw_sound(out, out.add_stream(codec, rate=48000, layout='stereo'), tone, 48000, 'stereo')
     a = read_audio(tmp_path/name)
     assert probe(tmp_path/name).kind == 'audio' and a.rate == 48000 and abs(a.duration - 1) < .06 and .4 < np.abs(a.samples).max() < .6
 
@@ -175,7 +184,8 @@ def test_sixteen_bit_picture(tmp_path):
 def test_exif_orientation(tmp_path, turn):
     from PIL import ImageOps
     im, exif = Image.fromarray(np.stack([PICTURE] * 3, -1)), Image.Exif()
-    exif[274] = turn; im.save(tmp_path/'a.png', exif=exif)
+    exif[274] = turn
+    im.save(tmp_path/'a.png', exif=exif)
     want = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path/'a.png')))
     got = read_image(tmp_path/'a.png').image
     c = probe(tmp_path/'a.png')
@@ -191,10 +201,12 @@ def test_moving_gif(tmp_path):
 def test_cut_off_mp4(tmp_path):
     whole = flash_and_click(tmp_path/'a.mkv', 25)
     raw_video(tmp_path/'a.mp4', [grey(20)] * 50, [Fraction(i, 25) for i in range(50)], Fraction(1, 25))
-    data = (tmp_path/'a.mp4').read_bytes(); (tmp_path/'b.mp4').write_bytes(data[:len(data) * 2 // 3])
+    data = (tmp_path/'a.mp4').read_bytes()
+    (tmp_path/'b.mp4').write_bytes(data[:len(data) * 2 // 3])
     for f in probe, read_image, read_audio, lambda p: list(read_frames(p)):
         with pytest.raises(KitError, match='b.mp4'): f(tmp_path/'b.mp4')
-    data = whole.read_bytes(); (tmp_path/'b.mkv').write_bytes(data[:len(data) // 2])
+    data = whole.read_bytes()
+    (tmp_path/'b.mkv').write_bytes(data[:len(data) // 2])
     n = len(list(read_frames(tmp_path/'b.mkv')))
     assert 20 < n < 90 and read_audio(tmp_path/'b.mkv').duration > 1 and probe(tmp_path/'b.mkv').kind == 'video'
 
@@ -209,7 +221,8 @@ def test_every_clip_is_read(media):
         if c.audio: assert abs(read_audio(p).duration - c.duration) < 1.5, p
 
 def test_every_picture_and_speech_is_read(media):
-    for p in sorted((media/'portraits').iterdir()): assert read_image(p).image.shape[:2] == (probe(p).height, probe(p).width), p
+    for p in sorted((media/'portraits').iterdir()):
+        assert read_image(p).image.shape[:2] == (probe(p).height, probe(p).width), p
     for p in sorted((media/'speech').iterdir()): assert read_audio(p).duration > 1, p
 
 READERS = dict(
@@ -239,7 +252,8 @@ def test_lists_of_files_are_refused(tmp_path, kind, suffix):
     p.write_text(lists_of(private)[kind])
     for read in READERS.values():
         with pytest.raises(KitError, match='list of files'): read(p)
-    with pytest.raises(KitError, match='list of files'), Writer(tmp_path/'out.mp4', 64, 48, audio=p) as w: w.write(np.zeros((48, 64, 3), np.uint8))
+    with pytest.raises(KitError, match='list of files'), Writer(tmp_path/'out.mp4', 64, 48, audio=p) as w:
+        w.write(np.zeros((48, 64, 3), np.uint8))
     assert not (tmp_path/'out.mp4').exists()
 
 @pytest.mark.parametrize('name', ['private%03d.png', 'private*.png', 'concat:private001.png', 'file:private001.png', 'private%03d.exr'])

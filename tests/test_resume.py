@@ -29,7 +29,8 @@ def packets(path, kind='video'):
 def head(path):
     "What a file says of itself"
     with av.open(str(path)) as c:
-        v = c.streams.video[0]; k = v.codec_context
+        v = c.streams.video[0]
+        k = v.codec_context
         return dict(step=v.time_base, start=v.start_time, length=v.duration, all=c.duration, fps=v.average_rate, base=v.base_rate, tags=dict(c.metadata), stream=dict(v.metadata),
                     colour=(k.color_primaries, k.color_trc, k.colorspace, k.color_range), profile=k.profile, sar=v.sample_aspect_ratio, frames=v.frames, extra=k.extradata)
 
@@ -64,7 +65,8 @@ def boxes(path):
     "The names of the outer boxes of an MP4 or MOV"
     data, at, names = path.read_bytes(), 0, []
     while at < len(data):
-        names.append(data[at+4:at+8].decode()); at += int.from_bytes(data[at:at+4], 'big') or len(data)
+        names.append(data[at+4:at+8].decode())
+        at += int.from_bytes(data[at:at+4], 'big') or len(data)
     return names
 
 @pytest.mark.parametrize('suffix', ['.mp4', '.mov'])
@@ -108,15 +110,19 @@ def test_copied_sound_stays_as_it_is(tmp_path):
 def lit(path, near):
     "Moments of the brightest frame and the loudest sample within half a second of `near`"
     flash = max((f for f in read_frames(path) if abs(f.time - near) < .5), key=lambda f: f.image.mean()).time
-    a = read_audio(path); lo = int((near - .5) * a.rate)
+    a = read_audio(path)
+    lo = int((near - .5) * a.rate)
     loud = np.abs(a.samples[lo:lo + a.rate])
     return float(flash), (lo + int(np.argmax(loud > .5 * loud.max()))) / a.rate
 
 @pytest.mark.parametrize('suffix', SUFFIXES)
 @pytest.mark.parametrize('fps', [25, '30000/1001'])
 def test_sound_and_picture_are_together_at_the_end(tmp_path, suffix, fps):
-    n = int(8 * as_fps(fps)); ts = times(fps, n); at = n - 15
-    samples = np.zeros(8 * 48000, np.float32); samples[round(ts[at] * 48000):][:48] = .9
+    n = int(8 * as_fps(fps))
+    ts = times(fps, n)
+    at = n - 15
+    samples = np.zeros(8 * 48000, np.float32)
+    samples[round(ts[at] * 48000):][:48] = .9
     draw = lambda i: np.full((H, W, 3), 235 if i == at else 20, np.uint8)
     write(tmp_path/f'a{suffix}', ts, draw=draw, fps=fps, audio=Audio(samples, 48000), seconds=1)
     flash, click = lit(tmp_path/f'a{suffix}', float(ts[at]))
@@ -125,7 +131,7 @@ def test_sound_and_picture_are_together_at_the_end(tmp_path, suffix, fps):
 JOB = '''
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
-from test_parts import *
+from test_resume import *
 path, stop, n = Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 drawn = 0
 with ResumableWriter(path, *SIZE, audio=tone(n/25), metadata=dict(comment='x'), job='the job', seconds=1) as w:
@@ -136,7 +142,8 @@ with ResumableWriter(path, *SIZE, audio=tone(n/25), metadata=dict(comment='x'), 
 print(drawn)
 '''
 
-def run(path, stop=-1, n=150): return subprocess.run([sys.executable, '-c', JOB, str(Path(__file__).parent), str(path), str(stop), str(n)], capture_output=True, text=True)
+def run(path, stop=-1, n=150):
+    return subprocess.run([sys.executable, '-c', JOB, str(Path(__file__).parent), str(path), str(stop), str(n)], capture_output=True, text=True)
 
 @pytest.mark.skipif(os.name == 'nt', reason='no SIGKILL')
 @pytest.mark.parametrize('suffix', ['.mp4', '.webm'])
@@ -233,7 +240,8 @@ def test_more_mistakes(tmp_path):
         with pytest.raises(KitError, match=what):
             with ResumableWriter(path, *SIZE, audio=audio): pass
     with pytest.raises(KitError, match='frame 1 is 64x64'), ResumableWriter(tmp_path/'a.mp4', *SIZE) as w:
-        w.write(scene(0)); w.write(scene(0)[:, :64])
+        w.write(scene(0))
+        w.write(scene(0)[:, :64])
     assert kept(tmp_path) == ['mute.mp4']
 
 def test_joining_holds_little(tmp_path):
@@ -243,7 +251,8 @@ def test_joining_holds_little(tmp_path):
     def peak(n):
         tracemalloc.start()
         join([(part, Fraction(4*i)) for i in range(n)], tmp_path/'a.mp4')
-        m = tracemalloc.get_traced_memory()[1]; tracemalloc.stop()
+        m = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
         return m
     peak(1)
     assert peak(12) < 1.2 * peak(4)
