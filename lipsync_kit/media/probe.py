@@ -58,7 +58,8 @@ def _refused(path:Path, e:Exception)->KitError:  # what ffmpeg said
     "The error for a file that ffmpeg does not open"
     if is_file_list(path):
         return KitError(f"{path} is a list of files, not a video or sound itself; lists are refused, since "
-                        "they can name any file of this machine; give one of the files that it names, or export it as MP4 or WAV")
+                        "they can name any file of this machine; "
+                        "give one of the files that it names, or export it as MP4 or WAV")
     why = getattr(e, 'strerror', None) or e
     if getattr(e, 'errno', None) == EINVAL: why = 'its format is not among those that are read'
     return KitError(f"{path} can't be read as picture or sound ({why}); "

@@ -31,7 +31,7 @@ class Part(NamedTuple):
 
 def finished_parts(
     folder:Path,  # of the parts
-    job:str,      # that they must belong to; '' is nobody's
+    job:str,      # that they must belong to; '' matches none
 )->list[Part]:    # in order, up to the first that is missing or damaged
     "The parts that an earlier run of the same job finished"
     try:
@@ -72,7 +72,8 @@ def release(
     keep:bool,     # the parts, for a later run
 ):
     "Release the folder, and remove it unless it is kept"
-    if not keep: shutil.rmtree(folder, ignore_errors=True)   # while it is held, so that nobody else's is removed
+    # removed while the lock is held, so that it is never another job's folder
+    if not keep: shutil.rmtree(folder, ignore_errors=True)
     lock.release()
     if not keep and os.name == 'nt':                         # where a file that is open stays
         with suppress(OSError):

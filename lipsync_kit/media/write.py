@@ -57,7 +57,7 @@ class Writer:
         if preset not in PRESETS: raise unknown('x264 preset', preset, PRESETS)
         if min(self.size) < 1: raise KitError(f"a video must be at least 1x1 pixels, not {width}x{height}")
         if self.path.suffix.lower() not in CODECS:
-            raise KitError(f"{self.path.name!r} does not say what kind of video it shall be; "
+            raise KitError(f"{self.path.name!r} has no suffix of a video that can be written; "
                            f"end its name in {', '.join(CODECS)}")
         self.codec = CODECS[self.path.suffix.lower()][0]
 
