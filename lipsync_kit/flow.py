@@ -16,7 +16,7 @@ def batched(
     items:Iterable,
     n:int,              # how many at a time
 )->Iterator[list]:
-    "Lists of `n`, the last one perhaps shorter"
+    "Lists of `n` items; the last one may be shorter"
     items = iter(items)
     while group := list(islice(items, n)): yield group
 
@@ -67,7 +67,7 @@ def mapped(
     step:Callable,
     items:Iterable,
 )->Iterator:
-    "`map`, which closes the `items` when it is closed"
+    "`map` that closes `items` when it is closed itself"
     try:
         for x in items: yield step(x)
     finally:

@@ -103,7 +103,7 @@ def concatenate(
     paths,         # videos, shown one after another
     out,           # the video to make
 )->Path:
-    "Join videos; smaller ones stand in the middle of a frame as large as the largest"
+    "Join videos; smaller ones are centred in a frame as large as the largest"
     from moviepy import concatenate_videoclips
     clips = [to_moviepy(p) for p in paths]
     if not clips: raise KitError("nothing to join: give at least one video")
@@ -117,7 +117,7 @@ def title_bar(
     width:int,     # pixels
     height:int=32, # pixels
 )->np.ndarray:     # [height,width,3] uint8 RGB
-    "Light words on a dark bar, made smaller until they fit"
+    "Light text on a dark bar, made smaller until they fit"
     from PIL import Image, ImageDraw, ImageFont
     im = Image.new('RGB', (width, height), (24, 24, 28))
     draw, size = ImageDraw.Draw(im), height * .55
@@ -135,7 +135,7 @@ def side_by_side(
     out,              # the video to make
     titles=None,      # one a clip
 )->Path:
-    "Clips beside one another, for comparing; shorter ones wait on their last frame"
+    "Clips beside one another, for comparing; shorter ones stay on their last frame"
     from moviepy import clips_array
     if not paths: raise KitError("nothing to compare: give at least one video")
     if titles is not None and len(titles) != len(paths):

@@ -22,7 +22,7 @@ def played_seconds(
     video:float,    # seconds of video
     fit:str,        # one of `FITS`
 )->float:
-    "How long the finished video will be"
+    "Length of the finished video"
     if fit not in FITS: raise unknown('fit', fit, FITS)
     return dict(trim=min(sound, video), stretch=sound).get(fit, max(sound, video)) if video else sound
 

@@ -46,7 +46,7 @@ def write_index(
     job:str,
     parts:list[Part],  # all that are finished
 ):
-    "Write down which parts are finished"
+    "Record which parts are finished"
     with replacing(folder/'parts.json') as tmp: tmp.write_text(json.dumps(dict(job=job, parts=parts)))
 
 # %% ../../nbs/media/06_resume.ipynb #e69c4d87
@@ -129,7 +129,7 @@ class ResumableWriter(Writer):
         image:np.ndarray,   # [h,w,3] uint8 RGB
         time=None,          # when it comes on screen, seconds; left out: one frame after the last that was given
     ):
-        "The next frame; one before `done` is passed over"
+        "The next frame; one before `done` is skipped"
         t = Fraction(time) if time is not None else Fraction(self.given) / self.fps
         self.given += 1
         if t < self.done: return
