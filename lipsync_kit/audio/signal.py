@@ -12,13 +12,14 @@ import numpy as np
 from ..core import Audio, KitError, n_frames
 
 # %% ../../nbs/audio/00_signal.ipynb #93707054
-RATE = 16_000  # samples a second that all recognisers here listen at
+RATE = 16_000  # samples a second of the input of all recognisers here
 
 def nonempty(
     audio:Audio,  # any sound
 )->Audio:         # itself
     "`audio`, if there is any"
-    if not len(audio.samples): raise KitError("the sound is empty (0 samples); give at least a moment of sound, or cut it elsewhere")
+    if not len(audio.samples):
+        raise KitError("the sound is empty (0 samples); give at least a moment of sound, or cut it elsewhere")
     return audio
 
 # %% ../../nbs/audio/00_signal.ipynb #6130b4d5
@@ -27,7 +28,8 @@ def resample(
     rate:int=RATE,  # samples a second that are wanted
 )->Audio:         # as long, to a sample
     "The sound at another rate"
-    if not (isinstance(rate, (int, np.integer)) and rate > 0): raise KitError(f"a sampling rate must be a whole number above 0, not {rate}")
+    if not (isinstance(rate, (int, np.integer)) and rate > 0):
+        raise KitError(f"a sampling rate must be a whole number above 0, not {rate}")
     if nonempty(audio).rate == rate: return audio
     import soxr
     x = soxr.resample(audio.samples, audio.rate, rate)
@@ -43,7 +45,8 @@ def _pieces(
     width:int,     # samples in each
 )->np.ndarray:     # [n,width]; frame i is centred on sample i*hop
     "Overlapping pieces of a sound, with silence where it has none"
-    a = first*hop - width//2; b = a + (n-1)*hop + width
+    a = first*hop - width//2
+    b = a + (n-1)*hop + width
     y = np.pad(x[max(a, 0):max(b, 0)], (max(0, -a), 0))
     y = np.pad(y, (0, b - a - len(y)))
     return np.lib.stride_tricks.sliding_window_view(y, width)[::hop]

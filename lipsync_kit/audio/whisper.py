@@ -16,7 +16,7 @@ from .signal import _blocks, _log_mel, resample
 from .voice import _lock
 
 # %% ../../nbs/audio/02_whisper.ipynb #9de32bcd
-KEPT, MARGIN = 6, 1.5  # seconds of a window whose states are kept, and heard beside them on each side
+KEPT, MARGIN = 6, 1.5  # seconds of a window whose states are kept, and of context on each side
 
 def has_whisper()->bool:
     "Whether Whisper's encoder can be used here"
@@ -31,7 +31,8 @@ def _whisper(
     "The network, read once per process"
     try: import ctranslate2
     except ImportError as e:
-        raise KitError(f"Whisper's encoder needs the package ctranslate2: run `{card('whisper-tiny.en').install}`, or choose the mel head") from e
+        raise KitError(f"Whisper's encoder needs the package ctranslate2: run `{card('whisper-tiny.en').install}`, "
+                       "or choose the mel head") from e
     return ctranslate2.models.Whisper(str(path), device='cpu', compute_type='float32', intra_threads=threads)
 
 def _encode(
@@ -43,12 +44,13 @@ def _encode(
     with _lock: net = _whisper(path, threads)
     import ctranslate2
     x = (np.maximum(log_mel, log_mel.max() - 8) + 4)/4
-    return np.array(net.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(x.T[None], dtype=np.float32))))[0]
+    x = ctranslate2.StorageView.from_array(np.ascontiguousarray(x.T[None], dtype=np.float32))
+    return np.array(net.encode(x))[0]
 
 def whisper_windows(
     audio:Audio,    # any sound
     threads:int=1,  # of the CPU
-    margin:float=MARGIN,  # seconds heard on each side; 0 where `audio` is a piece of live sound, cut with what is heard around it
+    margin:float=MARGIN,  # seconds of context on each side; 0 for a piece of live sound that brings its own context
 )->Iterator[np.ndarray]:  # [n,384] float32, 50 a second, one after the other
     "The states of Whisper's encoder, a window at a time"
     x, n, side = resample(audio).samples, n_frames(audio.duration, 50), round(margin*50)

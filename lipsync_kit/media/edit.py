@@ -25,9 +25,11 @@ class Player:
         t:float,        # seconds
     )->np.ndarray:      # [h,w,3] uint8 RGB
         "The picture at time `t`"
-        t = Fraction(float(t)).limit_denominator(1_000_000) + Fraction(1, 100_000)   # a hair later: moments fall on frame borders
+        # a hair later: moments fall on frame borders
+        t = Fraction(float(t)).limit_denominator(1_000_000) + Fraction(1, 100_000)
         if self.frames is None or t < self.now.time: self._start(max(0., float(t) - 1))
-        while self.later is not None and self.later.time <= t: self.now, self.later = self.later, next(self.frames, None)
+        while self.later is not None and self.later.time <= t:
+            self.now, self.later = self.later, next(self.frames, None)
         return self.now.image
 
     def _start(self, t):
@@ -40,7 +42,7 @@ class Player:
         self.later = next(self.frames, None)
 
     def close(self):
-        "Let go of the file"
+        "Release the file"
         if self.frames is not None: self.frames.close()
         self.frames = None
 
@@ -61,7 +63,7 @@ def to_moviepy(
 def _sound(
     clip,              # of moviepy
 )->Audio|None:         # mono
-    "What a moviepy clip sounds like"
+    "The sound of a moviepy clip"
     if clip.audio is None: return None
     rate = int(getattr(clip.audio, 'fps', None) or 44100)
     n, step = int(clip.duration * rate), rate * 10
@@ -79,7 +81,8 @@ def from_moviepy(
     if clip.duration is None: raise KitError("the clip has no length; give it one: clip.with_duration(3)")
     rate = fps or getattr(clip, 'fps', None) or 25
     with Writer(path, *clip.size, rate, audio=_sound(clip), **options) as w:
-        for i in range(max(1, round(clip.duration * w.fps))): w.write(np.ascontiguousarray(clip.get_frame(float(i / w.fps))).astype(np.uint8))
+        for i in range(max(1, round(clip.duration * w.fps))):
+            w.write(np.ascontiguousarray(clip.get_frame(float(i / w.fps))).astype(np.uint8))
     return Path(path)
 
 # %% ../../nbs/media/07_edit.ipynb #052e714e
@@ -91,7 +94,8 @@ def trim(
 )->Path:
     "The piece of a video from `start` to `end`"
     c = probe(path)
-    if not 0 <= start < end: raise KitError(f"a piece from {start} to {end} s is empty; start must lie before end and not below 0")
+    if not 0 <= start < end:
+        raise KitError(f"a piece from {start} to {end} s is empty; start must lie before end and not below 0")
     if start >= c.duration: raise KitError(f"{path} ends at {c.duration:.2f} s, so nothing begins at {start} s")
     return from_moviepy(to_moviepy(path).subclipped(start, min(end, c.duration)), out)
 
@@ -99,12 +103,13 @@ def concatenate(
     paths,         # videos, shown one after another
     out,           # the video to make
 )->Path:
-    "Join videos; smaller ones stand in the middle of a frame as large as the largest"
+    "Join videos; smaller ones are centred in a frame as large as the largest"
     from moviepy import concatenate_videoclips
     clips = [to_moviepy(p) for p in paths]
     if not clips: raise KitError("nothing to join: give at least one video")
     same = len({tuple(c.size) for c in clips}) == 1
-    return from_moviepy(concatenate_videoclips(clips, method='chain' if same else 'compose'), out, max(c.fps for c in clips))
+    joined = concatenate_videoclips(clips, method='chain' if same else 'compose')
+    return from_moviepy(joined, out, max(c.fps for c in clips))
 
 # %% ../../nbs/media/07_edit.ipynb #1ff090d6
 def title_bar(
@@ -112,7 +117,7 @@ def title_bar(
     width:int,     # pixels
     height:int=32, # pixels
 )->np.ndarray:     # [height,width,3] uint8 RGB
-    "Light words on a dark bar, made smaller until they fit"
+    "Light text on a dark bar, made smaller until they fit"
     from PIL import Image, ImageDraw, ImageFont
     im = Image.new('RGB', (width, height), (24, 24, 28))
     draw, size = ImageDraw.Draw(im), height * .55
@@ -120,21 +125,27 @@ def title_bar(
     draw.text((width / 2, height / 2), text, (240, 240, 240), ImageFont.load_default(size), anchor='mm')
     return np.asarray(im)
 
+def _titles(titles, clips, height:int)->list:
+    "A bar above each clip, for as long as the clip lasts"
+    from moviepy import ImageClip
+    return [ImageClip(title_bar(t, c.w, height)).with_duration(c.duration) for t, c in zip(titles, clips)]
+
 def side_by_side(
     paths,            # videos or images, from left to right
     out,              # the video to make
     titles=None,      # one a clip
 )->Path:
-    "Clips beside one another, for comparing; shorter ones wait on their last frame"
-    from moviepy import ImageClip, clips_array
+    "Clips beside one another, for comparing; shorter ones stay on their last frame"
+    from moviepy import clips_array
     if not paths: raise KitError("nothing to compare: give at least one video")
-    if titles is not None and len(titles) != len(paths): raise KitError(f"{len(paths)} clips need {len(paths)} titles, not {len(titles)}")
+    if titles is not None and len(titles) != len(paths):
+        raise KitError(f"{len(paths)} clips need {len(paths)} titles, not {len(titles)}")
     clips = [to_moviepy(p) for p in paths]
     height, length = min(c.h for c in clips), max((c.duration or 0) for c in clips)
     if not length: raise KitError("only images were given; at least one clip must be a video")
     sound = next((c.audio for c in clips if c.audio), None)
     clips = [c.without_audio().resized(height=height).with_duration(length) for c in clips]
-    rows = [clips] if titles is None else [[ImageClip(title_bar(t, c.w, max(16, height // 12))).with_duration(length) for t, c in zip(titles, clips)], clips]
+    rows = [clips] if titles is None else [_titles(titles, clips, max(16, height // 12)), clips]
     res = clips_array(rows)
     if sound is not None: res = res.with_audio(sound.with_duration(min(sound.duration, length)))
     return from_moviepy(res, out, max(float(probe(p).fps) for p in paths))

@@ -37,7 +37,8 @@ def read_image(
     if im is None: return next(read_frames(path))
     from PIL import ImageOps
     try: image, alpha = _rgb(ImageOps.exif_transpose(im))
-    except (OSError, SyntaxError, ValueError) as e: raise KitError(f"{path} is a damaged {im.format} picture ({e}); copy or download it again") from e
+    except (OSError, SyntaxError, ValueError) as e:
+        raise KitError(f"{path} is a damaged {im.format} picture ({e}); copy or download it again") from e
     return Frame(image, Fraction(0), alpha)
 
 # %% ../../nbs/media/01_read.ipynb #ccf0bcce
@@ -50,7 +51,9 @@ def _upright(
     "A decoded frame as it is seen"
     src = 1 if f.colorspace == 2 and f.height >= 720 else None   # 2 unspecified -> BT.709 (1)
     x = convert.reformat(f, format='rgba' if alpha else 'rgb24', src_colorspace=src).to_ndarray()
-    if sar != 1: x = cv2.resize(x, (max(1, round(x.shape[1] * sar)), x.shape[0]), interpolation=cv2.INTER_AREA if sar < 1 else cv2.INTER_CUBIC)
+    if sar != 1:
+        width, how = max(1, round(x.shape[1] * sar)), cv2.INTER_AREA if sar < 1 else cv2.INTER_CUBIC
+        x = cv2.resize(x, (width, x.shape[0]), interpolation=how)
     if f.rotation: x = np.rot90(x, round(f.rotation / 90) % 4)
     x = np.ascontiguousarray(x)
     return (np.ascontiguousarray(x[..., :3]), np.ascontiguousarray(x[..., 3])) if alpha else (x, None)
@@ -62,7 +65,8 @@ def read_frames(
 )->Iterator[Frame]:
     "The frames of a clip, one at a time, with the time at which each comes on screen"
     if still_image(existing(path)) is not None:
-        yield read_image(path); return
+        yield read_image(path)
+        return
     with opened(path) as c:
         if not c.streams.video: raise KitError(f"{path} has no picture, only sound")
         v = c.streams.video[0]
@@ -86,7 +90,7 @@ def read_frames(
         if not n: raise unreadable(path)
 
 # %% ../../nbs/media/01_read.ipynb #34f66fd6
-HOLE = .02   # seconds; a longer hole between the time stamps of the sound is silence
+HOLE = .02   # seconds; a longer gap between the time stamps of the sound becomes silence
 
 def read_audio(
     path,         # any file with sound, a video too
@@ -95,7 +99,9 @@ def read_audio(
     "The sound of a file"
     with opened(path) as c:
         if not c.streams.audio: raise KitError(f"{path} has no sound; give a file with speech, or text=")
-        if track >= len(c.streams.audio): raise KitError(f"{path} has {len(c.streams.audio)} audio tracks; track {track} is not among them, the first is 0")
+        if track >= len(c.streams.audio):
+            raise KitError(f"{path} has {len(c.streams.audio)} audio tracks; "
+                           f"track {track} is not among them, the first is 0")
         a = c.streams.audio[track]
         zero, rate, parts, n = Fraction(c.start_time or 0, av.time_base), a.rate, [], 0
         to_float = av.AudioResampler('fltp', a.layout.name if a.layout and a.layout.nb_channels else 'mono', rate)
@@ -103,10 +109,16 @@ def read_audio(
             for f in c.decode(a):
                 at = round((f.pts * f.time_base - zero) * rate) if f.pts is not None else n
                 if not parts and at < 0: n = at
-                if at - n > (HOLE * rate if parts else 0): parts.append(np.zeros(at - n, np.float32)); n = at
-                for g in to_float.resample(f): parts.append(g.to_ndarray().mean(0)); n += g.samples
+                if at - n > (HOLE * rate if parts else 0):
+                    parts.append(np.zeros(at - n, np.float32))
+                    n = at
+                for g in to_float.resample(f):
+                    parts.append(g.to_ndarray().mean(0))
+                    n += g.samples
         except av.FFmpegError as e:
-            if not parts: raise KitError(f"the sound of {path} can't be read ({e.strerror or e}); export it again, as WAV for example") from e
+            if not parts:
+                raise KitError(f"the sound of {path} can't be read ({e.strerror or e}); "
+                               "export it again, as WAV for example") from e
     x = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     if not len(x): raise KitError(f"the sound of {path} has no samples; record or export it again")
     x = x[len(x) - n:] if n < len(x) else x   # what comes before the clip's zero

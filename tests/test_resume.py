@@ -8,7 +8,8 @@ from lipsync_kit.media.write import Writer
 from lipsync_kit.media.read import read_audio, read_frames
 from lipsync_kit.media.resume import ResumableWriter
 
-SCENE = cv2.resize(np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8), (640, 480), interpolation=cv2.INTER_CUBIC)
+NOISE = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
+SCENE = cv2.resize(NOISE, (640, 480), interpolation=cv2.INTER_CUBIC)
 SUFFIXES = '.mp4', '.mov', '.mkv', '.webm'
 SIZE = W, H = 96, 64
 
@@ -29,9 +30,12 @@ def packets(path, kind='video'):
 def head(path):
     "What a file says of itself"
     with av.open(str(path)) as c:
-        v = c.streams.video[0]; k = v.codec_context
-        return dict(step=v.time_base, start=v.start_time, length=v.duration, all=c.duration, fps=v.average_rate, base=v.base_rate, tags=dict(c.metadata), stream=dict(v.metadata),
-                    colour=(k.color_primaries, k.color_trc, k.colorspace, k.color_range), profile=k.profile, sar=v.sample_aspect_ratio, frames=v.frames, extra=k.extradata)
+        v = c.streams.video[0]
+        k = v.codec_context
+        return dict(step=v.time_base, start=v.start_time, length=v.duration, all=c.duration, fps=v.average_rate,
+                    base=v.base_rate, tags=dict(c.metadata), stream=dict(v.metadata), profile=k.profile,
+                    colour=(k.color_primaries, k.color_trc, k.colorspace, k.color_range), sar=v.sample_aspect_ratio,
+                    frames=v.frames, extra=k.extradata)
 
 def tone(seconds, rate=16000): return Audio(.1*np.sin(np.arange(int(seconds*rate))/20), rate)
 
@@ -46,7 +50,8 @@ def kept(folder): return sorted(p.name for p in folder.iterdir())
 @pytest.mark.parametrize('suffix', SUFFIXES)
 def test_joined_is_as_if_written_at_once(tmp_path, suffix, fps):
     ts = times(fps, 130)
-    options = dict(fps=fps or 25, variable=fps is None, audio=tone(float(ts[-1])), metadata=dict(comment='hi', model='m'))
+    tags = dict(comment='hi', model='m')
+    options = dict(fps=fps or 25, variable=fps is None, audio=tone(float(ts[-1])), metadata=tags)
     one = write(tmp_path/f'one{suffix}', ts, Writer, **options)
     many = write(tmp_path/f'many{suffix}', ts, seconds=1, **options)
     assert many.n == one.n == 130 and many.last_time == one.last_time and len(many.parts) > 2
@@ -64,7 +69,8 @@ def boxes(path):
     "The names of the outer boxes of an MP4 or MOV"
     data, at, names = path.read_bytes(), 0, []
     while at < len(data):
-        names.append(data[at+4:at+8].decode()); at += int.from_bytes(data[at:at+4], 'big') or len(data)
+        names.append(data[at+4:at+8].decode())
+        at += int.from_bytes(data[at:at+4], 'big') or len(data)
     return names
 
 @pytest.mark.parametrize('suffix', ['.mp4', '.mov'])
@@ -108,15 +114,19 @@ def test_copied_sound_stays_as_it_is(tmp_path):
 def lit(path, near):
     "Moments of the brightest frame and the loudest sample within half a second of `near`"
     flash = max((f for f in read_frames(path) if abs(f.time - near) < .5), key=lambda f: f.image.mean()).time
-    a = read_audio(path); lo = int((near - .5) * a.rate)
+    a = read_audio(path)
+    lo = int((near - .5) * a.rate)
     loud = np.abs(a.samples[lo:lo + a.rate])
     return float(flash), (lo + int(np.argmax(loud > .5 * loud.max()))) / a.rate
 
 @pytest.mark.parametrize('suffix', SUFFIXES)
 @pytest.mark.parametrize('fps', [25, '30000/1001'])
 def test_sound_and_picture_are_together_at_the_end(tmp_path, suffix, fps):
-    n = int(8 * as_fps(fps)); ts = times(fps, n); at = n - 15
-    samples = np.zeros(8 * 48000, np.float32); samples[round(ts[at] * 48000):][:48] = .9
+    n = int(8 * as_fps(fps))
+    ts = times(fps, n)
+    at = n - 15
+    samples = np.zeros(8 * 48000, np.float32)
+    samples[round(ts[at] * 48000):][:48] = .9
     draw = lambda i: np.full((H, W, 3), 235 if i == at else 20, np.uint8)
     write(tmp_path/f'a{suffix}', ts, draw=draw, fps=fps, audio=Audio(samples, 48000), seconds=1)
     flash, click = lit(tmp_path/f'a{suffix}', float(ts[at]))
@@ -125,7 +135,7 @@ def test_sound_and_picture_are_together_at_the_end(tmp_path, suffix, fps):
 JOB = '''
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
-from test_parts import *
+from test_resume import *
 path, stop, n = Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 drawn = 0
 with ResumableWriter(path, *SIZE, audio=tone(n/25), metadata=dict(comment='x'), job='the job', seconds=1) as w:
@@ -136,7 +146,9 @@ with ResumableWriter(path, *SIZE, audio=tone(n/25), metadata=dict(comment='x'), 
 print(drawn)
 '''
 
-def run(path, stop=-1, n=150): return subprocess.run([sys.executable, '-c', JOB, str(Path(__file__).parent), str(path), str(stop), str(n)], capture_output=True, text=True)
+def run(path, stop=-1, n=150):
+    command = [sys.executable, '-c', JOB, str(Path(__file__).parent), str(path), str(stop), str(n)]
+    return subprocess.run(command, capture_output=True, text=True)
 
 @pytest.mark.skipif(os.name == 'nt', reason='no SIGKILL')
 @pytest.mark.parametrize('suffix', ['.mp4', '.webm'])
@@ -186,7 +198,8 @@ def test_killed_while_joining(tmp_path, monkeypatch):
     with ResumableWriter(tmp_path/'a.mp4', *SIZE, job='j', seconds=1) as w: assert w.done == 3 and w.n == 60
     assert w.last_time == Fraction(59, 25) and len(list(read_frames(w.path))) == 60
 
-@pytest.mark.parametrize('options', [dict(job='another'), dict(job=''), dict(crf=20), dict(fps=30), dict(preset='fast')])
+@pytest.mark.parametrize('options', [dict(job='another'), dict(job=''), dict(crf=20), dict(fps=30),
+                                     dict(preset='fast')])
 def test_another_job_begins_anew(tmp_path, options):
     stopped(tmp_path/'a.mp4')
     with ResumableWriter(tmp_path/'a.mp4', *SIZE, **(dict(job='the job') | options), seconds=1) as w:
@@ -194,7 +207,10 @@ def test_another_job_begins_anew(tmp_path, options):
         w.write(scene(0), 0)
     assert w.n == 1
 
-@pytest.mark.parametrize('spoil', [lambda p: p.write_bytes(p.read_bytes()[:-100]), lambda p: p.unlink(), lambda p: p.write_bytes(p.read_bytes()[:500] + b'x' + p.read_bytes()[501:])])
+@pytest.mark.parametrize('spoil', [
+    lambda p: p.write_bytes(p.read_bytes()[:-100]),
+    lambda p: p.unlink(),
+    lambda p: p.write_bytes(p.read_bytes()[:500] + b'x' + p.read_bytes()[501:])])
 def test_a_damaged_part_is_drawn_again(tmp_path, spoil):
     whole = write(tmp_path/'b.mp4', times(25, 100), seconds=1)
     folder = stopped(tmp_path/'a.mp4')
@@ -221,7 +237,8 @@ def test_two_at_once(tmp_path):
         w.write(scene(0), 0)
     assert len(list(read_frames(tmp_path/'a.mp4'))) == 1
 
-@pytest.mark.parametrize('kw,what', [(dict(crf=99), 'crf'), (dict(seconds=0), 'longer than 0'), (dict(audio='none.wav'), 'there is no file')])
+@pytest.mark.parametrize('kw,what', [
+    (dict(crf=99), 'crf'), (dict(seconds=0), 'longer than 0'), (dict(audio='none.wav'), 'there is no file')])
 def test_mistakes_are_said_at_once(tmp_path, kw, what):
     with pytest.raises(KitError, match=what):
         with ResumableWriter(tmp_path/'a.mp4', *SIZE, **kw): pass
@@ -229,21 +246,24 @@ def test_mistakes_are_said_at_once(tmp_path, kw, what):
 
 def test_more_mistakes(tmp_path):
     write(tmp_path/'mute.mp4', times(25, 3), Writer)
-    for path, audio, what in ((tmp_path, None, 'end its name'), (tmp_path/'a.mp4', tmp_path/'mute.mp4', 'has no sound')):
+    cases = (tmp_path, None, 'end its name'), (tmp_path/'a.mp4', tmp_path/'mute.mp4', 'has no sound')
+    for path, audio, what in cases:
         with pytest.raises(KitError, match=what):
             with ResumableWriter(path, *SIZE, audio=audio): pass
     with pytest.raises(KitError, match='frame 1 is 64x64'), ResumableWriter(tmp_path/'a.mp4', *SIZE) as w:
-        w.write(scene(0)); w.write(scene(0)[:, :64])
+        w.write(scene(0))
+        w.write(scene(0)[:, :64])
     assert kept(tmp_path) == ['mute.mp4']
 
 def test_joining_holds_little(tmp_path):
-    "Memory of Python's own while three times as many parts are joined; packets live outside it and are let go one by one"
+    "Memory of Python's own while three times as many parts are joined; packets live outside it"
     from lipsync_kit.media.join import join
     part = write(tmp_path/'p.mp4', times(25, 100), Writer).path
     def peak(n):
         tracemalloc.start()
         join([(part, Fraction(4*i)) for i in range(n)], tmp_path/'a.mp4')
-        m = tracemalloc.get_traced_memory()[1]; tracemalloc.stop()
+        m = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
         return m
     peak(1)
     assert peak(12) < 1.2 * peak(4)
