@@ -19,7 +19,7 @@ def packaged():
     for name, m in models.items(): print(report(name, m))
     print('judged:', models['whisper']['judged'])
 
-def show(done, what): print(f'\r{done:.0%} {what}          ', end='', flush=True)
+def show(p): print(f'\r{p.share:.0%} {p.stage}          ', end='', flush=True)
 
 def fit_again(folder, k):
     from lipsync_kit.motion.fit import fit_folder

@@ -8,7 +8,7 @@ from uuid import uuid4
 os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')
 import gradio as gr
 from lipsync_kit import KitError, lipsync
-from lipsync_kit.core import log
+from lipsync_kit.core import Progress, log
 from lipsync_kit.media.probe import probe
 from lipsync_kit.models.contract import is_available, model_card, model_cards
 from lipsync_kit.motion.audio2motion import CHOICES
@@ -168,12 +168,13 @@ def make(session:str, job:str, progress, face_kind, image, video, speech_kind, t
     "The video and what is said about it"
     jobs = stops.setdefault(session, {})
     stop, out = jobs.setdefault(job, threading.Event()), new_output()
-    def step(done, what):
+    def step(p:Progress):
         if stop.is_set(): raise Stopped
-        progress(done, desc=what)
+        progress(p.share, desc=p.stage)
+        if p.note: gr.Info(p.note)
     face, speech = chosen_face(face_kind, image, video), chosen_speech(speech_kind, text, audio)
     try:
-        step(0., 'waiting')
+        step(Progress('waiting', 0.))
         if not face: raise KitError('choose a picture or a video with a face first')
         if not any(speech.values()) and face_kind == 'Image': raise KitError('write what shall be said, or give a recording')
         check_size(face, speech)

@@ -16,7 +16,7 @@ from fractions import Fraction
 from pathlib import Path, PurePosixPath
 import numpy as np
 from . import __version__
-from .core import KitError, Progress, log, no_progress, replacing, unknown
+from .core import KitError, OnProgress, Progress, log, no_progress, replacing, unknown
 from .hub.cards import content_id, sha256
 from .media.write import Writer
 from .media.probe import existing, probe
@@ -405,7 +405,7 @@ def run_protocol(
     motion_models=None,          # folder of motion models, PERSON.safetensors, fitted without that person
     only=None,                   # names of takes, all if left out
     command:str='',              # that repeats this run, for the record
-    progress:Progress=no_progress,
+    progress:OnProgress=no_progress,
 )->Results:
     "Every system on every take; one that fails is a row with its error"
     media, out, options, names = Path(media), Path(out), options or {}, [t.name for t in protocol.takes]
@@ -417,13 +417,13 @@ def run_protocol(
     with _open_rows(out/'rows.jsonl') as file:
         for k, (system, i) in enumerate(jobs):
             take = protocol.takes[i]
-            progress(k / len(jobs), f'{system}: {take.name}')
+            progress(Progress(f'{system}: {take.name}', k / len(jobs)))
             try: row = row_of(system, protocol, i, media, out, options, _motion_model_of(take, motion_models))
             except KitError as e: row = dict(system=system, take=take.name, person=take.person, error=str(e))
             rows[system, take.name] = row = {**row, 'run': run}
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + '\n')
             file.flush()
-    progress(1., 'done')
+    progress(Progress('done', 1.))
     used = 'fitted without the person' if motion_models else None
     facts = dict(machine(), command=command, seed=protocol.seed, options=options, motion_models=used)
     ordered = [rows[s, n] for s in systems for n in sorted(names) if (s, n) in rows]

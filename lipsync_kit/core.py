@@ -6,7 +6,7 @@
 __all__ = ['ARKIT', 'EYE_CORNERS', 'INNER_LIPS', 'OnProgress', 'log', 'KitError', 'unknown', 'as_fps', 'frame_at', 'time_of',
            'n_frames', 'sample_at', 'same_value', 'value_hash', 'ByValue', 'AudioInfo', 'Clip', 'Frame', 'Audio',
            'Phoneme', 'eye_centres', 'interocular', 'mouth_open', 'Face', 'replacing', 'Progress', 'no_progress',
-           'device', 'check_shape']
+           'part_of', 'device', 'check_shape']
 
 # %% ../nbs/00_core.ipynb #0a0e97b0
 import logging, os
@@ -283,6 +283,18 @@ OnProgress = Callable[[Progress], None]   # raising from it stops the job
 log = logging.getLogger('lipsync_kit')
 
 def no_progress(*_): "Ignores any progress"
+
+def part_of(
+    progress:OnProgress,   # of the whole job
+    start:float,           # 0..1 of it, where the part begins
+    end:float,             # and ends
+    name:str='',           # of the part, put before its stages
+)->OnProgress:
+    "Progress of a part of a job"
+    def report(p:Progress):
+        stage = f'{name}: {p.stage}' if name else p.stage
+        progress(Progress(stage, start + (end - start) * p.share, note=p.note))
+    return report
 
 # %% ../nbs/00_core.ipynb #a20249f9
 def device(

@@ -180,8 +180,8 @@ def test_full_disk(zoo, capsys, tmp_path, monkeypatch):
 
 def test_ctrl_c_leaves_nothing(zoo, capsys, tmp_path):
     from lipsync_kit import lipsync
-    def stop(done, what):
-        if done > 0: raise KeyboardInterrupt
+    def stop(p):
+        if p.share > 0: raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt): lipsync(zoo.face, zoo.speech, out=tmp_path/'a.mp4', progress=stop)
     assert not list(tmp_path.iterdir())
 

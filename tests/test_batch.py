@@ -51,7 +51,7 @@ def until(true, seconds=60):
 @pytest.mark.parametrize('workers', [1, 2])
 def test_one_item_never_stops_the_rest(table, workers):
     said = []
-    s = run_batch(table('fine', 'kill', 'kill once', 'exit', 'flaky', 'broken', 'refused', 'fine'), job=fake_job, workers=workers, progress=lambda d, w: said.append((d, w)))
+    s = run_batch(table('fine', 'kill', 'kill once', 'exit', 'flaky', 'broken', 'refused', 'fine'), job=fake_job, workers=workers, progress=lambda p: said.append((p.share, p.stage)))
     assert statuses(s) == ['done', 'failed', 'done', 'failed', 'done', 'failed', 'failed', 'done']
     assert [i.attempts for i in s.items] == [1, 2, 2, 2, 2, 2, 1, 1]
     words = {i.row: i.message for i in s.failures}
@@ -145,8 +145,8 @@ def test_ctrl_c_keeps_what_is_done(table, tmp_path):
 
 def test_progress_can_stop_it(table):
     class Enough(Exception): pass
-    def progress(done, what):
-        if done > .3: raise Enough
+    def progress(p):
+        if p.share > .3: raise Enough
     with pytest.raises(Enough): run_batch(table('fine', 'fine', 'fine'), job=fake_job, progress=progress)
     assert 'skipped' in statuses(run_batch(table('fine', 'fine', 'fine'), job=fake_job))
 

@@ -179,8 +179,8 @@ run.ResumableWriter = partial(ResumableWriter, seconds=.5)
 drawn = []
 def counting(mel, faces): drawn.extend(faces); return loud(mel, faces)
 wav2lip.network = lambda *a, **k: counting
-def step(done, what):
-    if done > float(sys.argv[5]): os.kill(os.getpid(), signal.SIGKILL)
+def step(p):
+    if p.share > float(sys.argv[5]): os.kill(os.getpid(), signal.SIGKILL)
 run.lipsync(sys.argv[2], sys.argv[3], out=sys.argv[4], model=sys.argv[6], progress=step, mark=False)
 print(len(drawn))
 '''

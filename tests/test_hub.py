@@ -85,7 +85,7 @@ def left(dest): return sorted(p.name for p in dest.parent.iterdir()) if dest.par
 
 def test_plain_download_reports_and_checks(server, toy):
     dest, seen = toy(f'{server.url}/file/toy.pth'), []
-    assert fetch.download('toy', progress=lambda *a: seen.append(a)) == dest == hub.verify('toy') and dest.read_bytes() == BODY
+    assert fetch.download('toy', progress=lambda p: seen.append((p.share, p.stage))) == dest == hub.verify('toy') and dest.read_bytes() == BODY
     done = [d for d, _ in seen]
     assert done == sorted(done) and done[-1] == 1 and 'toy 1.3 MB of 1.3 MB' == seen[-1][1]
     assert left(dest) == ['toy.pth'] and fetch.download('toy') == dest and len(server.gets) == 1   # there already: no second request
@@ -130,8 +130,8 @@ def test_a_part_that_is_complete_wrong_or_too_long(server, toy):
 
 OTHER = b'\x80' + hashlib.sha256(b'other').digest() * 40_000    # as long as BODY
 
-def stop_early(done, what):
-    if done > .3: raise KeyboardInterrupt
+def stop_early(p):
+    if p.share > .3: raise KeyboardInterrupt
 
 @pytest.mark.parametrize('version', [{'ETag': '"one"'}, {'Last-Modified': 'Mon, 06 Jan 2025 10:00:00 GMT', 'ETag': 'W/"weak"'}])
 def test_a_download_goes_on_with_the_version_it_began_with(server, toy, version):
@@ -213,8 +213,8 @@ def test_threads_fetch_once(server, toy):
 
 def test_stopping_keeps_what_has_arrived(server, toy):
     dest = toy(f'{server.url}/file/a')
-    def stop(done, what):
-        if done > .3: raise KeyboardInterrupt
+    def stop(p):
+        if p.share > .3: raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt): fetch.download('toy', progress=stop)
     assert left(dest) == ['toy.pth.part'] and (dest.parent/'toy.pth.part').stat().st_size > len(BODY) * .3
     assert fetch.download('toy').read_bytes() == BODY and server.gets[-1][1]

@@ -121,8 +121,8 @@ def test_a_stopped_job_is_resumed(tmp_path, monkeypatch, model, preset):
     from functools import partial
     monkeypatch.setattr(run, 'ResumableWriter', partial(ResumableWriter, seconds=.2))
     source, options = film(tmp_path/'a.mp4', 24), dict(model=model, preset=preset, mark=False, **FEW[model])
-    def stop(done, what):
-        if what.startswith('drawing') and done > .8: raise Killed
+    def stop(p):
+        if p.stage.startswith('drawing') and p.share > .8: raise Killed
     with pytest.raises(Killed): lipsync(source, tone(.96), out=tmp_path/'b.mp4', progress=stop, **options)
     assert len(list((tmp_path/'.b.mp4.parts').glob('*.mp4'))) >= 2
     again, whole = (lipsync(source, tone(.96), out=tmp_path/name, **options).path for name in ('b.mp4', 'c.mp4'))
@@ -196,10 +196,10 @@ def test_memory_levels_draw_the_same(tmp_path, coder):
 def test_an_estimate_comes_before_the_run(tmp_path):
     said = []
     lipsync(film(tmp_path/'a.mp4', 3), tone(.12), out=tmp_path/'b.mp4', model='latentsync-1.5', steps=1, memory='low',
-        device='cpu', progress=lambda done, what: said.append(what))
-    notes = [s for s in said if s.startswith('note: about ')]
-    assert len(notes) == 1 and 'GB of memory on cpu' in notes[0]
-    assert said.index(notes[0]) < min(i for i, s in enumerate(said) if s.startswith('drawing'))
+        device='cpu', progress=said.append)
+    notes = [p for p in said if p.note]
+    assert len(notes) == 1 and notes[0].note.startswith('about ') and 'GB of memory on cpu' in notes[0].note
+    assert said.index(notes[0]) < min(i for i, p in enumerate(said) if p.stage.startswith('drawing'))
 
 def test_a_chunk_reports_its_steps_and_can_be_stopped(tmp_path, monkeypatch):
     "Sixteen frames can take minutes: each step is reported, and a job that is stopped between two of them stops there"
@@ -209,9 +209,9 @@ def test_a_chunk_reports_its_steps_and_can_be_stopped(tmp_path, monkeypatch):
         time.sleep(.25)
         return net(self, *args)
     monkeypatch.setattr(UNet3D, 'forward_both', slow)
-    def stop(done, what):
-        said.append((done, what))
-        if what == 'drawing, step 3 of 40': raise Killed
+    def stop(p):
+        said.append((p.share, p.stage))
+        if p.stage == 'drawing, step 3 of 40': raise Killed
     source = film(tmp_path/'a.mp4', 12)
     with pytest.raises(Killed):
         lipsync(source, tone(.48), out=tmp_path/'b.mp4', model='latentsync-1.5', steps=40, progress=stop)

@@ -17,7 +17,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
-from ..core import KitError, Progress, no_progress
+from ..core import KitError, OnProgress, Progress, no_progress
 from .table import MATERIAL, Job, make_job, read_jobs, with_outputs
 from ..pipe.result import Result
 from ..models.contract import files_of, model_card
@@ -206,7 +206,7 @@ def run_batch(
     gate:Gate|str|None=None,  # a function, or 'module:function', that rejects a `Result` by giving the reason
     engine:str='local',       # 'local' | 'ray'
     limit:float|None=None,    # seconds that an item may take
-    progress:Progress=no_progress,   # told (0..1, what); raising from it stops the batch, what is done stays done
+    progress:OnProgress=no_progress,   # told (0..1, what); raising from it stops the batch, what is done stays done
     job:Callable[..., dict]=do_job,  # what is done with each row
 )->Summary:
     "Make all videos of a table, whatever becomes of each"
@@ -220,7 +220,7 @@ def run_batch(
             items[item.row] = item
             if item.status != 'skipped': status.add(item)   # the line of the run that made it still holds
             wrong = sum(not i.ok for i in items.values())
-            progress(len(items) / len(jobs), f'{len(items)} of {len(jobs)}' + f', {wrong} not done' * bool(wrong))
+            progress(Progress(f'{len(items)} of {len(jobs)}' + f', {wrong} not done' * bool(wrong), len(items) / len(jobs)))
         for j in jobs:
             if j.wrong: settle(Item(j.row, 'bad', str(j.out or ''), j.wrong))
             elif status.stands(j, marks[j.row]): settle(Item(j.row, 'skipped', str(j.out), fingerprint=marks[j.row]))

@@ -13,21 +13,27 @@ import typer
 # %% ../../nbs/cli/00_bar.ipynb #354cd858
 class Bar:
     "A progress bar on the terminal, made at the first report and gone at the end"
-    def __init__(self, quiet:bool=False): self.asked, self.quiet, self.rich = quiet, quiet or not sys.stderr.isatty(), None
+    def __init__(self, quiet:bool=False):
+        self.silent, self.hidden, self.rich = quiet, quiet or not sys.stderr.isatty(), None
+
     def __enter__(self): return self
+
     def __exit__(self, *_):
         if self.rich: self.rich.stop()
-    def __call__(self, done:float, what:str):
-        if self.asked: return
-        if what.startswith('note: '): typer.echo(what.removeprefix('note: '), err=True); return
-        if self.quiet: return
+
+    def __call__(self, p):   # a `core.Progress`
+        if p.note and not self.silent: typer.echo(p.note, err=True)
+        if self.hidden: return
         if not self.rich: self.start()
-        self.rich.update(self.task, completed=done, description=what)
+        self.rich.update(self.task, completed=p.share, description=p.stage)
+
     def start(self):
+        "Show the bar"
+        from rich import progress as rich
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-        self.rich = Progress(TextColumn('{task.description:<16}'), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn('left'),
-                             TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+        columns = (rich.TextColumn('{task.description:<16}'), rich.BarColumn(), rich.TaskProgressColumn(), rich.TimeElapsedColumn(),
+                   rich.TextColumn('left'), rich.TimeRemainingColumn())
+        self.rich = rich.Progress(*columns, console=Console(stderr=True), transient=True)
         self.task = self.rich.add_task('starting', total=1.)
         self.rich.start()
 

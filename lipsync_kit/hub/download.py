@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
-from ..core import KitError, Progress, no_progress, replacing
+from ..core import KitError, OnProgress, Progress, no_progress, replacing
 from .cards import (RECORDS, SOURCES, Card, File, card, expected, find, is_pinned, locate, models_folder,
                                    not_weights, records, sha256, size_text, status)
 
@@ -394,23 +394,23 @@ def _fetch_file(
 # %% ../../nbs/hub/01_download.ipynb #317b1670
 def _share(
     c:Card, f:File, base:int,       # bytes of the model that are there before this file
-    progress:Progress,
+    progress:OnProgress,
 )->Callable[[int], None]:
     "A function of a file's bytes that reports the fraction of its model"
-    def report(n): progress(min(1., (base + n) / max(1, c.bytes)), f'{c.name} {size_text(base + n)} of {c.size}')
+    def report(n): progress(Progress(f'{c.name} {size_text(base + n)} of {c.size}', min(1., (base + n) / max(1, c.bytes))))
     return report
 
 def download(
     name:str,                       # of a model
     folder:str|Path|None=None,      # `$LIPSYNC_KIT_HOME` or ~/.cache/lipsync_kit if left out
-    progress:Progress=no_progress,  # raising from it stops; what has arrived is kept
+    progress:OnProgress=no_progress,  # raising from it stops; what has arrived is kept
     source:str|None=None,           # tried first: 'file:/folder', 'https://host/folder/', ...
 )->Path:                            # as `find` gives it
     "Put the weights of `name` on this machine, unless they are here"
     c, folder, base = card(name), models_folder(folder), 0
     if status(name, folder).whole: return find(name, folder)
     check_writable(folder)
-    def waiting(): progress(0., f'{c.name}: another process downloads it')
+    def waiting(): progress(Progress(f'{c.name}: another process downloads it', 0.))
     for f in c.files:
         report = _share(c, f, base, progress)
         with _locked(folder, f'{c.name}--{f.name}', waiting):

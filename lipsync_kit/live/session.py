@@ -14,7 +14,7 @@ from itertools import count
 from queue import Empty, Queue
 import numpy as np
 from ..models.contract import Model, files_of, model_card, model_cards
-from ..core import Audio, Face, Frame, KitError, Progress, as_fps, no_progress, time_of
+from ..core import Audio, Face, Frame, KitError, OnProgress, as_fps, no_progress, time_of
 from ..flow import prefetch
 from ..faces.track import track_faces
 from ..media.read import read_frames
@@ -65,7 +65,7 @@ def tracked_once(
 
 class LiveClip:
     "A video or a picture that a model with avatars draws on"
-    def __init__(self, source:Source, model:Model, options:Options, path=None, progress:Progress=no_progress):
+    def __init__(self, source:Source, model:Model, options:Options, path=None, progress:OnProgress=no_progress):
         self.source, self.model = source, model
         self.fps = as_fps(options.fps or 25) if source.still else source.clip.fps
         self.avatar = model.prepare(tracked_once(source, options), path, progress)
@@ -81,7 +81,7 @@ class Live:
         face,                   # an image, and for MuseTalk a video too, as for `lipsync`
         lookahead:float=.2,     # seconds of sound that a frame of `portrait` waits for
         avatar=None,            # of MuseTalk: a .safetensors file that keeps what is made ready
-        progress:Progress=no_progress,   # told while a clip is made ready
+        progress:OnProgress=no_progress,   # told while a clip is made ready
         **options,              # any field of `Options`
     ):
         o = self.options = make_options(**options)

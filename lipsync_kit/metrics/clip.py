@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2, numpy as np
 from ..faces.align import crop, fit_pose, similarity
 from ..audio.voice import voice_spans
-from ..core import Audio, Clip, Face, Frame, KitError, Progress, eye_centres, mouth_open, no_progress
+from ..core import Audio, Clip, Face, Frame, KitError, OnProgress, Progress, eye_centres, mouth_open, no_progress
 from ..faces.track import FaceReport, track_faces
 from ..media.probe import existing, probe
 from ..media.read import read_audio, read_frames
@@ -174,7 +174,7 @@ def analyse(
     audio=None,               # path or `Audio`; the video's own if left out
     choose='largest',
     motion_model='auto',      # predicts the mouth from the sound; or the path of one
-    progress:Progress=no_progress,
+    progress:OnProgress=no_progress,
 )->ClipAnalysis:
     "Read a video once and measure it with every metric"
     path, report = existing(video), FaceReport()
@@ -185,7 +185,7 @@ def analyse(
         times.append(view.time)
         mouth.append(mouth_of(view.face) if view.face else np.full(MOUTH, np.nan))
         for m in metrics: m.see(view)
-        progress(min(1., view.time / max(float(clip.duration or 0), 1e-6)), 'measuring')
+        progress(Progress('measuring', min(1., view.time / max(float(clip.duration or 0), 1e-6))))
     if not times: raise KitError(f"{path} holds no frame; it is damaged or cut off")
     found = ClipAnalysis(path, clip, sound_of(path, clip, audio), np.array(times), np.array(mouth),
                          report.cuts, report.gaps, len(report.ids), motion_model=motion_model)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from ..core import KitError, Progress, no_progress
+from ..core import KitError, OnProgress, no_progress, part_of
 from ..media.edit import side_by_side
 from .evaluate import evaluate
 from .metric import METRICS
@@ -87,7 +87,7 @@ def compare(
     audio=None,               # the sound of all of them; each one's own if left out
     metrics='all',
     grid=None,                # path of a video of all of them side by side, if one is wanted
-    progress:Progress=no_progress,
+    progress:OnProgress=no_progress,
     **options,                # of `evaluate`
 )->Comparison:
     "Measure several videos in the same way"
@@ -96,7 +96,7 @@ def compare(
     systems = {**videos, 'real': reference} if reference is not None and 'real' not in videos else dict(videos)
     reports = {}
     for i, (name, v) in enumerate(systems.items()):
-        def part(done, what, i=i, name=name): progress((i + done) / len(systems), f'{name}: {what}')
+        part = part_of(progress, i / len(systems), (i + 1) / len(systems), name)
         given = (None, None) if name == 'real' else (reference, audio)
         reports[name] = evaluate(v, *given, metrics, real=False, progress=part, **options)
     if grid is not None: side_by_side([path_of(v) for v in systems.values()], grid, list(systems))

@@ -18,7 +18,7 @@ from ..audio.whisper import KEPT, has_whisper
 from ..audio.signal import loudness, nonempty
 from ..audio.phonemes import phonemes as recognised_phonemes
 from ..audio.voice import voice_spans
-from ..core import Audio, KitError, Phoneme, as_fps, n_frames, no_progress, unknown
+from ..core import Audio, KitError, Phoneme, Progress, as_fps, n_frames, no_progress, unknown
 from ..hub.cards import available
 from .basis import data_file, load_basis
 from .network import MOTION_MODELS, MotionNetwork, load_motion_network, model_file
@@ -91,7 +91,7 @@ def _predict_in_blocks(
         lo, hi = max(0, a - BESIDE), min(audio.duration, a + BLOCK + BESIDE)
         got = predict_motion(model, motion_features(audio.cut(lo, hi), model.encoder))
         i, n = (a - lo)*50, min(BLOCK*50, n_frames(audio.duration - a, 50))
-        progress(.95*hi/audio.duration, 'listening')
+        progress(Progress('listening', .95*hi/audio.duration))
         parts.append((got.lips[i:i+n], got.mouth_open[i:i+n]))
     return tuple(np.concatenate(p) for p in zip(*parts))
 
@@ -207,11 +207,11 @@ def speech_to_motion(
     nonempty(audio)
     fps, options = as_fps(fps), check_motion_options(MotionOptions(emotion, strength, idle, seed, gain))
     model, note = choose_motion_model(motion_model)
-    progress(0., 'listening')
+    progress(Progress('listening', 0.))
     features = extract_features(audio, model, phonemes, progress)
     times = np.arange(n_frames(audio.duration, fps))/float(fps)
     track = motion_at(audio, features, times, fps, options, note=note)
-    progress(1., 'listening')
+    progress(Progress('listening', 1.))
     return track
 
 # %% ../../nbs/motion/06_audio2motion.ipynb #f0c2b87f

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np
-from ..core import Audio, KitError, Progress, mouth_open, no_progress
+from ..core import Audio, KitError, OnProgress, Progress, mouth_open, no_progress
 from ..faces.detect import landmarks_near, landmarks
 from ..media.read import read_audio, read_frames
 from .basis import Basis, LIPS, load_basis
@@ -142,14 +142,14 @@ class ClipAnalysis(NamedTuple):
 
 def analyse_folder(
     folder:str|Path,
-    progress:Progress=no_progress,
+    progress:OnProgress=no_progress,
 )->list[ClipAnalysis]:
     "All clips of a folder; those without face or sound are left out, unless that leaves none"
     found, error = [], None
     for i, s in enumerate(todo := clip_sources(folder)):
         try: found.append(ClipAnalysis(s, *analyse_source(s.path), read_audio(s.path), s.lag or 0.))
         except KitError as e: error = e
-        progress((i + 1)/len(todo), f'tracking {s.name}')
+        progress(Progress(f'tracking {s.name}', (i + 1)/len(todo)))
     if not found: raise error
     return with_lags(found)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np
-from ..core import KitError, Phoneme, Progress, no_progress, replacing
+from ..core import KitError, OnProgress, Phoneme, Progress, no_progress, replacing
 from .basis import Basis, CORNERS, LIPS, load_basis
 from .clips import Rows, context_windows, correlation, clip_rows, analyse_folder
 from .network import FPS, STEP, MotionNetwork, calibrated
@@ -153,7 +153,7 @@ def train(
     options:TrainingOptions=TrainingOptions(),
     seed:int=0,
     basis:Basis|None=None,
-    progress:Progress=no_progress,
+    progress:OnProgress=no_progress,
 )->dict[str,np.ndarray]:  # weights by the names of `motion.network`, with mean and std
     "One network fitted on clips"
     import torch
@@ -173,7 +173,7 @@ def train(
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.)
         opt.step()
         schedule.step()
-        progress((i + 1)/options.steps, 'training')
+        progress(Progress('training', (i + 1)/options.steps))
     return dict(mean=mean, std=std, **named_weights(net))
 
 def named_weights(
@@ -259,7 +259,7 @@ def leave_one_person_out(
     options:TrainingOptions=TrainingOptions(),
     seeds:tuple=(0,),       # one network each
     n_groups:int|None=None, # groups of people that are left out together; each person alone when left out
-    progress:Progress=no_progress,
+    progress:OnProgress=no_progress,
 )->Iterator[tuple[Rows,MotionNetwork]]:  # (clip, a model not trained on its speaker)
     "Each clip with a model to judge it by"
     people = sorted({c.person for c in clips})
@@ -271,7 +271,7 @@ def leave_one_person_out(
         nets = [train(others, options, s) for s in seeds]
         linear = fit_linear_filter(others, nets[0]['mean'], nets[0]['std'])
         model = ensemble(nets, encoder, options, linear)
-        progress((g + 1)/k, 'leaving people out')
+        progress(Progress('leaving people out', (g + 1)/k))
         yield from ((c, model) for c in clips if c.person in out and c.speed == 1)
 
 def fit_motion_network(
@@ -281,7 +281,7 @@ def fit_motion_network(
     seeds:tuple=(0, 1, 2),  # one network each
     n_groups:int|None=5,    # for gain, offset and the report; None leaves each person out alone, which takes longer
     basis:Basis|None=None,
-    progress:Progress=no_progress,
+    progress:OnProgress=no_progress,
 )->tuple[MotionNetwork,dict[str,Score]]:
     "A motion model fitted on all clips, and scores of models trained alike on people they were not trained on"
     if len({c.person for c in clips}) < 2:
@@ -301,7 +301,7 @@ def fit_folder(
     encoder:str='whisper',  # 'whisper' | 'mel'
     speeds:tuple=(1., .9, 1.12),  # at which each clip is used
     basis:Basis|None=None,  # the package's own when left out
-    progress:Progress=no_progress,
+    progress:OnProgress=no_progress,
     **fit_options,          # of `fit_motion_network`
 )->tuple[MotionNetwork,dict[str,Score]]:
     "A motion model fitted on a folder of clips"

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from ..models.contract import Model
-from ..core import Audio, KitError, as_fps, device as chosen_device, n_frames
+from ..core import Audio, KitError, Progress, as_fps, device as chosen_device, n_frames
 from ..faces.detect import detect_faces
 from ..hub.cards import size_text
 from ..media.read import read_frames
@@ -71,8 +71,9 @@ class _Enough(Exception): "A trial has shown how many seconds a second of video 
 class _Watch:
     "Progress of a trial of so many seconds, which ends it when it is slow"
     def __init__(self, length:float): self.length, self.begun, self.at, self.share = length, None, None, 0.
-    def __call__(self, done:float, what:str):
-        if not what.startswith('drawing'): return
+    def __call__(self, progress:Progress):
+        if not progress.stage.startswith('drawing'): return
+        done = progress.share
         now = perf_counter()
         if self.begun is None: self.begun = now
         if done > self.share: self.at, self.share = now, done

@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from .. import __version__
-from ..core import KitError, Progress, n_frames, no_progress
+from ..core import KitError, OnProgress, Progress, n_frames, no_progress
 from ..effects.effect import EffectContext, chained
 from ..faces.track import FaceReport
 from ..flow import prefetch
@@ -121,7 +121,7 @@ def lipsync(
     text:str|None=None,        # what to say, where there is no audio
     motion=None,               # a `MotionTrack` or the path of a saved one, drawn instead of the speech's own
     out=None,                  # the video to make; left out: a temporary file, `Result.save` keeps it
-    progress:Progress=no_progress,  # raising from it stops the job
+    progress:OnProgress=no_progress,  # raising from it stops the job
     **options,                 # see `pipe.options`, and the model's card
 )->Result:
     "Make a face speak; a job that was killed goes on where it was when it is called again with the same `out`"
@@ -136,7 +136,7 @@ def lipsync(
         frames, effects = drawn_frames(job, report, writer.done, size, rendering)
         write_frames(frames, writer, rendering, job.clock)
         n, last = writer.n, writer.last_time
-    progress(1., 'done')
+    progress(Progress('done', 1.))
     return result_of(job, path, report, n, float(last + 1 / fps), size, effects)
 
 def result_of(
@@ -160,7 +160,7 @@ def process(
     source,                    # path of an image or a video, or an [h,w,3] uint8 RGB picture
     effects,                   # such as 'sharpen:amount=.5', or a list; see `effects.effect.parse_effects`
     out=None,                  # the file to make; left out: a temporary file
-    progress:Progress=no_progress,  # raising from it stops the job
+    progress:OnProgress=no_progress,  # raising from it stops the job
     **options,                 # of `pipe.options`: size, choose, no_face, crf, seed, policy, mark, device
 )->Result:
     "Apply effects to a picture or a video"
@@ -173,7 +173,7 @@ def process(
     effects = [e.load() for e in o.effects]
     args = opened, o, effects, path, report, clock, progress
     n, seconds, fps = _process_picture(*args) if opened.still else _process_video(source, *args)
-    progress(1., 'done')
+    progress(Progress('done', 1.))
     notes = tuple(dict.fromkeys([*opened.warnings, *(w for e in effects for w in e.warnings)]))
     size, faces = (opened.clip.width, opened.clip.height), len(opened.faces) or len(report.ids)
     return Result(path, o, seconds, n, fps, size, clock.total(), faces, tuple(report.gaps), notes, chain, None, peak_memory())

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from ..core import Face, Frame, KitError, Progress, no_progress, time_of
+from ..core import Face, Frame, KitError, OnProgress, Progress, no_progress, time_of
 from ..effects.effect import Effect, EffectContext
 from ..faces.track import FaceReport, track_faces
 from ..media.length import fitted
@@ -91,7 +91,7 @@ class Talk(Effect):
 @dataclass
 class RenderProgress:
     "Progress of the drawing"
-    report:Progress
+    report:OnProgress
     n:int               # frames of the video
     done:int = 0        # of them
     coming:float = 0.   # frames' worth of work on those that are next
@@ -107,7 +107,7 @@ class RenderProgress:
     def tell(self):
         "Report; called by the thread that writes"
         self.share = max(self.share, min(1., (self.done + self.coming) / max(self.n, 1)))
-        self.report(self.share, self.what)
+        self.report(Progress(self.what, self.share))
 
     def one_more(self):
         "A frame is done"

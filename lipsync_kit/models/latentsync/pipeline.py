@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 import numpy as np
 from ..contract import RenderRequest, in_batches
-from ...core import Face, Frame, Progress, no_progress
+from ...core import Face, Frame, no_progress
 from ...faces.smooth import smoothed
 from .preprocess import Aligner, aligned, canvases, in_view, three_points
 from .reference import paste_back
@@ -66,7 +66,7 @@ def draw_face(
     images:list,           # of the chunk, with the faces that are drawn already
     draw:Callable,         # a `models.latentsync.reference.Sampler`
     size:int,              # of the square, pixels
-    progress:Progress=no_progress,   # called with (frames' worth of work that is done, what)
+    progress:Callable=no_progress,   # called with (frames' worth of work that is done, what)
 )->list:                   # number of the frame in the chunk, canvas, matrix
     "One face of a chunk, drawn wherever it is visible"
     found = occurrences(chunk, face, size)
@@ -80,7 +80,7 @@ def draw_chunk(
     chunk:list[TimedFrame],
     draw:Callable,         # a `Sampler`
     size:int,              # of the square, pixels
-    progress:Progress,     # called with (frames' worth of work that is done, what)
+    progress:Callable,     # called with (frames' worth of work that is done, what)
 )->tuple[list, list]:      # images, and the last face, as `paste_back` takes them
     "All faces of a chunk"
     images, last = [t.frame.image for t in chunk], []

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from ...core import Frame, KitError, Progress, no_progress
+from ...core import Frame, KitError, no_progress
 from ...flow import pipelined
 from .preprocess import (
     Aligner, aligned, canvases, in_view, keep_outside_mask, masked, normalised, restored, small_mask)
@@ -174,7 +174,7 @@ def draw_chunk(
     draw:Callable,         # a `Sampler`
     size:int,              # of the square, pixels
     begin:Fraction,        # a chunk that ends before this moment is not drawn
-    progress:Progress,     # called with (frames' worth of work that is done, what)
+    progress:Callable,     # called with (frames' worth of work that is done, what)
 )->tuple[list, list]:      # images, None each where the chunk is not drawn; drawn faces, as `paste_back` takes them
     "One chunk through the networks"
     images, faceless, n = [c.frame.image for c in chunk], chunk[0].M is None, len(chunk)
@@ -193,7 +193,7 @@ def render_reference(
     size:int=256,                                     # of the square, pixels: 256 for 1.5, 512 for 1.6
     n:int|None=None,                                  # frames, `n_reference_frames` officially; all if left out
     begin:Fraction=Fraction(0),                       # chunks that end earlier are not drawn: None for their frames
-    tick:Progress=no_progress,                        # see `models.contract.RenderRequest`
+    tick:Callable=no_progress,                        # see `models.contract.RenderRequest`
 )->Iterator[np.ndarray|None]:                         # [h,w,3] uint8 RGB
     "The frames that the official pipeline would make"
     windows = audio_features(states)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 import cv2, numpy as np
 import torch
-from ...core import Face, Frame, KitError, Progress, no_progress, replacing
+from ...core import Face, Frame, KitError, OnProgress, Progress, no_progress, replacing
 from ...flow import batched
 from .preprocess import SOFT_LIVE
 from .reference import BlendSettings, Networks, PreparedFace, prepare_faces, reference_box
@@ -78,7 +78,7 @@ def prepare_avatar(
     nets:Networks,
     blend:BlendSettings=LIVE,
     batch:int=8,          # frames
-    progress:Progress=no_progress,   # called with (0, what), since the number of frames is not known
+    progress:OnProgress=no_progress,   # its share stays 0, since the number of frames is not known
 )->Avatar:
     "A clip, prepared"
     places, first, size = {}, None, None
@@ -88,7 +88,7 @@ def prepare_avatar(
         places |= zip((source_time(f) for f, _ in group), prepared)
         with_face = (f for (f, _), p in zip(group, prepared) if p is not None)
         if first is None and (frame := next(with_face, None)): first = thumbnail(frame.image)
-        progress(0., f'{len(places)} frames are ready')
+        progress(Progress(f'{len(places)} frames are ready', 0.))
     if first is None: raise KitError("there are no frames with a face to make an avatar of; take another clip")
     return Avatar(places, size, first, blend)
 

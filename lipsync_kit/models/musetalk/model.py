@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from ..contract import TRACK_INTERVAL, Model, RenderRequest
-from ...core import Audio, Face, Frame, KitError, Progress, device as chosen_device, no_progress, unknown
+from ...core import Audio, Face, Frame, KitError, OnProgress, device as chosen_device, no_progress, unknown
 from ...hub.memory import load_network, manager
 from ...media.probe import existing
 from .card import MuseTalkSettings
@@ -60,7 +60,7 @@ class MuseTalkModel(Model):
     def prepare(self,
         frames:Iterable[tuple[Frame, list[Face]]],   # of a clip, each with the face that shall speak
         path=None,   # of a .safetensors file that keeps the avatar: read where it exists, else written; refused for another clip or options
-        progress:Progress=no_progress,
+        progress:OnProgress=no_progress,
     )->Avatar:
         "A clip made ready to speak live"
         how = self.blend._replace(soft=SOFT_LIVE)
