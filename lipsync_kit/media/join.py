@@ -93,6 +93,7 @@ def join(
     fps=25,            # nominal frames a second
     audio=None,        # an `Audio`, the path of a file with sound, or None; the pieces' own sound is left out
     metadata:dict|None=None,  # tags of the file
+    audio_end:float|None=None,  # seconds; sound from there on is left out
 )->Path:
     "Join `pieces` without encoding their pictures anew"
     pieces = [(p, Fraction(t)) for p, t in pieces]
@@ -103,6 +104,7 @@ def join(
             raise KitError(f"{p} is coded differently from {first}, so they can't be joined packet by packet; "
                            "edit.concatenate joins any videos")
     late = max(depth(p) for p, _ in pieces)
-    with opened(first) as c, PacketWriter(path, c.streams.video[0], fps=fps, audio=audio, metadata=metadata) as w:
+    options = dict(fps=fps, audio=audio, metadata=metadata, audio_end=audio_end)
+    with opened(first) as c, PacketWriter(path, c.streams.video[0], **options) as w:
         for p in decoded_in_turn((p for f, t in pieces for p in packets_of(f, t, w.fps)), late): w.write(p)
     return Path(path)

@@ -98,8 +98,9 @@ class ResumableWriter(Writer):
         variable:bool=False,  # frames come at their own times
         job:str='',           # see `fingerprint`; left out, nothing is taken over from an earlier run
         seconds=PART,         # length of a part
+        audio_end:float|None=None,  # seconds; sound from there on is left out
     ):
-        super().__init__(path, width, height, fps, audio, crf, preset, metadata, variable)
+        super().__init__(path, width, height, fps, audio, crf, preset, metadata, variable, audio_end)
         self.seconds, self.folder = Fraction(seconds), self.path.with_name(f'.{self.path.name}.parts')
         if self.seconds <= 0: raise KitError(f"a part must be longer than 0 s, not {seconds}")
         coded = (FORMAT, self.path.suffix.lower(), self.size, self.fps, crf, preset, variable, self.seconds,
@@ -157,7 +158,7 @@ class ResumableWriter(Writer):
     def _join(self):
         if not self.parts: raise KitError(f"no frame was written to {self.path}; a video needs at least one")
         parts = [(self.folder/p.name, p.first * self.step) for p in self.parts]
-        whole = join(parts, self.folder/f'whole{self.path.suffix}', self.fps, self.audio, self.metadata)
+        whole = join(parts, self.folder/f'whole{self.path.suffix}', self.fps, self.audio, self.metadata, self.audio_end)
         try: os.replace(whole, self.path)
         except OSError as e:
             raise KitError(f"can't write {self.path}: {e.strerror or e}; "

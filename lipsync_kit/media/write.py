@@ -9,6 +9,7 @@ __all__ = ['H264', 'CODECS', 'COPIED', 'LAYOUTS', 'AAC_RATES', 'PRESETS', 'AVX_5
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 import av, cv2, numpy as np
 from av.video.reformatter import VideoReformatter
@@ -48,8 +49,10 @@ class Writer:
         preset:str='veryfast',  # of x264: 'ultrafast' .. 'veryslow'
         metadata:dict|None=None,  # tags of the file
         variable:bool=False,  # frames come at their own times
+        audio_end:float|None=None,  # seconds; sound from there on is left out
     ):
         self.path, self.size, self.fps, self.audio = Path(path), (width, height), as_fps(fps), audio
+        self.audio_end = float('inf') if audio_end is None else audio_end
         self.crf, self.preset, self.metadata, self.variable = crf, preset, metadata or {}, variable
         self.step = Fraction(1, 90000) if variable else 1 / self.fps   # seconds; times are whole multiples of it
         self.n, self.last, self.convert = 0, None, VideoReformatter()
@@ -112,6 +115,7 @@ class Writer:
                 if p.dts is None: continue
                 p.pts -= zero
                 p.dts -= zero
+                if p.pts * a.time_base >= self.audio_end: return
                 p.stream = out
                 yield p
         return packets()
@@ -122,9 +126,11 @@ class Writer:
         out.bit_rate = 96_000 if layout == 'mono' else 160_000 if layout == 'stereo' else 384_000
         fit = av.AudioResampler('flt' if out.codec_context.name == 'libopus' else 'fltp', layout, rate)
         def packets():
-            for f in frames:
-                for g in fit.resample(f): yield from out.encode(g)
-            for g in fit.resample(None): yield from out.encode(g)
+            for f in chain(frames, [None]):
+                for g in fit.resample(f):
+                    kept = _until(g, self.audio_end)
+                    if kept is not None: yield from out.encode(kept)
+                    if kept is not g: return (yield from out.encode(None))
             yield from out.encode(None)
         return packets()
 
@@ -169,6 +175,17 @@ class Writer:
             if not self.n: raise KitError(f"no frame was written to {self.path}; a video needs at least one")
             for p in self._last_packets(): self.out.mux(p)
             self._sound_until(None)
+
+def _until(f:'av.AudioFrame', end:float)->'av.AudioFrame|None':
+    "The part of a frame before `end` seconds: the frame itself, a shorter one, or None"
+    start = float((f.pts or 0) * f.time_base) if f.time_base else 0.
+    n = round((end - start) * f.rate) if end != float('inf') else f.samples
+    if n >= f.samples: return f
+    if n <= 0: return None
+    per = 1 if f.format.is_planar else len(f.layout.channels)    # numbers of a sample in a row
+    res = av.AudioFrame.from_ndarray(np.ascontiguousarray(f.to_ndarray()[:, :n * per]), f.format.name, f.layout.name)
+    res.rate, res.pts, res.time_base = f.rate, f.pts, f.time_base
+    return res
 
 def _frames_of(audio:Audio, n:int=1024)->Iterator['av.AudioFrame']:
     "Pieces of mono sound, clipped to full scale"

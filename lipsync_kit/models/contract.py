@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['CAPABILITIES', 'DRIVES', 'MODELS', 'EXTRA_PACKAGES', 'TRACK_INTERVAL', 'ModelCard', 'model_cards', 'model_card',
-           'files_of', 'Availability', 'is_available', 'DrivingSignal', 'RenderRequest', 'Output', 'Session', 'Model',
-           'in_batches', 'load_model']
+           'files_of', 'Availability', 'is_available', 'DrivingSignal', 'RenderRequest', 'Output', 'SessionRequest',
+           'Session', 'Model', 'in_batches', 'load_model']
 
 # %% ../../nbs/models/00_contract.ipynb #043a7982
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
@@ -17,7 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 import numpy as np
-from ..core import Audio, Clip, Face, Frame, KitError, no_progress, unknown
+from ..core import Audio, Clip, Face, Frame, KitError, OnProgress, no_progress, unknown
 from ..flow import batched, pipelined
 from ..hub.download import with_needs
 from ..hub.cards import size_text, status
@@ -147,6 +147,20 @@ class Output(NamedTuple):
     size:tuple[int, int]   # width, height in pixels
     fps:Fraction           # frames a second
 
+@dataclass(frozen=True)
+class SessionRequest:
+    "What a live session shows"
+    clip:Clip                                                    # the source, at the size that is drawn
+    frames:Iterator[Frame]                                       # its frames without end, timed as the live video
+    tracked:Callable[[], Iterator[tuple[Frame, list[Face]]]]     # its frames once, each with the faces that speak
+    image:np.ndarray|None=None                                   # [h,w,3] uint8 RGB of a still
+    faces:tuple[Face, ...]=()                                    # in the still
+    fps:Fraction=Fraction(25)                                    # frames a second
+    lookahead:float=.2                                           # seconds of audio that a frame may wait for
+    motion:dict=field(default_factory=dict)                      # options of `motion.audio2motion.stream_motion`
+    identity:Any=None                                            # path that keeps what is prepared, see `models.identity`
+    progress:OnProgress=no_progress                              # of the preparation
+
 class Session:
     "A model that draws live: audio is pushed in, frames come out"
     fps:Fraction = Fraction(25)
@@ -194,9 +208,7 @@ class Model:
         raise NotImplementedError
 
     def open_session(self,
-        source,                    # a `pipe.source.Source`: a still or a video with a face
-        options,                   # `pipe.options.Options`
-        **more,                    # of the model's own
+        request:SessionRequest,
     )->Session:
         "A live session"
         raise KitError(f"{type(self).__name__} does not draw live")

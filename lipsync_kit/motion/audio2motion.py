@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['CHOICES', 'BLOCK', 'BESIDE', 'HISTORY', 'SEAM', 'STEP', 'HEAD_DELAY', 'choose_motion_model', 'AudioFeatures',
            'extract_features', 'mouth_motion', 'MotionOptions', 'check_motion_options', 'motion_at', 'speech_to_motion',
-           'stream_motion']
+           'MotionStream', 'stream_motion']
 
 # %% ../../nbs/motion/06_audio2motion.ipynb #6fe71b03
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np
@@ -242,10 +243,19 @@ def _frames(track:MotionTrack, i:int, j:int)->MotionTrack:
     ps = [Phoneme(p.symbol, max(p.start, t0) - t0, min(p.end, t1) - t0) for p in inside]
     return replace(track, phonemes=ps, **{f: getattr(track, f)[i:j] for f in SHAPES})
 
-class _MotionStream:
+class MotionStream:
     "Sound received so far, and how much of its motion has been sent"
-    def __init__(self, fps, lookahead, model, note, options):
-        self.fps, self.lookahead, self.model, self.note, self.options = fps, lookahead, model, note, options
+    def __init__(self,
+        fps=25,                     # frames a second of the track
+        lookahead:float=.2,         # seconds of sound that a frame waits for
+        first:float=1.,             # seconds of sound before the first piece
+        motion_model:str='auto',    # 'auto' | 'whisper' | 'mel' | 'rules', or the path of a motion model's file
+        **options,                  # emotion, strength, idle, seed, gain, as in `speech_to_motion`
+    ):
+        if not 0 <= lookahead <= 5: raise KitError(f"lookahead must be in 0..5 seconds, not {lookahead}")
+        self.fps, self.lookahead, self.first = as_fps(fps), lookahead, first
+        self.options = check_motion_options(MotionOptions(**options))
+        self.model, self.note = choose_motion_model(motion_model)
         self.samples, self.rate = np.zeros(0, np.float32), 0  # sound that is still needed
         self.dropped = 0     # samples before it
         self.analysed = 0.   # seconds of sound that the last piece was computed from
@@ -255,11 +265,25 @@ class _MotionStream:
     @property
     def duration(self)->float: return (self.dropped + len(self.samples))/self.rate if self.rate else 0.
 
-    def push(self, chunk:Audio):
+    def push(self,
+        chunk:Audio,             # the next piece of sound, at the rate of the first
+    )->MotionTrack|None:         # the frames that are final by now; None where there are no new ones
         "Receive more sound"
         if self.rate and chunk.rate != self.rate:
             raise KitError(f"a chunk comes at {chunk.rate} Hz after chunks at {self.rate} Hz; resample it first")
         self.rate, self.samples = chunk.rate, np.concatenate([self.samples, chunk.samples])
+        if self.duration < self.first or self.duration - self.analysed < STEP - 1e-6: return None
+        return self.next_piece()
+
+    def flush(self)->MotionTrack|None:
+        "The last frames, at the end of the sound"
+        return self.next_piece(last=True) if self.duration else None
+
+    def interrupt(self):
+        "Forget the sound of which no motion was sent yet"
+        n = max(round(float(self.sent / self.fps) * self.rate) - self.dropped, 0)
+        self.samples, self.rest = self.samples[:n], None
+        self.analysed = min(self.analysed, self.duration)
 
     def _drop_history(self):
         "Forget sound that is no longer needed"
@@ -287,18 +311,6 @@ class _MotionStream:
         self.rest = _frames(new, n, len(new)) if n < len(new) else None
         return _frames(new, 0, n)
 
-def _pieces(
-    chunks:Iterable[Audio],
-    stream:_MotionStream,
-    first:float,             # seconds of sound before the first piece
-)->Iterator[MotionTrack]:
-    "Pieces as soon as there is enough sound for them"
-    for chunk in chunks:
-        stream.push(chunk)
-        if stream.duration < first or stream.duration - stream.analysed < STEP - 1e-6: continue
-        if (piece := stream.next_piece()) is not None: yield piece
-    if stream.duration and (piece := stream.next_piece(last=True)) is not None: yield piece
-
 def stream_motion(
     chunks:Iterable[Audio],     # sound as it arrives, at one rate
     fps=25,                     # frames a second of the track
@@ -308,7 +320,5 @@ def stream_motion(
     **options,                  # emotion, strength, idle, seed, gain, as in `speech_to_motion`
 )->Iterator[MotionTrack]:       # pieces, one after the other; together as long as the sound
     "Motion while the sound arrives"
-    fps, options = as_fps(fps), check_motion_options(MotionOptions(**options))
-    if not 0 <= lookahead <= 5: raise KitError(f"lookahead must be in 0..5 seconds, not {lookahead}")
-    model, note = choose_motion_model(motion_model)
-    return _pieces(chunks, _MotionStream(fps, lookahead, model, note, options), first)
+    stream = MotionStream(fps, lookahead, first, motion_model, **options)
+    return (piece for piece in chain(map(stream.push, chunks), map(MotionStream.flush, [stream])) if piece is not None)

@@ -36,6 +36,10 @@ class FeatureWindows:
         check_shape(piece, 'n s w', 'a piece of states')
         self.held = piece if self.held is None else np.concatenate([self.held, piece])
 
+    def drop_after(self, end:int):
+        "Forget the states from `end` on"
+        if self.held is not None: self.held = self.held[:max(end - self.first, 0)]
+
     def _drop_before(self, start:int):
         "Drop the states before `start`; the last one stays, since it may be repeated"
         if self.held is None: return

@@ -130,9 +130,11 @@ def lipsync(
     o, clip = job.options, job.source.clip
     size, fps = job.model.output(clip, job.fps)
     word = fingerprint(face, audio, text, motion, o, job.model.weights) if out is not None else ''
+    end = job.seconds if job.speech_seconds > job.seconds + .1 else None
     tags = mark(o.model, __version__, still=job.source.still) if o.mark else {}
     rendering = RenderProgress(progress, n_frames(job.seconds, fps))
-    with ResumableWriter(path, *size, fps, audio=written_sound(job), crf=o.crf, metadata=tags, variable=clip.variable, job=word) as writer:
+    with ResumableWriter(path, *size, fps, audio=written_sound(job), crf=o.crf, metadata=tags, variable=clip.variable,
+                         job=word, audio_end=end) as writer:
         frames, effects = drawn_frames(job, report, writer.done, size, rendering)
         write_frames(frames, writer, rendering, job.clock)
         n, last = writer.n, writer.last_time

@@ -67,6 +67,11 @@ class LiveStates:
         final = self.begin + (len(self.samples) - round(SETTLING * RATE)) // STATE
         return self._encode(final) if final - self.end >= STRIDE * STATE_RATE else None
 
+    def drop_after(self, end:int):
+        "Forget the sound from state `end` on"
+        self.samples = self.samples[:max(end - self.begin, 0) * STATE]
+        self.end = min(self.end, end)
+
     def flush(self)->np.ndarray|None:   # [n,5,384]
         "The last states, at the end of the sound"
         final = self.begin + len(self.samples) // STATE
@@ -133,6 +138,14 @@ class LiveAvatar:
         self._add(self.states.push(self.resampler.flush()))
         self._add(self.states.flush())
         return self._draw(self._has_sound)
+
+    def interrupt(self):
+        "Forget the sound of which nothing was drawn"
+        if self.next_frame is None: return
+        end = int(self.next_frame.time * STATE_RATE)
+        self.states.drop_after(end)
+        self.windows.drop_after(end)
+        self.resampler = LiveResampler()
 
     def _add(self, states:np.ndarray|None):
         if states is not None: self.windows.push(states)

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 import cv2, numpy as np
 from ...faces.align import STABLE, similarity
-from ..contract import Model, RenderRequest
+from ..contract import Model, RenderRequest, SessionRequest
+from .live import PortraitSession
 from ...core import ARKIT, Face, interocular, mouth_open as aperture
 from .fields import N_CLOSING, N_LIPS, components, grid_for, ramp
 from .geometry import Geometry, IN_LOW, IN_UP, LOWER, UPPER, measure
@@ -131,6 +132,10 @@ class Portrait(Model):
                     if len(waiting) > 2 * self.threads: yield waiting.popleft().result()
                 while waiting: yield waiting.popleft().result()
             finally: [f.cancel() for f in waiting]
+
+    def open_session(self, request:SessionRequest)->PortraitSession:
+        "The portrait, live"
+        return PortraitSession(self, request)
 
     def _still_jobs(self, request, gain):
         stills = None
