@@ -18,6 +18,7 @@ from ..faces.track import track_faces
 from ..flow import prefetch
 from ..media.length import fitted
 from ..media.read import read_frames
+from ..models.identity import is_identity, open_identity
 from ..models.contract import Session, SessionRequest, files_of, model_card, model_cards
 from ..pipe.licences import check_licences, licences
 from ..pipe.options import Options, make_options, setting
@@ -58,11 +59,13 @@ def live_options(options:Options)->Options:
 def open_session(
     face,                   # an image, and for MuseTalk a video too, as for `lipsync`
     lookahead:float=.2,     # seconds of audio that a frame of `portrait` waits for
-    avatar=None,            # of MuseTalk: a .safetensors file that keeps what is prepared
+    avatar=None,            # of MuseTalk: a file that keeps what is prepared: 'me.avatar'
     progress:OnProgress=no_progress,   # while a clip is prepared
     **options,              # see `pipe.options`, and the model's card
 )->Session:
     "A face that speaks as audio is pushed in"
+    if is_identity(face):
+        avatar, options = avatar or face, {'model': open_identity(face).model, **options}
     o = live_options(make_options(**options))
     needed = files_of(model_card(o.model), setting(o, 'preset', 'best'), setting(o, 'weights'))
     check_licences(o.policy, licences((), o.model, needed))

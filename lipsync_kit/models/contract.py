@@ -132,6 +132,7 @@ class RenderRequest:
     size:tuple[int, int]=(0, 0)                  # width and height to draw, as `Model.output` said
     fps:Fraction=Fraction(25)                    # nominal frames a second of the video to come
     seed:int=0                                   # of everything random
+    identity:Any=None                            # a `models.identity.Identity`, where the face was given as one
     on_work:Callable[[float, str], None]=no_progress   # told by a model that computes long: frames' worth of work done on those to
                                                  # come, and a word; raises when nobody wants them any more
 

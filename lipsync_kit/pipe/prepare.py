@@ -104,8 +104,9 @@ class PreparedRun:
 
     @property
     def licences(self)->tuple[Licence, ...]:
-        o = self.options
-        return licences(self.tracks, o.model, self.model.weights, self.spoken, o.effects)
+        o, person = self.options, self.source.identity
+        chain = licences(self.tracks, o.model, self.model.weights, self.spoken, o.effects)
+        return chain if person is None else (*chain, Licence('the prepared person', person.licence, person.commercial))
 
 def open_model(options:Options)->Model:
     "The model, loaded with its settings"
@@ -144,7 +145,8 @@ def prepare(
         if 'motion' not in card.driven_by: return None
         return open_motion(motion, sound, fps, source.still, options, part_of(progress, 0., 0.))
     signals = clock.call('motion', driving_signals, sound, motion, make)
-    check_licences(options.policy, licences([s.motion for s in signals.values() if s.motion], card.name, (), text is not None))
     model = clock.call('loading', open_model, options)
     if model.device_memory: progress(Progress('loading', 0., note=memory_note(model, options)))
-    return PreparedRun(options, source, sound, signals, model, fps, text is not None, clock)
+    job = PreparedRun(options, source, sound, signals, model, fps, text is not None, clock)
+    check_licences(options.policy, job.licences)
+    return job

@@ -22,6 +22,7 @@ from ..media.provenance import mark
 from ..media.resume import ResumableWriter
 from ..media.write import write_image
 from ..models.contract import Model
+from ..models.identity import is_identity, open_identity
 from .clock import Clock
 from .fingerprint import fingerprint
 from .licences import check_licences, licences
@@ -95,7 +96,7 @@ def drawn_frames(
     if source.still: frames = still_frames(source, job.seconds, job.fps)
     else: frames = prefetch(video_frames(source, o, job.speech_seconds, job.model, report), stop=progress.closed)
     if None not in job.signals: frames = keep_faces(frames, job.signals)
-    talk = Talk(job.model, job.signals, source.still, size, o.model, progress.on_work)
+    talk = Talk(job.model, job.signals, source.still, size, o.model, source.identity, progress.on_work)
     effects = [e.load() for e in o.effects]
     context = EffectContext(source.clip, job.fps, start, n_frames(job.seconds, job.fps) if source.still else 0, o.seed, o.device)
     talking = clock.each('drawing', talk.apply(clock.each('frames and faces', frames), context))
@@ -115,7 +116,7 @@ def write_frames(
         progress.one_more()
 
 def lipsync(
-    face,                      # path of an image or a video, or an [h,w,3] uint8 RGB picture
+    face,                      # path of an image, a video or a prepared person (.avatar), or an [h,w,3] uint8 RGB picture
     audio=None,                # speech: path of any file with sound, an `Audio`, or (samples, rate); a dict of these by the faces'
                                # numbers from the left; a video may speak its own
     text:str|None=None,        # what to say, where there is no audio
@@ -125,6 +126,7 @@ def lipsync(
     **options,                 # see `pipe.options`, and the model's card
 )->Result:
     "Make a face speak; a job that was killed goes on where it was when it is called again with the same `out`"
+    if is_identity(face): options = {'model': open_identity(face).model, **options}
     path, checked = output_path(out), make_options(**options)
     job, report = prepare(face, audio, text, motion, checked, progress), FaceReport()
     o, clip = job.options, job.source.clip

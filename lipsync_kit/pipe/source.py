@@ -15,6 +15,7 @@ from ..core import Clip, Face, Frame, KitError, check_shape, n_frames, time_of
 from ..faces.detect import choose_faces, detect_faces
 from ..media.probe import probe
 from ..media.read import read_image
+from ..models.identity import Identity, is_identity, open_identity
 from .options import Options
 
 # %% ../../nbs/pipe/03_source.ipynb #4a9e3691
@@ -25,7 +26,8 @@ class Source:
     image:np.ndarray|None=None     # [h,w,3] uint8 RGB of a still
     faces:tuple[Face,...]=()       # the chosen faces of a still
     scale:float=1.                 # of a video's frames on their way in
-    warnings:tuple[str,...]=()     # what is odd about it
+    warnings:tuple[str, ...]=()    # what is odd about it
+    identity:Identity|None=None    # where it was given as a prepared person
     @property
     def still(self)->bool: return self.image is not None
 
@@ -80,12 +82,18 @@ def open_still(
     h, w = image.shape[:2]
     return Source(replace(clip, width=w, height=h), image, tuple(faces), warnings=tuple(notes))
 
+def _of_identity(identity:Identity, options:Options, needed:bool)->Source:
+    "What a prepared person is drawn on"
+    if not identity.source: raise KitError(f"this person was prepared for {identity.model} without a picture or video to draw on")
+    return replace(open_source(identity.source, options, needed), identity=identity)
+
 def open_source(
-    face,             # path of an image or a video, or an [h,w,3] uint8 RGB array
+    face,             # path of an image, a video or a prepared person, an `Identity`, or an [h,w,3] uint8 RGB array
     options:Options,
     needed:bool=True, # a picture without a face is an error
 )->Source:
     "The picture or video"
+    if is_identity(face): return _of_identity(open_identity(face), options, needed)
     if isinstance(face, np.ndarray):
         image = check_shape(np.ascontiguousarray(face), 'h w 3', 'a picture given as an array')
         if image.dtype != np.uint8:

@@ -54,9 +54,11 @@ class Talk(Effect):
         still:bool=False,
         size:tuple[int, int]=(0, 0),             # width, height that the model said it draws
         name:str='the model',                    # for messages
-        on_work=no_progress,                     # see `RenderRequest`
+        identity=None,                           # see `RenderRequest`
+        on_work=no_progress,                     # likewise
     ):
-        self.model, self.signals, self.still, self.size, self.name, self.on_work = model, signals, still, size, name, on_work
+        self.model, self.signals, self.still, self.size = model, signals, still, size
+        self.name, self.identity, self.on_work = name, identity, on_work
 
     @property
     def warnings(self): return self.model.warnings
@@ -65,7 +67,8 @@ class Talk(Effect):
         "The frames with talking faces"
         waiting, frames, n = deque(), iter(frames), 0
         request = RenderRequest(replace(context.clip, fps=context.fps), self._taken(frames, waiting), self.signals, self.still, context.start,
-                                context.n_frames if self.still else 0, self.size, context.fps, context.seed, self.on_work)
+                                context.n_frames if self.still else 0, self.size, context.fps, context.seed, self.identity,
+                                self.on_work)
         for image in self.model.render(request):
             if not waiting and not self.still: raise KitError(f"{self.name} drew more frames than it was given; report this to its makers")
             frame, faces = waiting.popleft() if waiting else (Frame(None, time_of(n, context.fps)), [])

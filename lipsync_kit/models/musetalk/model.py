@@ -15,7 +15,8 @@ from ...core import Face, Frame, KitError, OnProgress, device as chosen_device, 
 from ...hub.memory import load_network, manager
 from ...media.probe import existing
 from .card import MuseTalkSettings
-from .avatar import Avatar, load_avatar, prepare_avatar, save_avatar
+from ..identity import Identity
+from .avatar import Avatar, avatar_identity, avatar_of, prepare_avatar
 from .pipeline import render_pipeline
 from .preprocess import CHEEKS, CROP, SOFT_LIVE
 from .live import LiveAvatar
@@ -59,23 +60,24 @@ class MuseTalkModel(Model):
 
     def prepare(self,
         frames:Iterable[tuple[Frame, list[Face]]],   # of a clip, each with the face that shall speak
-        path=None,   # of a .safetensors file that keeps the avatar: read where it exists, else written; refused for another clip or options
+        path=None,   # of a file that keeps the avatar: read where it exists, else written; refused for another clip or options
+        source='',   # path of the clip
         progress:OnProgress=no_progress,
     )->Avatar:
         "A clip made ready to speak live"
-        how = self.blend._replace(soft=SOFT_LIVE)
+        blend = self.blend._replace(soft=SOFT_LIVE)
         if path and Path(path).exists():
-            avatar = load_avatar(path)
-            avatar.check(frames, how)
+            avatar = avatar_of(Identity.load(path))
+            avatar.check(frames, blend)
             return avatar
         parser = self.nets.parser or manager.load(PARSER, self.device)
-        avatar = prepare_avatar(frames, self.nets._replace(parser=parser), how, self.batch, progress)
-        if path: save_avatar(avatar, path)
+        avatar = prepare_avatar(frames, self.nets._replace(parser=parser), blend, self.batch, progress)
+        if path: avatar_identity(avatar, f'musetalk-{self.version}', source).save(path)
         return avatar
 
     def open_session(self, request:SessionRequest)->'MuseTalkSession':
         "A live session on a clip, of which the avatar is prepared first"
-        avatar = self.prepare(request.tracked(), request.identity, request.progress)
+        avatar = self.prepare(request.tracked(), request.identity, request.clip.path, request.progress)
         return MuseTalkSession(LiveAvatar(request.frames, avatar, self.nets, self.batch), request.fps)
 
     def _noting_size(self, frames):
