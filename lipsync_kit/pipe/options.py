@@ -56,7 +56,7 @@ def _emotions()->tuple[str, ...]:
 
 def _voices()->tuple[str, ...]:
     from lipsync_kit.speech.tts import VOICES
-    return tuple(VOICES)
+    return tuple(VOICES.all())
 
 def _effects(value):
     from lipsync_kit.effects.effect import parse_effects

@@ -84,7 +84,7 @@ class PreparedRun:
     signals:dict[int|None, DrivingSignal]   # by the number of the face
     model:Model
     fps:Fraction                   # of the video to come
-    spoken:bool                    # a voice spoke a text
+    voice:str                      # that spoke a text; '' where none did
     clock:Clock
 
     @property
@@ -105,7 +105,7 @@ class PreparedRun:
     @property
     def licences(self)->tuple[Licence, ...]:
         o, person = self.options, self.source.identity
-        chain = licences(self.tracks, o.model, self.model.weights, self.spoken, o.effects)
+        chain = licences(self.tracks, o.model, self.model.weights, self.voice, o.effects)
         return chain if person is None else (*chain, Licence('the prepared person', person.licence, person.commercial))
 
 def open_model(options:Options)->Model:
@@ -120,7 +120,7 @@ def _check_before(options:Options, text):
     "Refuse a device that is not there, and weights that the policy forbids, before anything is read"
     if options.device not in ('auto', 'cpu'): chosen_device(options.device)
     needed = files_of(model_card(options.model), setting(options, 'preset', 'best'), setting(options, 'weights'))
-    chain = licences((), options.model, needed, text is not None, options.effects)
+    chain = licences((), options.model, needed, options.voice if text is not None else '', options.effects)
     basis = (basis_licence(options.motion_model == 'rules'),) if 'motion' in model_card(options.model).driven_by else ()
     check_licences(options.policy, (*chain, *basis))
 
@@ -147,6 +147,6 @@ def prepare(
     signals = clock.call('motion', driving_signals, sound, motion, make)
     model = clock.call('loading', open_model, options)
     if model.device_memory: progress(Progress('loading', 0., note=memory_note(model, options)))
-    job = PreparedRun(options, source, sound, signals, model, fps, text is not None, clock)
+    job = PreparedRun(options, source, sound, signals, model, fps, options.voice if text is not None else '', clock)
     check_licences(options.policy, job.licences)
     return job
