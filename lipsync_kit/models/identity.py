@@ -22,7 +22,8 @@ class Identity:
     model:str                                             # whose `ModelCard` draws it
     arrays:dict[str, np.ndarray]                          # what the model knows of the person
     facts:dict=field(default_factory=dict)                # what else it remembers, as JSON
-    source:str=''                                         # path of the picture or video that it is drawn on; '' where none is needed
+    # path of the picture or video that it is drawn on; '' where none is needed
+    source:str=''
     licence:str='yours'                                   # of the footage, as whoever made it states
     commercial:bool=True                                  # whether that licence allows commercial use
     consent:str=''                                        # what the person agreed to, in words
@@ -41,7 +42,8 @@ class Identity:
     )->Path:
         "Write the identity to a file"
         from safetensors.numpy import save
-        about = dict(model=self.model, facts=self.facts, source=self.source, licence=self.licence, commercial=self.commercial,
+        about = dict(model=self.model, facts=self.facts, source=self.source, licence=self.licence,
+                     commercial=self.commercial,
                      consent=self.consent)
         arrays = {k: np.ascontiguousarray(x) for k, x in self.arrays.items()}
         with replacing(path) as part: part.write_bytes(save(arrays, dict(kind=KIND, about=json.dumps(about))))
@@ -55,8 +57,10 @@ class Identity:
         from safetensors import SafetensorError, safe_open
         try:
             with safe_open(path, 'np') as f: about, arrays = f.metadata() or {}, {k: f.get_tensor(k) for k in f.keys()}
-        except (SafetensorError, OSError) as e: raise KitError(f"{path} is no prepared person ({e}); prepare it again") from e
-        if about.get('kind') != KIND: raise KitError(f"{path} is no prepared person of this version of lipsync_kit; prepare it again")
+        except (SafetensorError, OSError) as e:
+            raise KitError(f"{path} is no prepared person ({e}); prepare it again") from e
+        if about.get('kind') != KIND:
+            raise KitError(f"{path} is no prepared person of this version of lipsync_kit; prepare it again")
         return cls(arrays=arrays, **json.loads(about['about']))
 
 def is_identity(
@@ -71,5 +75,6 @@ def open_identity(
     "The identity; the source that it is drawn on must still be there"
     identity = face if isinstance(face, Identity) else Identity.load(face)
     if identity.source and not Path(identity.source).is_file():
-        raise KitError(f"the prepared person was made from {identity.source}, which is no longer there; put it back, or prepare it again")
+        raise KitError(f"the prepared person was made from {identity.source}, which is no longer there; put it back, "
+                       "or prepare it again")
     return identity

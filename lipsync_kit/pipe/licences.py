@@ -49,7 +49,8 @@ def licences(
 )->tuple[Licence, ...]:
     "The licences of everything that made the video"
     sources = _sources(motion)
-    used = ['face_landmarker', *weights, *(n for n in HUB_SOURCES if n in sources), *(VOICES.get(voice).weights if voice else ())]
+    used = ['face_landmarker', *weights, *(n for n in HUB_SOURCES if n in sources),
+            *(VOICES.get(voice).weights if voice else ())]
     cards = [EFFECTS.get(e.name) for e in effects]
     used += [w for c in cards for w in c.weights]
     code = [Licence(f'effect {c.name}', c.licence, True) for c in cards]
@@ -63,7 +64,8 @@ def check_licences(
 ):
     "Refuse what the policy forbids"
     policy = os.environ.get('LIPSYNC_KIT_POLICY') or 'any' if policy == 'auto' else policy
-    if policy not in POLICIES: raise KitError(f"$LIPSYNC_KIT_POLICY is {policy!r}; set it to 'any' or 'commercial', or unset it")
+    if policy not in POLICIES:
+        raise KitError(f"$LIPSYNC_KIT_POLICY is {policy!r}; set it to 'any' or 'commercial', or unset it")
     bad = [l for l in chain if not l.commercial]
     if policy != 'commercial' or not bad: return
     none = ', for which there is no replacement here yet'

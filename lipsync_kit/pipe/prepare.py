@@ -35,9 +35,11 @@ def open_motion(
     "The motion over time"
     if isinstance(motion, MotionTrack): return motion
     if motion is not None: return MotionTrack.load(motion)
-    if sound.audio is None: raise KitError("nothing to say: give audio=, text= or motion=; a video with sound may speak its own")
+    if sound.audio is None:
+        raise KitError("nothing to say: give audio=, text= or motion=; a video with sound may speak its own")
     o = options
-    return speech_to_motion(sound.audio, fps=fps, phonemes=sound.phonemes, motion_model=o.motion_model, emotion=o.emotion,
+    return speech_to_motion(sound.audio, fps=fps, phonemes=sound.phonemes, motion_model=o.motion_model,
+                            emotion=o.emotion,
                             strength=o.strength, idle=o.idle and still, seed=o.seed, gain=o.gain, progress=progress)
 
 def save_motion(
@@ -133,14 +135,16 @@ def prepare(
     clock, card = Clock(), model_card(options.model)
     if isinstance(audio, dict): options = replace(options, choose='all')
     if motion is not None and 'motion' not in card.driven_by:
-        raise KitError(f"the model {card.name} is driven by audio and takes no motion track; leave motion out, or take model='portrait'")
+        raise KitError(f"the model {card.name} is driven by audio and takes no motion track; leave motion out, or "
+                       "take model='portrait'")
     _check_before(options, text)
     progress(Progress('reading', 0.))
     source = clock.call('reading', open_source, face, options)
     sound = clock.call('speech', speech_of, audio, text, motion, source, options)
     fps = as_fps(options.fps or 25) if source.still else source.clip.fps
     if 'audio' in card.driven_by and sound.audio is None:
-        raise KitError(f"nothing to say: {card.name} is driven by audio, so give audio= or text=; a video with sound may speak its own")
+        raise KitError(f"nothing to say: {card.name} is driven by audio, so give audio= or text=; a video with sound "
+                       "may speak its own")
     def make(motion, sound):
         if 'motion' not in card.driven_by: return None
         return open_motion(motion, sound, fps, source.still, options, part_of(progress, 0., 0.))

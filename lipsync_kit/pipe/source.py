@@ -53,7 +53,8 @@ def resized(
     "`image` scaled by `k`"
     if k == 1: return image
     h, w = image.shape[:2]
-    return cv2.resize(image, (max(1, round(w*k)), max(1, round(h*k))), interpolation=cv2.INTER_AREA if k < 1 else cv2.INTER_CUBIC)
+    return cv2.resize(image, (max(1, round(w*k)), max(1, round(h*k))),
+                      interpolation=cv2.INTER_AREA if k < 1 else cv2.INTER_CUBIC)
 
 # %% ../../nbs/pipe/03_source.ipynb #417e57f1
 LARGEST_STILL = 1920  # pixels; a longer side is reduced to this unless a size is asked for
@@ -76,7 +77,8 @@ def open_still(
     image = resized(image, k)
     found = detect_faces(image, 1 if options.choose == 'largest' else None)
     if not found and needed:
-        raise KitError(f"no face was found in {clip.path}; take a picture that shows a face from the front, at least 40 pixels wide")
+        raise KitError(f"no face was found in {clip.path}; take a picture that shows a face from the front, at least "
+                       "40 pixels wide")
     chosen = choose_faces(found, options.choose) if found else []
     faces = [replace(f, id=i, number=i) for i, f in enumerate(chosen)]
     h, w = image.shape[:2]
@@ -84,7 +86,8 @@ def open_still(
 
 def _of_identity(identity:Identity, options:Options, needed:bool)->Source:
     "What a prepared person is drawn on"
-    if not identity.source: raise KitError(f"this person was prepared for {identity.model} without a picture or video to draw on")
+    if not identity.source:
+        raise KitError(f"this person was prepared for {identity.model} without a picture or video to draw on")
     return replace(open_source(identity.source, options, needed), identity=identity)
 
 def open_source(
@@ -97,14 +100,16 @@ def open_source(
     if isinstance(face, np.ndarray):
         image = check_shape(np.ascontiguousarray(face), 'h w 3', 'a picture given as an array')
         if image.dtype != np.uint8:
-            raise KitError(f"a picture given as an array must be uint8 RGB, not {image.dtype}; multiply by 255 and convert")
+            raise KitError(f"a picture given as an array must be uint8 RGB, not {image.dtype}; multiply by 255 and "
+                           "convert")
         h, w = image.shape[:2]
         return open_still(Clip(Path('<array>'), 'image', w, h, n_frames=1), Frame(image, Fraction(0)), options, needed)
     clip = probe(face)
     if clip.kind == 'audio': raise KitError(f"{clip.path} holds sound only; the face must be an image or a video")
     if clip.kind == 'image': return open_still(clip, read_image(face), options, needed)
     k = shrunk((clip.width, clip.height), options.size)
-    return Source(replace(clip, width=round(clip.width*k), height=round(clip.height*k)), scale=k, warnings=clip.warnings)
+    return Source(replace(clip, width=round(clip.width*k), height=round(clip.height*k)), scale=k,
+                  warnings=clip.warnings)
 
 def still_frames(
     source:Source,   # a still

@@ -26,7 +26,8 @@ class Sound:
     parts:dict[int, 'Sound']|None=None      # who says what, by the number of the face, where several speak
 
 def open_sound(
-    audio,           # path of a file with sound, `Audio`, (samples, rate), None, or a dict of these by the number of the face
+    # path of a file with sound, `Audio`, (samples, rate), None, or a dict of these by the number of the face
+    audio,
     text:str|None,   # what to say, where there is no audio
     options:Options,
 )->Sound:
@@ -49,7 +50,8 @@ def open_sounds(
     "What several faces say, all beginning at once"
     wrong = [k for k in audio if isinstance(k, bool) or not isinstance(k, int) or k < 0]
     if wrong or not audio:
-        raise KitError("several voices are given as {0: 'left.wav', 1: 'right.wav'}, by the faces' numbers from the left, "
+        raise KitError("several voices are given as {0: 'left.wav', 1: 'right.wav'}, by the faces' numbers from the "
+                       "left, "
                        f"not by {wrong[0] if wrong else 'nothing'!r}")
     parts = {k: open_sound(v, None, options) for k, v in sorted(audio.items())}
     rate = max(p.audio.rate for p in parts.values())

@@ -33,9 +33,11 @@ def video_frames(
 )->Iterator[tuple[Frame, list[Face]]]:
     "The frames of a video with the chosen faces"
     length = seconds + (CUT if model.cut else 0)
-    frames = (f._replace(image=resized(f.image, source.scale)) for f in fitted(source.clip, length, chosen_fit(options, model)))
+    frames = (f._replace(image=resized(f.image, source.scale)) for f in fitted(source.clip, length,
+                                                                               chosen_fit(options, model)))
     if not track or not model.tracked: return ((f, []) for f in frames)
-    return track_faces(frames, choose=options.choose, policy=options.no_face, smooth=model.smooth, report=report, detect=model.detect,
+    return track_faces(frames, choose=options.choose, policy=options.no_face, smooth=model.smooth, report=report,
+                       detect=model.detect,
                        every=model.every)
 
 def keep_faces(
@@ -66,11 +68,12 @@ class Talk(Effect):
     def apply(self, frames, context):
         "The frames with talking faces"
         waiting, frames, n = deque(), iter(frames), 0
-        request = RenderRequest(replace(context.clip, fps=context.fps), self._taken(frames, waiting), self.signals, self.still, context.start,
-                                context.n_frames if self.still else 0, self.size, context.fps, context.seed, self.identity,
-                                self.on_work)
+        clip, n_frames = replace(context.clip, fps=context.fps), context.n_frames if self.still else 0
+        request = RenderRequest(clip, self._taken(frames, waiting), self.signals, self.still, context.start, n_frames,
+                                self.size, context.fps, context.seed, self.identity, self.on_work)
         for image in self.model.render(request):
-            if not waiting and not self.still: raise KitError(f"{self.name} drew more frames than it was given; report this to its makers")
+            if not waiting and not self.still:
+                raise KitError(f"{self.name} drew more frames than it was given; report this to its makers")
             frame, faces = waiting.popleft() if waiting else (Frame(None, time_of(n, context.fps)), [])
             yield frame._replace(image=image), faces
             n += 1
@@ -87,7 +90,8 @@ class Talk(Effect):
         whole = n >= context.n_frames if self.still and context.n_frames else not waiting and next(frames, None) is None
         if whole: return
         of = f' of {context.n_frames}' if context.n_frames else ''
-        raise KitError(f"{self.name} drew {n}{of} frames and ended early: the video would stop in mid-sentence; nothing was written under "
+        raise KitError(f"{self.name} drew {n}{of} frames and ended early: the video would stop in mid-sentence; "
+                       "nothing was written under "
                        "its name. Try again, or take another model")
 
 # %% ../../nbs/pipe/07_stages.ipynb #482ae4de

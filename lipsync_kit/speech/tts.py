@@ -16,7 +16,8 @@ from ..registry import Registry
 class Speech:
     "Spoken text"
     audio:Audio                     # the sound
-    phonemes:list[Phoneme]          # IPA, in order, without overlaps; gaps are silence; empty where the voice does not know them
+    # IPA, in order, without overlaps; gaps are silence; empty where the voice does not know them
+    phonemes:list[Phoneme]
     text:str                        # what was spoken, normalised
     notes:tuple[str, ...]=()        # what was left out, in words
 

@@ -106,7 +106,8 @@ def avatar_arrays(avatar:Avatar)->dict:
         rows=integers(rows, 1),
         boxes=integers([p.box for p in faces], 4),
         squares=integers([p.around for p in faces], 4),
-        latents=np.stack([p.latents.float().cpu().numpy() for p in faces]) if faces else np.zeros((0, 8, 32, 32), np.float32),
+        latents=np.stack([p.latents.float().cpu().numpy() for p in faces]) if faces else np.zeros((0, 8, 32, 32),
+                                                                                                  np.float32),
         masks=np.concatenate([p.mask.ravel() for p in faces] or [np.zeros(0, np.uint8)]),
         first=avatar.first)
 

@@ -21,7 +21,8 @@ class PortraitSession(Session):
         request:SessionRequest,
     ):
         if request.image is None:
-            raise KitError(f"{request.clip.path} is a video; portrait draws live on a still, musetalk-1.5 on a video too")
+            raise KitError(f"{request.clip.path} is a video; portrait draws live on a still, musetalk-1.5 on a video "
+                           "too")
         self.model, self.fps = model, request.fps
         self.stills = model.prepare_still(request.image, request.faces)
         def stream(): return MotionStream(request.fps, request.lookahead, **request.motion)

@@ -169,4 +169,5 @@ def speak_hibari(
     if not parts: raise KitError(f"there is nothing to say in {_short(text)}; give some words")
     return Speech(Audio(np.concatenate(parts), audio.rate), phones, text, notes + _foreign(v, text))
 
-CARDS = (VoiceCard('hibari', 'an English voice of 8 MB, with the times of its phonemes', speak_hibari, ('en',), ('hibari-us',)),)
+CARDS = (VoiceCard('hibari', 'an English voice of 8 MB, with the times of its phonemes', speak_hibari, ('en',),
+                   ('hibari-us',)),)
