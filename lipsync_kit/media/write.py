@@ -15,6 +15,7 @@ import av, cv2, numpy as np
 from av.video.reformatter import VideoReformatter
 from ..core import Audio, KitError, as_fps, check_shape, replacing, unknown
 from .probe import opened
+from .streams import StreamReport, sound_blocks, sound_layout
 
 # %% ../../nbs/media/02_write.ipynb #9abd2416
 H264 = 'libx264', 'aac'
@@ -104,19 +105,20 @@ class Writer:
         if not c.streams.audio: raise KitError(f"{self.audio} has no sound")
         a = c.streams.audio[0]
         if a.codec_context.name in COPIED[self.path.suffix.lower()]: return self._copied(c, a)
-        zero = Fraction(c.start_time or 0, av.time_base)
-        return self._encoded(_decoded(c, a, zero), a.rate, LAYOUTS.get(a.channels, 'stereo'))
+        return self._encoded(_frames_from(c, a), a.rate, LAYOUTS.get(a.channels, 'stereo'))
 
     def _copied(self, c, a):
         out = self.out.add_stream_from_template(a)
         zero = round(Fraction(c.start_time or 0, av.time_base) / a.time_base)
         def packets():
+            last = None
             for p in c.demux(a):
-                if p.dts is None: continue
+                if p.dts is None or p.pts is None: continue
                 p.pts -= zero
                 p.dts -= zero
                 if p.pts * a.time_base >= self.audio_end: return
-                p.stream = out
+                if last is not None and p.dts <= last: continue      # the container would refuse a stamp that does not rise
+                last, p.stream = p.dts, out
                 yield p
         return packets()
 
@@ -194,13 +196,15 @@ def _frames_of(audio:Audio, n:int=1024)->Iterator['av.AudioFrame']:
         f.rate, f.pts, f.time_base = audio.rate, i, Fraction(1, audio.rate)
         yield f
 
-def _decoded(c, a, zero:Fraction)->Iterator['av.AudioFrame']:
-    "The frames of an audio stream, from the clip's zero on"
-    try:
-        for f in c.decode(a):
-            f.pts = round((f.pts * f.time_base - zero) / f.time_base) if f.pts is not None else None
-            yield f
-    except av.FFmpegError: return  # the readable beginning is kept; `read_audio` has the message
+def _frames_from(c, a)->Iterator['av.AudioFrame']:
+    "The sound of a stream on an exact clock; more than eight channels become one, since encoders take no more"
+    layout, n = sound_layout(a), 0
+    for x in sound_blocks(c, a, StreamReport('sound')):
+        x, name = (x, layout.name) if x.shape[1] <= 8 else (x.mean(1, keepdims=True), 'mono')
+        f = av.AudioFrame.from_ndarray(np.ascontiguousarray(x.reshape(1, -1), np.float32), 'flt', name)
+        f.rate, f.pts, f.time_base = a.rate, n, Fraction(1, a.rate)
+        n += len(x)
+        yield f
 
 def _xmp(
     metadata:dict,   # tags, perhaps with a DigitalSourceType
