@@ -85,6 +85,9 @@ def _of_kind(s:Setting, value):
     if s.kind is str and isinstance(value, Path): return str(value)
     fits = {bool: lambda v: isinstance(v, bool), int: lambda v: isinstance(v, Integral) and not isinstance(v, bool),
             float: lambda v: isinstance(v, Real) and not isinstance(v, bool), str: lambda v: isinstance(v, str)}
+    if isinstance(value, str) and s.kind in (int, float):
+        try: return s.kind(value)
+        except ValueError: pass
     if s.kind is int and isinstance(value, float) and value.is_integer(): return int(value)
     if s.kind in fits and not fits[s.kind](value): raise KitError(f"{s.name} must be {WORDS[s.kind]}, not {value!r}")
     return s.kind(value) if s.kind in (int, float) else value

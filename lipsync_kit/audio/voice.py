@@ -94,7 +94,8 @@ def voice_spans(
     return _speech(*voice_probability(audio), audio.duration, **how)
 
 # %% ../../nbs/audio/01_voice.ipynb #15b0143c
-SPEECH_LEVEL = -22.   # dB of full scale, root mean square of the voice: the median of the clips that the motion models were fitted on
+# dB of full scale, root mean square of the voice: the median of the clips that the motion models were fitted on
+SPEECH_LEVEL = -22.
 MOST_GAIN = 40.       # dB
 
 def speech_level(

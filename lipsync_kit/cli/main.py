@@ -108,5 +108,7 @@ def _explained(e:BaseException)->int:
     return code
 
 def main():
-    "The entry point of the command `lipsync`"
+    "The entry point of the command `lipsync`; a console that can't show a letter gets another one in its place"
+    for stream in sys.stdout, sys.stderr:
+        if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
     sys.exit(run(sys.argv[1:]))

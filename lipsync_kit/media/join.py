@@ -94,6 +94,7 @@ def join(
     audio=None,        # an `Audio`, the path of a file with sound, or None; the pieces' own sound is left out
     metadata:dict|None=None,  # tags of the file
     audio_end:float|None=None,  # seconds; sound from there on is left out
+    audio_track:int=0,  # of a file with several tracks of sound
 )->Path:
     "Join `pieces` without encoding their pictures anew"
     pieces = [(p, Fraction(t)) for p, t in pieces]
@@ -104,7 +105,7 @@ def join(
             raise KitError(f"{p} is coded differently from {first}, so they can't be joined packet by packet; "
                            "edit.concatenate joins any videos")
     late = max(depth(p) for p, _ in pieces)
-    options = dict(fps=fps, audio=audio, metadata=metadata, audio_end=audio_end)
+    options = dict(fps=fps, audio=audio, metadata=metadata, audio_end=audio_end, audio_track=audio_track)
     with opened(first) as c, PacketWriter(path, picture_stream(c), **options) as w:
         for p in decoded_in_turn((p for f, t in pieces for p in packets_of(f, t, w.fps)), late): w.write(p)
     return Path(path)

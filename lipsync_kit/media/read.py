@@ -107,7 +107,8 @@ def _speech_mix(path, track:int)->tuple[np.ndarray, float]:   # weights [channel
     "How the channels of a track are mixed"
     with opened(path) as c:
         a = c.streams.audio[track]
-        cov, names = channel_covariance(sound_blocks(c, a, StreamReport('sound'))), [k.name for k in sound_layout(a).channels]
+        cov, names = channel_covariance(sound_blocks(c, a,
+                                                     StreamReport('sound'))), [k.name for k in sound_layout(a).channels]
         if np.ndim(cov) < 2: return np.full(a.channels, 1 / a.channels), 0.     # not a sample
     weights = speech_weights(cov, names)
     return weights, float(weights @ cov @ weights)
@@ -138,6 +139,7 @@ def read_audio(
     "The speech of a file"
     report = report or StreamReport('sound')
     track, weights = _choose_track(path, _checked_tracks(path, track), report)
+    report.track = track
     with opened(path) as c:
         a = c.streams.audio[track]
         rate, weights = a.rate, weights.astype(np.float32)

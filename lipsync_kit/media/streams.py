@@ -20,6 +20,7 @@ class StreamReport:
     skipped:list[float]=field(default_factory=list)      # seconds at which packets could not be decoded
     changes:dict[str, float]=field(default_factory=dict) # what changed, and when first, seconds
     more:list[str]=field(default_factory=list)           # other notes
+    track:int=0                                          # which track of the sound was read
 
     @property
     def notes(self)->list[str]:
@@ -27,7 +28,8 @@ class StreamReport:
         res = [f'the {self.what} changes to {k} at {t:.2f} s; it is converted' for k, t in self.changes.items()]
         if self.skipped:
             n, first = len(self.skipped), self.skipped[0]
-            res.append(f'{n} damaged piece{"s" if n > 1 else ""} of the {self.what} skipped, the first at {first:.2f} s')
+            pieces = f'{n} damaged pieces' if n > 1 else '1 damaged piece'
+            res.append(f'{pieces} of the {self.what} skipped, the first at {first:.2f} s')
         return [*res, *self.more]
 
 def _packets(c, stream)->Iterator:

@@ -51,9 +51,10 @@ class Writer:
         metadata:dict|None=None,  # tags of the file
         variable:bool=False,  # frames come at their own times
         audio_end:float|None=None,  # seconds; sound from there on is left out
+        audio_track:int=0,    # of a file with several tracks of sound
     ):
         self.path, self.size, self.fps, self.audio = Path(path), (width, height), as_fps(fps), audio
-        self.audio_end = float('inf') if audio_end is None else audio_end
+        self.audio_end, self.audio_track = float('inf') if audio_end is None else audio_end, audio_track
         self.crf, self.preset, self.metadata, self.variable = crf, preset, metadata or {}, variable
         self.step = Fraction(1, 90000) if variable else 1 / self.fps   # seconds; times are whole multiples of it
         self.n, self.last, self.convert = 0, None, VideoReformatter()
@@ -103,7 +104,7 @@ class Writer:
         if isinstance(self.audio, Audio): return self._encoded(_frames_of(self.audio), self.audio.rate, 'mono')
         c = self.stack.enter_context(opened(self.audio))
         if not c.streams.audio: raise KitError(f"{self.audio} has no sound")
-        a = c.streams.audio[0]
+        a = c.streams.audio[self.audio_track]
         if a.codec_context.name in COPIED[self.path.suffix.lower()]: return self._copied(c, a)
         return self._encoded(_frames_from(c, a), a.rate, LAYOUTS.get(a.channels, 'stereo'))
 
@@ -117,7 +118,8 @@ class Writer:
                 p.pts -= zero
                 p.dts -= zero
                 if p.pts * a.time_base >= self.audio_end: return
-                if last is not None and p.dts <= last: continue      # the container would refuse a stamp that does not rise
+                # the container would refuse a stamp that does not rise
+                if last is not None and p.dts <= last: continue
                 last, p.stream = p.dts, out
                 yield p
         return packets()

@@ -7,11 +7,12 @@ __all__ = ['open_motion', 'save_motion', 'speech_of', 'driving_signals', 'Prepar
 
 # %% ../../nbs/pipe/08_prepare.ipynb #7d851dfc
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from ..core import KitError, OnProgress, Progress, as_fps, device as chosen_device, no_progress, part_of
 from ..hub.cards import size_text
 from ..media.length import played_seconds
+from ..media.streams import StreamReport
 from ..models.contract import DrivingSignal, Model, files_of, load_model, model_card
 from ..motion.audio2motion import speech_to_motion
 from ..motion.track import MotionTrack
@@ -21,7 +22,7 @@ from .options import Options, setting
 from .result import Licence
 from .source import Source, open_source
 from .speech import Sound, open_sound
-from .stages import chosen_fit
+from .stages import SPARSE_FPS, chosen_fit, is_sparse
 
 # %% ../../nbs/pipe/08_prepare.ipynb #9ac604e9
 def open_motion(
@@ -63,8 +64,7 @@ def speech_of(
 )->Sound:
     "The speech; a video that is given none speaks its own"
     sound = open_sound(audio, text, options)
-    if sound.audio is None and motion is None and source.clip.audio: return open_sound(source.clip.path, None, options)
-    return sound
+    return open_sound(source.clip.path, None, options) if sound.audio is None and source.clip.audio else sound
 
 def driving_signals(
     sound:Sound,
@@ -88,6 +88,7 @@ class PreparedRun:
     fps:Fraction                   # of the video to come
     voice:str                      # that spoke a text; '' where none did
     clock:Clock
+    picture:StreamReport=field(default_factory=lambda: StreamReport('picture'))   # of a video
 
     @property
     def tracks(self)->list[MotionTrack]: return [s.motion for s in self.signals.values() if s.motion is not None]
@@ -142,6 +143,10 @@ def prepare(
     source = clock.call('reading', open_source, face, options)
     sound = clock.call('speech', speech_of, audio, text, motion, source, options)
     fps = as_fps(options.fps or 25) if source.still else source.clip.fps
+    if is_sparse(fps) and not source.still:
+        note = (f'the video has {float(fps):.3g} frames a second; each is repeated, {SPARSE_FPS} a second, '
+                'so that the mouth moves')
+        fps, source = as_fps(SPARSE_FPS), replace(source, warnings=(*source.warnings, note))
     if 'audio' in card.driven_by and sound.audio is None:
         raise KitError(f"nothing to say: {card.name} is driven by audio, so give audio= or text=; a video with sound "
                        "may speak its own")

@@ -97,7 +97,9 @@ def drawn_frames(
     "The frames of the video to come, with their faces, after all effects"
     source, o, clock = job.source, job.options, job.clock
     if source.still: frames = still_frames(source, job.seconds, job.fps)
-    else: frames = prefetch(video_frames(source, o, job.speech_seconds, job.model, report), stop=progress.closed)
+    else:
+        frames = prefetch(video_frames(source, o, job.speech_seconds, job.model, report, picture=job.picture),
+                          stop=progress.closed)
     if None not in job.signals: frames = keep_faces(frames, job.signals)
     talk = Talk(job.model, job.signals, source.still, size, o.model, source.identity, progress.on_work)
     effects = [e.load() for e in o.effects]
@@ -142,7 +144,7 @@ def lipsync(
     tags = mark(o.model, __version__, still=job.source.still) if o.mark else {}
     rendering = RenderProgress(progress, n_frames(job.seconds, fps))
     with ResumableWriter(path, *size, fps, audio=written_sound(job), crf=o.crf, metadata=tags, variable=clip.variable,
-                         job=word, audio_end=end) as writer:
+                         job=word, audio_end=end, audio_track=job.sound.track) as writer:
         frames, effects = drawn_frames(job, report, writer.done, size, rendering)
         write_frames(frames, writer, rendering, job.clock)
         n, last = writer.n, writer.last_time
@@ -161,7 +163,7 @@ def result_of(
     "What there is to know about the finished video"
     notes = [*job.source.warnings, *job.sound.notes, *(n for t in job.tracks for n in t.notes),
              *(w for e in effects for w in e.warnings)]
-    notes += length_notes(job, report.n_frames)
+    notes += [*job.picture.notes, *length_notes(job, report.n_frames)]
     faces = len(job.source.faces) or len(report.ids)
     return Result(path, job.options, seconds, n, job.fps, size, job.clock.total(), faces, tuple(report.gaps),
                   tuple(dict.fromkeys(notes)),

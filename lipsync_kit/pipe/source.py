@@ -84,6 +84,14 @@ def open_still(
     h, w = image.shape[:2]
     return Source(replace(clip, width=w, height=h), image, tuple(faces), warnings=tuple(notes))
 
+def _array_or_path(face):
+    "A face as an array or a path; an error that names the argument for anything else"
+    if face is None:
+        raise KitError("face is None: the picture was not read; check the path that was given to whatever read it")
+    if hasattr(face, 'getbands'): return np.asarray(face.convert('RGB'))       # a Pillow image
+    if isinstance(face, (str, Path, np.ndarray)): return face
+    raise KitError(f"face must be a path, an [h,w,3] uint8 RGB array or a Pillow image, not {type(face).__name__}")
+
 def _of_identity(identity:Identity, options:Options, needed:bool)->Source:
     "What a prepared person is drawn on"
     if not identity.source:
@@ -97,6 +105,7 @@ def open_source(
 )->Source:
     "The picture or video"
     if is_identity(face): return _of_identity(open_identity(face), options, needed)
+    face = _array_or_path(face)
     if isinstance(face, np.ndarray):
         image = check_shape(np.ascontiguousarray(face), 'h w 3', 'a picture given as an array')
         if image.dtype != np.uint8:
