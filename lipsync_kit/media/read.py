@@ -8,14 +8,29 @@ __all__ = ['SILENT', 'read_image', 'read_frames', 'read_audio']
 # %% ../../nbs/media/01_read.ipynb #9ee531c8
 from collections.abc import Iterator
 from fractions import Fraction
+from io import BytesIO
 import av, cv2, numpy as np
 from av.video.reformatter import VideoReformatter
 from ..core import Audio, Frame, KitError, as_fps
 from .probe import existing, opened, still_image, unreadable, picture_stream
+from .tone import HDR, ToneMap
 from .streams import (
     StreamReport, channel_covariance, sound_blocks, sound_layout, speech_weights, timed_frames)
 
 # %% ../../nbs/media/01_read.ipynb #174b835e
+def _in_srgb(im):
+    "A Pillow image with an ICC profile, in sRGB; a profile that can't be read is left out"
+    from PIL import ImageCms
+    profile = im.info.get('icc_profile')
+    if not profile or im.mode not in ('RGB', 'RGBA', 'CMYK', 'L'): return im
+    alpha = im.getchannel('A') if im.mode == 'RGBA' else None
+    try:
+        own, srgb = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile('sRGB')
+        res = ImageCms.profileToProfile(im.convert('RGB') if alpha else im, own, srgb, outputMode='RGB')
+    except (ImageCms.PyCMSError, OSError, ValueError): return im
+    if alpha: res.putalpha(alpha)
+    return res
+
 def _rgb(
     im,       # a Pillow image of any mode
 )->tuple[np.ndarray, np.ndarray|None]:  # [h,w,3] uint8, [h,w] uint8 or None
@@ -25,6 +40,7 @@ def _rgb(
         full = 65535 if im.mode.startswith('I;') or x.max() > 255 else 1 if im.mode == 'F' and x.max() <= 1 else 255
         x = np.rint(x * (255 / full)).clip(0, 255).astype(np.uint8)
         return np.repeat(x[..., None], 3, -1), None
+    im = _in_srgb(im)
     if 'A' in im.getbands() or 'transparency' in im.info:
         x = np.asarray(im.convert('RGBA'))
         return np.ascontiguousarray(x[..., :3]), np.ascontiguousarray(x[..., 3])
@@ -52,13 +68,31 @@ def _upright(
 )->tuple[np.ndarray, np.ndarray|None]:
     "A decoded frame as it is seen"
     src = 1 if f.colorspace == 2 and f.height >= 720 else None   # 2 unspecified -> BT.709 (1)
-    x = convert.reformat(f, format='rgba' if alpha else 'rgb24', src_colorspace=src).to_ndarray()
+    x = convert.reformat(getattr(f, 'frame', f), format='rgba' if alpha else 'rgb24', src_colorspace=src).to_ndarray()
     if sar != 1:
         width, how = max(1, round(x.shape[1] * sar)), cv2.INTER_AREA if sar < 1 else cv2.INTER_CUBIC
         x = cv2.resize(x, (width, x.shape[0]), interpolation=how)
     if f.rotation: x = np.rot90(x, round(f.rotation / 90) % 4)
     x = np.ascontiguousarray(x)
     return (np.ascontiguousarray(x[..., :3]), np.ascontiguousarray(x[..., 3])) if alpha else (x, None)
+
+class _Tone:
+    "HDR frames brought to the ordinary range, others as they are"
+    def __init__(self, report:StreamReport): self.report, self.maps = report, {}
+
+    def __call__(self, f):
+        kind = HDR.get(int(f.color_trc or 0))
+        if kind is None: return f
+        if not self.maps: self.report.more.append(f'the video is HDR ({kind}); it is brought to the range of ordinary video')
+        key = kind, f.width, f.height
+        if key not in self.maps: self.maps[key] = ToneMap(*key)
+        turned, f = f.rotation, self.maps[key](f)
+        return _Turned(f, turned) if turned else f
+
+class _Turned:
+    "A frame whose display matrix was lost on the way"
+    def __init__(self, f, rotation): self.frame, self.rotation = f, rotation
+    def __getattr__(self, name): return getattr(self.frame, name)
 
 def _sized(x:np.ndarray, size:tuple[int, int])->np.ndarray:
     "`x` at the size of the first frame"
@@ -68,9 +102,11 @@ def _frames_of_stream(c, v, start:float, end:float|None, report:StreamReport)->I
     "The frames of a picture stream, upright, all of the size of the first"
     sar, alpha = v.sample_aspect_ratio or Fraction(1), any(k.is_alpha for k in v.format.components)
     convert, step, size = VideoReformatter(), 1 / as_fps(v.average_rate or v.guessed_rate or 25), None
+    tone = _Tone(report)
     for f, t in timed_frames(c, v, step, report):
         if t < start and size: continue
         if end is not None and t >= end: return
+        f = tone(f)
         image, plane = _upright(f, convert, sar, alpha)
         own = image.shape[1::-1]
         size = size or own
