@@ -225,7 +225,9 @@ class _GapFiller:
         if self.t is not None: self.step = t - self.t
         self.t = t
 
-    def age(self)->float: return float('inf') if self.last_t is None else self.t - self.last_t   # of the last faces, seconds
+    def age(self)->float:
+        "Seconds since the last frame with faces"
+        return float('inf') if self.last_t is None else self.t - self.last_t
 
     def new_shot(self):
         "A gap does not reach over a cut"
