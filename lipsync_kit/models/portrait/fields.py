@@ -13,44 +13,49 @@ from .geometry import BROWS, LOWER, OVAL, SMILE, UPPER, Geometry, closing_parts
 from ...motion.basis import Basis
 
 # %% ../../../nbs/models/portrait/02_fields.ipynb #2252d4ed
+def _squared_distances(a, b)->np.ndarray: return np.maximum((a**2).sum(-1)[:, None] + (b**2).sum(-1) - 2 * a @ b.T, 0)
+
 def _plate(r2:np.ndarray)->np.ndarray: return r2 * np.log(r2 + 1e-6)   # thin plate kernel of squared distances
 
 def spread(
     at:np.ndarray,      # [n,2] points, in units of about 1
-    values:np.ndarray,  # [n,k] what each is moved by
-    where:np.ndarray,   # [m,2] places to know it at
-    soft:float=1e-3,    # how much the plate may miss the points, for smoothness
+    values:np.ndarray,  # [n,k] displacement of each point
+    where:np.ndarray,   # [m,2] places to evaluate it at
+    soft:float=1e-3,    # regularisation: a larger one is smoother and further from the values
 )->np.ndarray:          # [m,k]
-    "The thin plate through `values`, read off at `where`"
+    "The thin plate spline through `values`, evaluated at `where`"
     n = len(at)
-    d2 = lambda a, b: np.maximum((a**2).sum(-1)[:, None] + (b**2).sum(-1) - 2 * a @ b.T, 0)
     K = np.zeros((n + 3, n + 3))
-    K[:n, :n] = _plate(d2(at, at)) + soft * np.eye(n)
+    K[:n, :n] = _plate(_squared_distances(at, at)) + soft * np.eye(n)
     K[:n, n], K[:n, n+1:] = 1, at
     K[n:, :n] = K[:n, n:].T
     w = np.linalg.solve(K, np.vstack([values, np.zeros((3, values.shape[1]))])).astype(np.float32)
     at, where = at.astype(np.float32), where.astype(np.float32)
-    return _plate(d2(where, at)) @ w[:n] + w[n] + where @ w[n+1:]
+    return _plate(_squared_distances(where, at)) @ w[:n] + w[n] + where @ w[n+1:]
 
 # %% ../../../nbs/models/portrait/02_fields.ipynb #b2e5a28f
 @dataclass(frozen=True)
 class Grid:
     "A coarse lattice over a rectangle of the picture"
-    x0:int; y0:int; x1:int; y1:int   # the rectangle, pixels of the picture, end not included
-    step:float                       # pixels between two nodes, the same in x and y as nearly as can be
+    x0:int       # the rectangle, pixels of the picture, end not included
+    y0:int
+    x1:int
+    y1:int
+    step:float   # pixels between two nodes, as nearly the same in x and y as possible
     @property
     def size(self)->tuple[int, int]: return self.x1 - self.x0, self.y1 - self.y0   # width, height in pixels
     @property
     def nodes(self)->tuple[int, int]: return tuple(int(np.ceil(s / self.step)) for s in self.size)  # along x, along y
-    def places(self)->np.ndarray:    # [gh,gw,2] pixels of the rectangle; in the middle of cells, as cv2.resize has it
-        return np.stack(np.meshgrid(*((np.arange(n) + .5) * s / n - .5 for n, s in zip(self.nodes, self.size))), -1).astype(np.float32)
+    def places(self)->np.ndarray:    # [gh,gw,2] pixels of the rectangle; at the centres of the cells, as in cv2.resize
+        x, y = ((np.arange(n) + .5) * s / n - .5 for n, s in zip(self.nodes, self.size))
+        return np.stack(np.meshgrid(x, y), -1).astype(np.float32)
 
 def ramp(
     grid:Grid,
     picture:tuple[int, int],  # its width, height
     wide:float,               # pixels
 )->np.ndarray:                # [gh,gw] 0..1, exactly 0 on the rectangle's border
-    "How freely a place may move: 0 at the border of the rectangle"
+    "How freely a place may move: 0 at the border of the rectangle, 1 inside"
     p, (w, h) = grid.places(), grid.size
     d = np.minimum(np.minimum(p[..., 0], w - 1 - p[..., 0]), np.minimum(p[..., 1], h - 1 - p[..., 1]))
     t = np.clip((d - grid.step) / wide, 0, 1)
@@ -70,14 +75,14 @@ def grid_for(
     return Grid(x0, y0, x1, y1, max(2., g.iod / 22))
 
 # %% ../../../nbs/models/portrait/02_fields.ipynb #e292643c
-N_LIPS, N_CLOSING = 6, 9                               # components 0..5, then the closing at nine places
-SHAPES = np.array(SMILE + BROWS)                       # then one for each of these blendshapes, in the order of ARKIT's numbers
+N_LIPS, N_CLOSING = 6, 9          # components 0..5, then the closing at nine places
+SHAPES = np.array(SMILE + BROWS)  # then one for each of these blendshapes, as indices into ARKIT
 
 def components(
     g:Geometry,
     basis:Basis,
 )->np.ndarray:   # [k,478,2] pixels
-    "How far each component moves each point at one unit"
+    "By how much one unit of each component moves each point"
     lips, shapes = g.moved(basis.lips), g.moved(basis.expression[SHAPES])
     return np.concatenate([lips, closing_parts(g.pose), shapes])[..., :2]
 
@@ -96,19 +101,20 @@ def fields(
     basis:Basis,
     grid:Grid,
 )->np.ndarray:   # [2,k,gh,gw,2] pixels: without the lower lip, without the upper lip
-    "Every component spread over the grid, twice"
-    comps, rings = components(g, basis), _rings(g)
-    where = (grid.places() + [grid.x0, grid.y0]).reshape(-1, 2)
+    "Every component interpolated over the grid, twice"
+    comps, rings, places = components(g, basis), _rings(g), grid.places()
+    where = (places + [grid.x0, grid.y0]).reshape(-1, 2)
     o = g.points[:, :2].mean(0)
+    inside, below_eyes = _inside(g, where)[:, None, None], _below_eyes(g, where)[:, None, None]
     res = []
-    for gone in LOWER.ravel(), UPPER.ravel():
-        keep = np.setdiff1d(np.arange(468), gone)
+    for left_out in LOWER.ravel(), UPPER.ravel():
+        keep = np.setdiff1d(np.arange(468), left_out)
         at = np.concatenate([g.points[keep, :2], rings])
-        v = np.concatenate([comps[:, keep], np.zeros((len(comps), len(rings), 2))], 1)
-        f = spread((at - o) / g.iod, v.transpose(1, 0, 2).reshape(len(at), -1), (where - o) / g.iod)
-        f = f.reshape(len(where), len(comps), 2) * _outside(g, where)[:, None, None]
-        f[:, :N_LIPS + N_CLOSING] *= _below_eyes(g, where)[:, None, None]
-        res.append(f.reshape(*grid.places().shape[:2], len(comps), 2).transpose(2, 0, 1, 3))
+        moved = np.concatenate([comps[:, keep], np.zeros((len(comps), len(rings), 2))], 1)
+        f = spread((at - o) / g.iod, moved.transpose(1, 0, 2).reshape(len(at), -1), (where - o) / g.iod)
+        f = f.reshape(len(where), len(comps), 2) * inside
+        f[:, :N_LIPS + N_CLOSING] *= below_eyes
+        res.append(f.reshape(*places.shape[:2], len(comps), 2).transpose(2, 0, 1, 3))
     return np.ascontiguousarray(res, dtype=np.float32)
 
 def _below_eyes(g:Geometry, where:np.ndarray)->np.ndarray:
@@ -117,9 +123,10 @@ def _below_eyes(g:Geometry, where:np.ndarray)->np.ndarray:
     t = np.clip((where - g.pose.shift[:2]) @ d / (d @ d) / g.iod / .16, 0, 1)
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
-def _outside(g:Geometry, where:np.ndarray)->np.ndarray:
+def _inside(g:Geometry, where:np.ndarray)->np.ndarray:
     "1 in the face, 0 half an inter-ocular distance outside its oval"
-    d = np.array([cv2.pointPolygonTest(g.points[OVAL, :2].astype(np.float32)[:, None], (float(x), float(y)), True) for x, y in where], np.float32)
+    oval = g.points[OVAL, :2].astype(np.float32)[:, None]
+    d = np.array([cv2.pointPolygonTest(oval, (float(x), float(y)), True) for x, y in where], np.float32)
     t = np.clip(1 + d / (.5 * g.iod), 0, 1)
     return t * t * (3 - 2 * t)
 
@@ -132,7 +139,8 @@ def head_fields(
     "How the picture moves when the head nods, turns and tilts"
     R = g.pose.rotation[:2, :2]
     c = g.points[OVAL, :2].mean(0)
-    p = (grid.places() + [grid.x0, grid.y0] - c) @ (R / np.linalg.norm(R, axis=0, keepdims=True)) / g.iod   # across and down the face
+    axes = R / np.linalg.norm(R, axis=0, keepdims=True)
+    p = (grid.places() + [grid.x0, grid.y0] - c) @ axes / g.iod   # across and down the face
     x, y = p[..., 0], p[..., 1]
     rr = np.sqrt((x / 1.3)**2 + ((y + .25) / 1.75)**2)
     t = np.clip((1.75 - rr) / .75, 0, 1)
@@ -141,17 +149,17 @@ def head_fields(
     rad = np.pi / 180 * g.iod
     neck = y - 1.35
     zero = np.zeros_like(x)
-    res = np.stack([np.stack([zero, z * rad], -1), np.stack([z * rad, zero], -1), np.stack([-neck * rad, x * rad], -1)])
-    axes = (R / np.linalg.norm(R, axis=0, keepdims=True)).T
-    return (res * w[..., None] @ axes).astype(np.float32)
+    pitch, yaw, roll = (zero, z * rad), (z * rad, zero), (-neck * rad, x * rad)
+    res = np.stack([np.stack(motion, -1) for motion in (pitch, yaw, roll)])
+    return (res * w[..., None] @ axes.T).astype(np.float32)
 
 # %% ../../../nbs/models/portrait/02_fields.ipynb #4df53520
 def backwards(
     d:np.ndarray,      # [gh,gw,2] displacement of the nodes, pixels
     places:np.ndarray, # [gh,gw,2] the nodes, pixels
-    rounds:int=5,
-    damp:float=.7,
-)->np.ndarray:         # [gh,gw,2] how far from each node its picture comes from, pixels
+    rounds:int=5,      # iterations
+    damp:float=.7,     # share of each iteration
+)->np.ndarray:         # [gh,gw,2] pixels from each node to its source
     "The inverse of `place -> place + d`"
     d, (gh, gw) = np.asarray(d, np.float32), d.shape[:2]
     step = np.maximum(places[min(1, gh-1), min(1, gw-1)] - places[0, 0], 1e-6).astype(np.float32)
@@ -166,7 +174,7 @@ def backwards(
 def finer(
     x:np.ndarray,      # [gh,gw,2] offsets on the grid, pixels
     own:np.ndarray,    # [h,w,2] each pixel's own place
-    fine:float=1,      # how much finer the picture is that will be read
+    fine:float=1,      # how much finer the source picture is
 )->np.ndarray:         # [h,w,2] a map for cv2.remap
     "The offsets at every pixel, as a map"
     return cv2.addWeighted(cv2.resize(x, own.shape[1::-1], interpolation=cv2.INTER_LINEAR), fine, own, fine, 0)
@@ -174,7 +182,7 @@ def finer(
 def moving(
     xs:list[np.ndarray],   # [gh,gw,2] each, offsets on the grid, pixels
     grid:Grid,
-    least:float=.02,       # pixels; less is nothing
+    least:float=.02,       # pixels; less counts as none
 )->tuple[slice, slice]:    # nodes down, nodes across
     "The part of the grid where anything moves, two nodes more on every side"
     some = np.maximum.reduce([np.maximum(np.abs(x[..., 0]), np.abs(x[..., 1])) for x in xs]) > least

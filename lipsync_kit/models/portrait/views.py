@@ -30,7 +30,8 @@ def straightened(
         at = np.linspace(0, len(contour) - 1, WIDE)
         return np.stack([np.interp(at, np.arange(len(contour)), v) for v in contour.T], -1)
     a, b, t = along(up)[None], along(low)[None], np.linspace(0, 1, TALL)[:, None, None]
-    return cv2.remap(frame, (a + t * (b - a)).astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    at = (a + t * (b - a)).astype(np.float32)   # [64,160,2]
+    return cv2.remap(frame, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 def bent(
     view:View,
