@@ -1,6 +1,6 @@
 "S3FD against what the original network and its post-processing answer."
 import numpy as np, pytest, torch
-from lipsync_kit.faces.s3fd import S3FD, first_rect, keep_surest, s3fd_boxes, s3fd_input
+from lipsync_kit.faces.s3fd import S3FD, first_rect, nms, s3fd_boxes, s3fd_input
 from golden import close, loaded
 
 @pytest.fixture(scope='module')
@@ -35,4 +35,4 @@ def test_golden_boxes(golden):
 
 def test_golden_suppression(golden):
     cases, _ = golden
-    for most, key in ((.3, 'nms_keep_03'), (.5, 'nms_keep_05')): assert keep_surest(cases['nms_in'], most) == cases[key].tolist()
+    for most, key in ((.3, 'nms_keep_03'), (.5, 'nms_keep_05')): assert nms(cases['nms_in'], most) == cases[key].tolist()

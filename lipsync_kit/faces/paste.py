@@ -156,7 +156,7 @@ def paste_back(
     return out
 
 def paste_back_all(
-    frames,             # (image, parts): [h,w,3] uint8 RGB and (drawn, M, points) of each crop, as `paste_back` takes them
+    frames,             # (image, parts): [h,w,3] uint8 RGB and (drawn, M, points) of each crop, as in `paste_back`
 )->list[np.ndarray]:    # [h,w,3] uint8
     "Frames with their crops pasted in, one after the other"
     out = []

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from ..core import KitError, check_shape, device as chosen_device
 from ..hub.memory import register
 from ..nn.discriminators import exact
-from .s3fd import VGG, L2Norm, keep_surest
+from .s3fd import VGG, L2Norm, nms
 from ..nn.runner import SizedNetwork
 from ..hub.weights import load_weights, read_checkpoint
 
@@ -91,8 +91,9 @@ def priors(
     for i, (mh, mw) in enumerate(sizes):
         step, side = 4 * 2**i, 16 * 2**i
         y, x = torch.meshgrid(torch.arange(mh), torch.arange(mw), indexing='ij')
-        w_, h_ = torch.full(x.shape, side / w), torch.full(x.shape, side / h)
-        res.append(torch.stack([(x + .5) * step / w, (y + .5) * step / h, w_, h_], -1).reshape(-1, 4).float())   # [mh*mw,4]
+        width, height = torch.full(x.shape, side / w), torch.full(x.shape, side / h)
+        boxes = torch.stack([(x + .5) * step / w, (y + .5) * step / h, width, height], -1)   # [mh,mw,4]
+        res.append(boxes.reshape(-1, 4).float())
     return torch.cat(res)
 
 def found_faces(
@@ -105,18 +106,18 @@ def found_faces(
     size = squares[:, 2:] * torch.exp(.2 * loc[:, 2:])
     boxes = torch.cat([mid - size / 2, mid + size / 2, score[:, None]], 1).numpy()[(score > .05).numpy()]
     boxes = boxes[np.argsort(-boxes[:, 4], kind='stable')[:5000]]
-    return boxes[keep_surest(boxes, .3, plus=0.)[:750]][:, [4, 0, 1, 2, 3]]
+    return boxes[nms(boxes, .3, plus=0.)[:750]][:, [4, 0, 1, 2, 3]]
 
 def sfd_boxes(
     found,                       # one `found_faces` for each scale
     size:tuple[int, int],        # height, width of the picture
-    sure:float=.8,               # least score; SyncNet's evaluation takes 0.9
+    min_score:float=.8,          # least score; SyncNet's evaluation takes 0.9
 )->np.ndarray:                   # [n,5] x1, y1, x2, y2, score in pixels, not clipped
     "Faces of one picture, all scales merged"
     h, w = size
-    boxes = np.concatenate([f[f[:, 0] > sure] for f in found]).astype(np.float64)
+    boxes = np.concatenate([f[f[:, 0] > min_score] for f in found]).astype(np.float64)
     boxes = np.concatenate([boxes[:, 1:] * [w, h, w, h], boxes[:, :1]], 1)
-    return boxes[keep_surest(boxes, .1, plus=0.)]
+    return boxes[nms(boxes, .1, plus=0.)]
 
 # %% ../../nbs/faces/03_sfd_face.ipynb #25086895
 LEAST = 32   # pixels that the network's input must have on either side
@@ -129,10 +130,10 @@ class FaceFinder(SizedNetwork):
     def __call__(self,
         image:np.ndarray,        # [h,w,3] uint8 RGB
         scales=(.25,),           # at which the picture is searched; SyncNet's evaluation takes a quarter
-        sure:float=.9,           # least score
+        min_score:float=.9,      # least score
     )->np.ndarray:               # [n,5] x1, y1, x2, y2, score in pixels, not clipped; the highest score first
         "The faces of a frame"
-        return sfd_boxes([self.at(image, s) for s in scales], image.shape[:2], sure)
+        return sfd_boxes([self.at(image, s) for s in scales], image.shape[:2], min_score)
     def at(self, image:np.ndarray, scale:float)->np.ndarray:   # [m,5] from `found_faces`
         "Faces at one scale"
         h, w = image.shape[:2]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import cv2, numpy as np
 from .geometry import Geometry
 from ...faces.paste import Rect
-from .mouth import around, piece_around
+from .mouth import median_colour, piece_around
 
 # %% ../../../nbs/models/portrait/05_eyes.ipynb #99873167
 EYES = (dict(brow=(46, 53, 52, 65, 55), fold=(247, 30, 29, 27, 28, 56, 190), under=(228, 229, 230, 231, 232),
@@ -99,7 +99,7 @@ def _soft_ends(lens)->np.ndarray:
 def _lash_colour(image, p, e)->np.ndarray:
     "[3] the dark edge of the lid"
     middle = list(e['up'])[4]
-    return np.minimum(around(image, p[list(e['up'])[2:-2]], 1), around(image, p[[middle]], 2)) * .8
+    return np.minimum(median_colour(image, p[list(e['up'])[2:-2]], 1), median_colour(image, p[[middle]], 2)) * .8
 
 def _lashes(s, lens, eye, long, iod)->np.ndarray:
     "How dense the lashes are, [h,w]: in clumps, denser outside; `s` is 0..1 along the eye"
@@ -131,8 +131,8 @@ def lids_for(
     "Both eyes, or none where a white and an iris can't be told apart: behind glasses, in shadow"
     p, r = g.points[:, :2], max(1, round(.02 * g.iod))
     for corners, iris in (((33, 133), 468), ((362, 263), 473)):
-        white = max(float(around(image, p[[c]] * .6 + p[[iris]] * .4, max(1, r // 2)).mean()) for c in corners)
-        if white < 1.5 * float(around(image, p[[iris]], r).mean()): return None, None
+        white = max(float(median_colour(image, p[[c]] * .6 + p[[iris]] * .4, max(1, r // 2)).mean()) for c in corners)
+        if white < 1.5 * float(median_colour(image, p[[iris]], r).mean()): return None, None
     return lid_for(image, g, 0), lid_for(image, g, 1)
 
 def lid_skin(
@@ -146,7 +146,7 @@ def lid_skin(
     p, r = g.points[:, :2], max(1, round(.015 * g.iod))
     fold, brow = p[list(e['fold'])], p[list(e['brow'])]
     at = np.concatenate([fold[1:6] * .6 + brow * .4, p[list(e['under'])]])
-    samples = np.stack([around(image, q[None], r) for q in at])
+    samples = np.stack([median_colour(image, q[None], r) for q in at])
     light = samples.mean(1)
     trust = np.where(light < .75 * np.median(light), .1, 1.) * np.repeat([1., .6], 5)   # a dark one is a lash or a brow
     k = trust * np.exp(-((where[..., None, :] - at)**2).sum(-1) / (2 * (.16 * g.iod)**2)) + 1e-6 * trust

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BLINK', 'TURN', 'LOOKAHEAD', 'draw_moment', 'mouth_width', 'mouth_spread', 'carried_fields', 'carry_to_frame',
-           'mouth_view', 'asked_width', 'nothing', 'unchanged', 'keeping_look', 'Portrait', 'load']
+           'mouth_view', 'requested_width', 'nothing', 'unchanged', 'with_mouth_of', 'Portrait', 'load']
 
 # %% ../../../nbs/models/portrait/07_model.ipynb #68f06b49
 from collections import deque
@@ -19,8 +19,8 @@ from .live import PortraitSession
 from ...core import ARKIT, Face, interocular, mouth_open as aperture
 from .fields import N_CLOSING, N_LIPS, Grid, components, grid_for, ramp
 from .geometry import Geometry, IN_LOW, IN_UP, LOWER, UPPER, measure
-from .mouth import PAINTED, SMOOTH, around, axes_of, lips_painted_shut, seam_of
-from .still import CONTOUR, Still, in_rect, pixel_places, prepare, readable
+from .mouth import PAINTED, SMOOTH, median_colour, axes_of, lips_painted_shut, seam_of
+from .still import CONTOUR, Still, in_rect, pixel_places, prepare, warp_source
 from .views import Library, View, straightened
 from ...motion.basis import Basis
 
@@ -98,7 +98,7 @@ def carry_to_frame(
     shut = lips_painted_shut(part, local)
     mouth = replace(first.mouth, axes=axes_of(g), seam=seam_of(local), shut=g.gap >= PAINTED, own=None)
     return replace(
-        first, image=frame, part=shut, source=readable(shut), geometry=g, grid=grid, places=places,
+        first, image=frame, part=shut, source=warp_source(shut), geometry=g, grid=grid, places=places,
         own=pixel_places(grid.size), fields=carried_fields(first, g, grid, size), mouth=mouth, lids=(None, None),
         contour=components(g, first.basis)[:, CONTOUR].astype(np.float32),
         head=np.zeros((3, places.size), np.float32), contour_head=np.zeros((3, 22, 2), np.float32))
@@ -114,13 +114,13 @@ def mouth_view(
     p = face.points
     gap, width = float(aperture(p)), mouth_width(p)
     if gap < .045 or gap * face.iod < 4: return None
-    lip = around(frame, p[np.r_[UPPER[1, 2:7], LOWER[1, 2:7]], :2], max(1, round(.015 * face.iod)))
+    lip = median_colour(frame, p[np.r_[UPPER[1, 2:7], LOWER[1, 2:7]], :2], max(1, round(.015 * face.iod)))
     image = straightened(frame, SMOOTH @ p[IN_UP, :2], SMOOTH @ p[IN_LOW, :2])
     if np.abs(image[8:-8, 20:-20].astype(np.float32) - lip).mean() < 22: return None    # it shows lips, not an opening
     detail = cv2.Laplacian(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.CV_32F).std()
     return View(image, gap, width, face.pose[1], float(detail) / gap)
 
-def asked_width(
+def requested_width(
     still:Still,
     lips:np.ndarray,     # [6] lip scores
 )->float:                # inter-ocular distances
@@ -134,7 +134,7 @@ def nothing():
 
 def unchanged(image): return image
 
-def keeping_look(
+def with_mouth_of(
     still:Still,
     old:Still,      # of the same face, prepared earlier
 )->Still:
@@ -200,7 +200,7 @@ class Portrait(Model):
         for s, moment in zip(stills, moments):
             if out is not None:
                 shut = lips_painted_shut(out[s.grid.y0:s.grid.y1, s.grid.x0:s.grid.x1], in_rect(s.geometry, s.grid))
-                s = replace(s, image=out, part=shut, source=readable(shut))
+                s = replace(s, image=out, part=shut, source=warp_source(shut))
             out = draw_moment(s, moment)
         return out
 
@@ -212,7 +212,7 @@ class Portrait(Model):
                 moment = request.signal(f).motion.at(float(frame.time))
                 self._first_of(first, frame, f, gain)
                 still, opening = first[f.id][1], float(moment.mouth_open)
-                width = asked_width(still, moment.lips)
+                width = requested_width(still, moment.lips)
                 before[f.id] = libraries[f.id].nearest(opening, width, f.pose[1], before.get(f.id))
                 known[f.id] = still, before[f.id], libraries[f.id].width, moment
             yield nothing if frame.time < request.start else partial(self._redrawn, frame.image, tuple(faces), known)
@@ -235,7 +235,7 @@ class Portrait(Model):
         if face.id in first and abs(first[face.id][0] - face.pose[1]) <= TURN: return
         old = first.get(face.id)
         still = prepare(frame.image, face, gain if old is None else 1., head=False)
-        if old is not None: still = keeping_look(still, old[1])
+        if old is not None: still = with_mouth_of(still, old[1])
         first[face.id] = face.pose[1], still
         known = [note.split()[5:7] for note in self.warnings]   # what they say of the face; each is said once
         self._note(*(f'at {float(frame.time):.2f} s {w}' for w in still.warnings if w.split()[2:4] not in known))
