@@ -140,26 +140,37 @@ class Still:
 
     def _warp(self, source, x, piece)->np.ndarray:
         "A piece of the rectangle, warped by the offsets `x`"
+        if piece.y1 <= piece.y0: return piece.of(source)
         m = _piece(x, self.own, source.shape[1] // self.own.shape[1], piece)
         maps = cv2.convertMaps(m, None, cv2.CV_16SC2)
         return cv2.remap(source, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
+    def _band(self, area, seam)->Rect:
+        "The piece around the seam in which the warps are blended"
+        room = .36 * self.geometry.iod
+        y0, y1 = np.clip([np.floor(seam[:, 1].min() - room), np.ceil(seam[:, 1].max() + room)], area.y0, area.y1)
+        return area._replace(y0=int(y0), y1=int(y1))
+
+    def _share_below(self, band, seam, down)->np.ndarray:
+        "How much of the lower warp is visible in the band, [h,w] 0..1"
+        iod = self.geometry.iod
+        side = below_seam(self.places, seam, down, max(.8, .01 * iod), .3 * iod)
+        return np.clip(.5 + .5 * _piece(side, None, 1, band, self.own.shape[:2]), 0, 1)
+
     def _joined(self, out, source, x_up, x_low, seam, down)->np.ndarray:
         "One warp above the seam, the other below, blended in a band around it; only where something moves"
-        all_, iod = self._moved(x_up, x_low), self.geometry.iod
-        if all_.y1 == 0: return out
-        ends = np.floor(seam[:, 1].min() - .36 * iod), np.ceil(seam[:, 1].max() + .36 * iod)
-        band = all_._replace(**{k: int(np.clip(v, all_.y0, all_.y1)) for k, v in zip(('y0', 'y1'), ends)})
-        upper, lower = all_._replace(y1=band.y1), all_._replace(y0=band.y0)
-        top = self._warp(source, x_up, upper) if band.y1 > all_.y0 else upper.of(out)
-        bottom = self._warp(source, x_low, lower) if all_.y1 > band.y0 else lower.of(out)
-        out[all_.y0:band.y0, all_.x0:all_.x1] = top[:band.y0 - all_.y0]
-        out[band.y1:all_.y1, all_.x0:all_.x1] = bottom[band.y1 - band.y0:]
-        if band.y1 > band.y0:
-            side = below_seam(self.places, seam, down, max(.8, .01 * iod), .3 * iod)
-            k = np.clip(.5 + .5 * _piece(side, None, 1, band, out.shape[:2]), 0, 1)
-            below, above = bottom[:band.y1 - band.y0], top[band.y0 - all_.y0:]
-            band.of(out)[:] = cv2.blendLinear(np.ascontiguousarray(below), np.ascontiguousarray(above), k, 1 - k)
+        area = self._moved(x_up, x_low)
+        if area.y1 == 0: return out
+        band = self._band(area, seam)
+        upper, lower = area._replace(y1=band.y1), area._replace(y0=band.y0)
+        top, bottom = self._warp(source, x_up, upper), self._warp(source, x_low, lower)
+        upper.of(out)[:] = top
+        lower.of(out)[:] = bottom
+        height = band.y1 - band.y0
+        if height > 0:
+            below = self._share_below(band, seam, down)
+            images = np.ascontiguousarray(bottom[:height]), np.ascontiguousarray(top[-height:])
+            band.of(out)[:] = cv2.blendLinear(*images, below, 1 - below)
         return out
 
 def _piece(
