@@ -2406,6 +2406,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                       'lipsync_kit/models/portrait/model.py'),
                                                    'lipsync_kit.models.portrait.model.load': ( 'models/portrait/model.html#load',
                                                                                                'lipsync_kit/models/portrait/model.py'),
+                                                   'lipsync_kit.models.portrait.model.moments_of': ( 'models/portrait/model.html#moments_of',
+                                                                                                     'lipsync_kit/models/portrait/model.py'),
                                                    'lipsync_kit.models.portrait.model.mouth_spread': ( 'models/portrait/model.html#mouth_spread',
                                                                                                        'lipsync_kit/models/portrait/model.py'),
                                                    'lipsync_kit.models.portrait.model.mouth_view': ( 'models/portrait/model.html#mouth_view',

@@ -52,9 +52,8 @@ class Grid:
 
 def ramp(
     grid:Grid,
-    picture:tuple[int, int],  # its width, height
-    wide:float,               # pixels
-)->np.ndarray:                # [gh,gw] 0..1, exactly 0 on the rectangle's border
+    wide:float,     # pixels over which motion fades
+)->np.ndarray:      # [gh,gw] 0..1, exactly 0 on the rectangle's border
     "How freely a place may move: 0 at the border of the rectangle, 1 inside"
     p, (w, h) = grid.places(), grid.size
     d = np.minimum(np.minimum(p[..., 0], w - 1 - p[..., 0]), np.minimum(p[..., 1], h - 1 - p[..., 1]))
@@ -134,7 +133,6 @@ def _inside(g:Geometry, where:np.ndarray)->np.ndarray:
 def head_fields(
     g:Geometry,
     grid:Grid,
-    picture:tuple[int, int],   # its width, height
 )->np.ndarray:   # [3,gh,gw,2] pixels a degree of pitch, yaw, roll
     "How the picture moves when the head nods, turns and tilts"
     R = g.pose.rotation[:2, :2]
@@ -144,7 +142,7 @@ def head_fields(
     x, y = p[..., 0], p[..., 1]
     rr = np.sqrt((x / 1.3)**2 + ((y + .25) / 1.75)**2)
     t = np.clip((1.75 - rr) / .75, 0, 1)
-    w = t * t * (3 - 2 * t) * ramp(grid, picture, .5 * g.iod)
+    w = t * t * (3 - 2 * t) * ramp(grid, .5 * g.iod)
     z = .25 + .75 * np.sqrt(np.clip(1 - (rr / 1.35)**2, 0, 1))
     rad = np.pi / 180 * g.iod
     neck = y - 1.35
@@ -181,7 +179,6 @@ def dense_map(
 
 def moving_part(
     xs:list[np.ndarray],   # [gh,gw,2] each, offsets on the grid, pixels
-    grid:Grid,
     least:float=.02,       # pixels; less counts as none
 )->tuple[slice, slice]:    # nodes down, nodes across
     "The part of the grid where anything moves, two nodes more on every side"

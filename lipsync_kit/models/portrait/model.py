@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BLINK', 'TURN', 'LOOKAHEAD', 'draw_moment', 'mouth_width', 'mouth_spread', 'carried_fields', 'carry_to_frame',
-           'mouth_view', 'requested_width', 'nothing', 'unchanged', 'with_mouth_of', 'Portrait', 'load']
+           'mouth_view', 'requested_width', 'nothing', 'unchanged', 'moments_of', 'with_mouth_of', 'Portrait', 'load']
 
 # %% ../../../nbs/models/portrait/07_model.ipynb #68f06b49
 from collections import deque
@@ -63,7 +63,6 @@ def carried_fields(
     first:Still,         # prepared on an earlier frame
     g:Geometry,          # of this frame
     grid:Grid,           # of this frame
-    picture:tuple[int, int],   # width, height of the frame
 )->np.ndarray:           # [2,k,gh*gw*2]
     "The fields of an earlier frame, moved to this one; those of blendshapes are left out"
     places = grid.places()
@@ -72,7 +71,7 @@ def carried_fields(
     at = (there + .5) * np.array(first.grid.nodes) / np.array(first.grid.size) - .5
     at = at.astype(np.float32).reshape(places.shape)   # nodes of the earlier grid
     turn = (move.scale * move.rotation.T).astype(np.float32)
-    fade = ramp(grid, picture, .25 * g.iod)[..., None]
+    fade = ramp(grid, .25 * g.iod)[..., None]
     def carried(field):
         return cv2.remap(field, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) @ turn * fade
     k, n = N_LIPS + N_CLOSING, first.fields.shape[1]
@@ -91,15 +90,14 @@ def carry_to_frame(
     g = measure(face.points, first.basis)
     if rest is not None:
         g = replace(g, scores=g.scores + np.float32([0, mouth_spread(g, first.basis, rest), 0, 0, 0, 0]))
-    size = frame.shape[1::-1]
-    grid = grid_for(g, size, head=False)
+    grid = grid_for(g, frame.shape[1::-1], head=False)
     places, local = grid.places(), in_rect(g, grid)
     part = np.ascontiguousarray(frame[grid.y0:grid.y1, grid.x0:grid.x1])
     shut = lips_painted_shut(part, local)
     mouth = replace(first.mouth, axes=axes_of(g), seam=seam_of(local), shut=g.gap >= PAINTED, own=None)
     return replace(
         first, image=frame, part=shut, source=warp_source(shut), geometry=g, grid=grid, places=places,
-        own=pixel_places(grid.size), fields=carried_fields(first, g, grid, size), mouth=mouth, lids=(None, None),
+        own=pixel_places(grid.size), fields=carried_fields(first, g, grid), mouth=mouth, lids=(None, None),
         contour=components(g, first.basis)[:, CONTOUR].astype(np.float32),
         head=np.zeros((3, places.size), np.float32), contour_head=np.zeros((3, 22, 2), np.float32))
 
@@ -133,6 +131,10 @@ def nothing():
     "In place of a frame that is not drawn"
 
 def unchanged(image): return image
+
+def moments_of(request, frame, faces):
+    "What drives each face in this frame"
+    return [request.signal(f).motion.at(float(frame.time)) for f in faces]
 
 def with_mouth_of(
     still:Still,
@@ -174,9 +176,8 @@ class Portrait(Model):
         stills = None
         for frame, faces in request.frames:
             if stills is None: stills = self.prepare_still(frame.image, faces, gain)
-            moments = [request.signal(f).motion.at(float(frame.time)) for f in faces]
             if frame.time < request.start: yield nothing
-            elif stills: yield partial(self.draw_still, stills, moments)
+            elif stills: yield partial(self.draw_still, stills, moments_of(request, frame, faces))
             else: yield partial(unchanged, frame.image)
 
     def prepare_still(self,
@@ -237,8 +238,7 @@ class Portrait(Model):
         still = prepare(frame.image, face, gain if old is None else 1., head=False)
         if old is not None: still = with_mouth_of(still, old[1])
         first[face.id] = face.pose[1], still
-        known = [note.split()[5:7] for note in self.warnings]   # what they say of the face; each is said once
-        self._note(*(f'at {float(frame.time):.2f} s {w}' for w in still.warnings if w.split()[2:4] not in known))
+        if not self.warnings: self._note(*(f'at {float(frame.time):.2f} s {w}' for w in still.warnings))   # said once
 
     def _redrawn(self, image, faces, known)->np.ndarray:
         "A frame of a video with its faces drawn"

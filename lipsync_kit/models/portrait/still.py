@@ -134,7 +134,7 @@ class Still:
     def _moved(self, x_up, x_low)->Rect:
         "The piece of the rectangle in which anything moves; empty where nothing does"
         (h, w), (gh, gw) = self.own.shape[:2], x_up.shape[:2]
-        rows, cols = moving_part([x_up, x_low], self.grid)
+        rows, cols = moving_part([x_up, x_low])
         return Rect(int(cols.start * w / gw), int(rows.start * h / gh),
                     min(int(np.ceil(cols.stop * w / gw)), w), min(int(np.ceil(rows.stop * h / gh)), h))
 
@@ -259,8 +259,8 @@ def prepare(
     basis = basis or load_basis()
     g, size, yaw = measure(face.points, basis), image.shape[1::-1], abs(face.pose[1])
     grid = grid_for(g, size, head)
-    spread = (fields(g, basis, grid) * ramp(grid, size, .25 * g.iod)[..., None]).astype(np.float32)
-    turn = head_fields(g, grid, size) if head else np.zeros((3, *grid.places().shape), np.float32)
+    spread = (fields(g, basis, grid) * ramp(grid, .25 * g.iod)[..., None]).astype(np.float32)
+    turn = head_fields(g, grid) if head else np.zeros((3, *grid.places().shape), np.float32)
     comps, local = components(g, basis), in_rect(g, grid)
     part = np.ascontiguousarray(image[grid.y0:grid.y1, grid.x0:grid.x1])
     shut = lips_painted_shut(part, local)
