@@ -3,7 +3,7 @@
     python bench/latent_dubbers.py                                           # what this machine can do: a GPU if there is one, else few frames and one step on the CPU
     python bench/latent_dubbers.py --device cuda --frames 250 --batch 20     # MuseTalk in larger batches
     python bench/latent_dubbers.py --only musetalk --compile                 # its U-Net behind torch.compile
-    python bench/latent_dubbers.py --only latentsync --size 512 --memory low --reuse 3"""
+    python bench/latent_dubbers.py --only latentsync --size 512 --memory low --cache-interval 3"""
 import argparse, json, subprocess, sys, tempfile
 from pathlib import Path
 from time import perf_counter, process_time
@@ -12,7 +12,7 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--only', choices=('musetalk', 'latentsync')); p.add_argument('--device', default='auto'); p.add_argument('--dtype', default='auto')
     p.add_argument('--frames', type=int, help='of the clip, 25 a second [CPU 4, GPU 250 and 64]'); p.add_argument('--steps', type=int, help='of the diffusion [CPU 1, GPU 20]')
-    p.add_argument('--size', type=int, default=256, choices=(256, 512)); p.add_argument('--guidance', type=float, default=1.5); p.add_argument('--reuse', type=int, default=1)
+    p.add_argument('--size', type=int, default=256, choices=(256, 512)); p.add_argument('--guidance', type=float, default=1.5); p.add_argument('--cache-interval', type=int, default=1)
     p.add_argument('--memory', default='auto'); p.add_argument('--batch', type=int, help='of MuseTalk [CPU 2, GPU 8]'); p.add_argument('--compile', action='store_true')
     return p.parse_args()
 
@@ -69,21 +69,23 @@ def seconds(f):
 def measure(a)->dict:
     "All numbers of one model"
     import numpy as np, torch
-    from functools import partial
     from lipsync_kit import lipsync
     from lipsync_kit.core import Audio
+    from lipsync_kit.models.contract import load_model
     from lipsync_kit.models.latentsync import model as latentsync
+    from lipsync_kit.pipe.options import make_options
     from lipsync_kit.models.musetalk import model as musetalk
     page = musetalk if a.only == 'musetalk' else latentsync
     kept, made = {}, nets_of(a)
     def once(name, build, *args, **kw):
         if name not in kept: kept[name] = made(name, build, *args, **kw)
         return kept[name]
-    page.network = once
-    if a.only == 'musetalk': page.load = partial(page.load, batch=a.batch)
-    options = dict(device=a.device, dtype=a.dtype) | (dict(steps=a.steps, guidance=a.guidance, reuse=a.reuse, memory=a.memory) if a.only == 'latentsync' else {})
+    page.load_network = once
+    options = dict(device=a.device, dtype=a.dtype) | (dict(steps=a.steps, guidance=a.guidance, cache_interval=a.cache_interval, memory=a.memory)
+                                                      if a.only == 'latentsync' else {})
     name = 'musetalk-1.5' if a.only == 'musetalk' else {256: 'latentsync-1.5', 512: 'latentsync-1.6'}[a.size]
-    dubber = page.load(name, **options)
+    dubber = load_model(name, a.device, make_options(name, **options).settings)
+    if a.only == 'musetalk': dubber.batch = a.batch
     run, cuda = pure(a, dubber), a.device.startswith('cuda')
     if cuda: run(); torch.cuda.reset_peak_memory_stats()      # what is done once: kernels chosen and compiled
     alone = [seconds(run)]
@@ -101,7 +103,7 @@ def told(a, m)->str:
     "The numbers in words"
     import torch
     where = torch.cuda.get_device_name() if a.device.startswith('cuda') else f'CPU, {torch.get_num_threads()} threads'
-    how = f'batches of {a.batch}' + ', compiled' * a.compile if a.only == 'musetalk' else f'{a.size} pixels, {a.steps} steps, guidance {a.guidance:g}, reuse {a.reuse}, memory {a.memory}'
+    how = f'batches of {a.batch}' + ', compiled' * a.compile if a.only == 'musetalk' else f'{a.size} pixels, {a.steps} steps, guidance {a.guidance:g}, cache interval {a.cache_interval}, memory {a.memory}'
     memory = f"{m['gpu_gb']:.1f} GB of the GPU" if 'gpu_gb' in m else f"{m['process_gb']:.1f} GB of the process"
     return (f"{a.only} on {where}, {a.dtype}, {how}: {m['frames']} frames, networks {m['networks']:.3f} s a frame, pipeline {m['pipeline']:.3f} s a frame ({1 / m['pipeline']:.2f} fps, {25 * m['pipeline']:.1f} s for a second), "
             f"ratio {m['ratio']:.2f} (of processor time {m['ratio_of_processor']:.2f}; target at most 1.15), first frame after {m['first_frame']:.1f} s, {memory} at the peak" + (f" (estimated {m['estimate_gb']:.1f} GB)" if m['estimate_gb'] else ''))

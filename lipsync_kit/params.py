@@ -28,7 +28,8 @@ class Param:
     unit:str=''                             # 'pixels', 'seconds', ...
     usual:str=''                            # what is taken where the default is None: '25', ...
     advanced:bool=False                     # for experts: shown behind a fold
-    requires:str=''                         # what the card of a model must have for it: a capability, or 'motion' as what drives it
+    # what the card of a model must have for it: a capability, or 'motion' as what drives it
+    requires:str=''
     flags:tuple[str, ...]=()                # on the command line, in place of --its-name
     check:Callable[[Any], Any]|None=None    # gives the value as it is to be taken, or raises `KitError`
 
@@ -66,12 +67,14 @@ def settings_of(
     hints, res = get_type_hints(cls, include_extras=True), {}
     for f in fields(cls):
         hint = hints[f.name]
-        param = next((a for a in get_args(hint)[1:] if isinstance(a, Param)), None) if get_origin(hint) is Annotated else None
+        marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        param = next((a for a in marks if isinstance(a, Param)), None)
         if param is None: continue
         kind, optional = plain_kind(get_args(hint)[0])
         home = _declarer(cls, f.name)
         default = None if f.default is MISSING else f.default
-        res[f.name] = Setting(f.name, kind, default, optional or default is None, param, getattr(home, 'title', home.__name__))
+        res[f.name] = Setting(f.name, kind, default, optional or default is None, param,
+                              getattr(home, 'title', home.__name__))
     return res
 
 # %% ../nbs/00_params.ipynb #102d7d21
@@ -82,6 +85,9 @@ def _of_kind(s:Setting, value):
     if s.kind is str and isinstance(value, Path): return str(value)
     fits = {bool: lambda v: isinstance(v, bool), int: lambda v: isinstance(v, Integral) and not isinstance(v, bool),
             float: lambda v: isinstance(v, Real) and not isinstance(v, bool), str: lambda v: isinstance(v, str)}
+    if isinstance(value, str) and s.kind in (int, float):
+        try: return s.kind(value)
+        except ValueError: pass
     if s.kind is int and isinstance(value, float) and value.is_integer(): return int(value)
     if s.kind in fits and not fits[s.kind](value): raise KitError(f"{s.name} must be {WORDS[s.kind]}, not {value!r}")
     return s.kind(value) if s.kind in (int, float) else value
@@ -92,7 +98,8 @@ def _in_range(s:Setting, value):
     if low is None and high is None or not isinstance(value, Real): return
     if (low is None or value >= low) and (high is None or value <= high): return   # a NaN fails both
     unit = f' {s.param.unit}' if s.param.unit else ''
-    span = f'in {low:g}..{high}' if None not in (low, high) else f'at {low:g} or above' if high is None else f'at {high:g} or below'
+    if high is None: span = f'at {low:g} or above'
+    else: span = f'at {high:g} or below' if low is None else f'in {low:g}..{high}'
     hint = f'; {s.param.usual} is usual' if s.param.usual else ''
     raise KitError(f"{s.name} must lie {span}{unit}, not {value}{hint}")
 
@@ -184,8 +191,10 @@ def read_config(
     if path.suffix.lower() not in parsers: raise KitError(f"{path} must be a configuration file: {', '.join(parsers)}")
     try: found = parsers[path.suffix.lower()](path.read_text(encoding='utf-8-sig'))
     except OSError as e: raise KitError(f"can't read {path}: {e.strerror or e}") from e
-    except Exception as e: raise KitError(f"{path} is not valid {path.suffix[1:].upper()}: {' '.join(str(e).split())}") from e
-    if not isinstance(found, dict): raise KitError(f"{path} must hold names and values, such as model = 'portrait', not {type(found).__name__}")
+    except Exception as e:
+        raise KitError(f"{path} is not valid {path.suffix[1:].upper()}: {' '.join(str(e).split())}") from e
+    if not isinstance(found, dict):
+        raise KitError(f"{path} must hold names and values, such as model = 'portrait', not {type(found).__name__}")
     return {str(k).replace('-', '_'): v for k, v in found.items()}
 
 def toml_value(value)->str:

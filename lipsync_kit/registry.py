@@ -54,7 +54,9 @@ class Registry:
         "Cards that other packages announce"
         for point in metadata.entry_points(group=self.group):
             try: yield from as_cards(point.load())
-            except Exception as e: log.warning('the %s %r of %s is left out: %s: %s', self.kind, point.name, point.value, type(e).__name__, e)
+            except Exception as e:
+                why = f'{type(e).__name__}: {e}'
+                log.warning('the %s %r of %s is left out: %s', self.kind, point.name, point.value, why)
 
 def as_cards(
     thing,        # a card, a tuple of cards, or a module with `CARDS`
@@ -63,5 +65,6 @@ def as_cards(
     cards = getattr(thing, 'CARDS', thing)
     cards = tuple(cards) if isinstance(cards, (tuple, list)) else (cards,)
     for c in cards:
-        if not isinstance(getattr(c, 'name', None), str): raise KitError(f"an entry point must name a card, a tuple of cards, or a module with CARDS, not {c!r}")
+        if not isinstance(getattr(c, 'name', None), str):
+            raise KitError(f"an entry point must name a card, a tuple of cards, or a module with CARDS, not {c!r}")
     return cards

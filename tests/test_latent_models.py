@@ -58,7 +58,7 @@ def small(files, monkeypatch, request):
     manager.manager.cleanup()
     if 'coder' not in request.fixturenames:
         monkeypatch.setitem(manager.BUILDERS, 'sd-vae-ft-mse', lambda path, device: Mirror())
-    for page in manager, musetalk, latentsync: monkeypatch.setattr(page, 'find', lambda name, folder=None: files[name])
+    monkeypatch.setattr(manager, 'find', lambda name, folder=None: files[name])
     monkeypatch.setitem(manager.BUILDERS, 'face-parse', lambda path, device: Skin())
     monkeypatch.setitem(files, 'face-parse', files['whisper-tiny'])
     monkeypatch.setitem(latentsync.SIZES, 'latentsync-1.5', 64)
@@ -273,7 +273,7 @@ def test_a_missing_file_is_named_with_its_download(tmp_path, monkeypatch):
 
 def test_an_avatar_speaks_live_and_idles(tmp_path):
     "A clip prepared once and kept; frames come while the sound arrives, forwards and backwards"
-    source, path = film(tmp_path/'a.mp4', 6, NTSC), tmp_path/'me.safetensors'
+    source, path = film(tmp_path/'a.mp4', 6, NTSC), tmp_path/'me.avatar'
     sound = Audio(np.r_[tone(.3).samples, np.zeros(RATE * 3 // 10, np.float32)], RATE)
     pieces = lambda: (sound.cut(t, t + .1) for t in np.arange(0, .55, .1))
     first = list(Live(source, avatar=path, model='musetalk-1.5').frames(pieces()))

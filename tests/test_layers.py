@@ -1,6 +1,7 @@
 "A page imports only from lines above its own; inside a folder, only from pages with a lower number."
-import ast
+import ast, json
 from pathlib import Path
+from statistics import median
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -54,3 +55,22 @@ def test_imports_point_down(module):
         else: assert line(other) is not None and line(other) < line(module), f'{module} must not import {other}'
 
 def test_every_module_has_its_page(): assert set(modules()) == set(page_order())
+
+def exported_cells():
+    "Page and source of each exported cell"
+    for nb in sorted(NBS.rglob('*.ipynb')):
+        for c in json.loads(nb.read_text())['cells']:
+            source = ''.join(c['source'])
+            if c['cell_type'] == 'code' and '#| export' in source: yield nb.relative_to(NBS), source
+
+def test_lines_are_at_most_120_characters_long():
+    long = [f'{page}: {line}' for page, source in exported_cells() for line in source.splitlines() if len(line) > 120]
+    assert not long, '\n'.join(long)
+
+def test_functions_are_short():
+    lengths = {}
+    for page, source in exported_cells():
+        for x in ast.walk(ast.parse(source)):
+            if isinstance(x, ast.FunctionDef | ast.AsyncFunctionDef): lengths[page, x.name, x.lineno] = x.end_lineno - x.lineno + 1
+    long = {k: n for k, n in lengths.items() if n > 40}
+    assert not long and median(lengths.values()) <= 8, (long, median(lengths.values()))

@@ -97,7 +97,8 @@ def _csv_rows(file, path:Path)->Iterator[dict|KitError]:
         try: cells = next(rows)
         except StopIteration: return
         except csv.Error as e:
-            yield KitError(f"line {line} can't be read: {e}; a quote that is opened must be closed, and one inside a text doubled")
+            yield KitError(f"line {line} can't be read: {e}; a quote that is opened must be closed, and one inside a "
+                           "text doubled")
             continue
         if not any(c.strip() for c in cells): continue
         if not any(c.strip() for c in cells[len(names):]): yield dict(zip(names, cells))
@@ -122,10 +123,13 @@ def read_jobs(
     path = Path(path)
     read = READERS.get(path.suffix.lower())
     if read is None: raise KitError(f"{path} must be a table of jobs, {', '.join(READERS)}")
-    def job(i, cells): return Job(i, wrong=str(cells)) if isinstance(cells, KitError) else make_job(i, cells, path.parent)
+    def job(i, cells):
+        return Job(i, wrong=str(cells)) if isinstance(cells, KitError) else make_job(i, cells, path.parent)
     try:
-        with path.open(encoding='utf-8-sig', newline='') as f: jobs = [job(i, cells) for i, cells in enumerate(read(f, path), 1)]
-    except UnicodeDecodeError as e: raise KitError(f"{path} is not UTF-8 (byte {e.start} can't be read); save it as 'CSV UTF-8'") from e
+        with path.open(encoding='utf-8-sig', newline='') as f:
+            jobs = [job(i, cells) for i, cells in enumerate(read(f, path), 1)]
+    except UnicodeDecodeError as e:
+        raise KitError(f"{path} is not UTF-8 (byte {e.start} can't be read); save it as 'CSV UTF-8'") from e
     except OSError as e: raise KitError(f"can't read {path}: {e.strerror or e}") from e
     if not jobs: raise KitError(f"{path} holds no jobs")
     return jobs

@@ -107,7 +107,8 @@ class Worker:
         self.conn.close()
 
 # %% ../../nbs/batch/01_workers.ipynb #7431346e
-UNREADY = ("no worker process comes up: {}; where a script calls this, the call must stand below `if __name__ == '__main__':`")
+UNREADY = ("no worker process comes up: {}; "
+           "where a script calls this, the call must stand below `if __name__ == '__main__':`")
 
 class Local:
     "Worker processes on this machine"
@@ -189,12 +190,14 @@ class OnRay:
         self.busy[self.task.remote(self.packed, self.places, row)] = key, perf_counter()
     def next(self)->tuple:   # key, answer, seconds
         "The next answer, whichever machine gives it"
-        left = max(.01, min(begun for _, begun in self.busy.values()) + self.limit - perf_counter()) if self.limit else None
+        oldest = min(begun for _, begun in self.busy.values())
+        left = max(.01, oldest + self.limit - perf_counter()) if self.limit else None
         ready, _ = self.ray.wait(list(self.busy), timeout=left)
         ref = ready[0] if ready else min(self.busy, key=lambda r: self.busy[r][1])
         key, begun = self.busy.pop(ref)
         if not ready: self.ray.cancel(ref, force=True)
-        return key, self._answer(ref) if ready else failed(f'it took longer than the limit of {self.limit:g} s'), perf_counter() - begun
+        answer = self._answer(ref) if ready else failed(f'it took longer than the limit of {self.limit:g} s')
+        return key, answer, perf_counter() - begun
     def _answer(self, ref)->dict:
         try: return self.ray.get(ref)
         except self.ray.exceptions.RayError as e: return failed(f'{type(e).__name__}: {e}')

@@ -31,7 +31,8 @@ class Bar:
         "Show the bar"
         from rich import progress as rich
         from rich.console import Console
-        columns = (rich.TextColumn('{task.description:<16}'), rich.BarColumn(), rich.TaskProgressColumn(), rich.TimeElapsedColumn(),
+        columns = (rich.TextColumn('{task.description:<16}'), rich.BarColumn(), rich.TaskProgressColumn(),
+                   rich.TimeElapsedColumn(),
                    rich.TextColumn('left'), rich.TimeRemainingColumn())
         self.rich = rich.Progress(*columns, console=Console(stderr=True), transient=True)
         self.task = self.rich.add_task('starting', total=1.)

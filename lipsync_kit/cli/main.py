@@ -16,11 +16,11 @@ from .talk import command_with_flags, config, demo, motion, plan, process, schem
 
 # %% ../../nbs/cli/05_main.ipynb #816eec19
 def batch(
-    jobs:Annotated[str, typer.Argument(help='a table, .csv or .jsonl: face, audio or text or motion, out, and any option')],
-    out:Annotated[Optional[str], typer.Option('--out', '-o', help='folder for videos that the table does not place [talks]')]=None,
+    jobs:Annotated[str, typer.Argument(help='a table of jobs, .csv or .jsonl; its columns: lipsync schema talk')],
+    out:Annotated[Optional[str], typer.Option('--out', '-o', help='folder for videos without a place [talks]')]=None,
     workers:Annotated[int, typer.Option('--workers', '-w', help='how many at once')]=1,
     retries:Annotated[int, typer.Option(help='how often what may pass is tried again')]=1,
-    gate:Annotated[Optional[str], typer.Option(help='module:function that answers None or the reason to reject a result')]=None,
+    gate:Annotated[Optional[str], typer.Option(help='module:function: None, or why a result is rejected')]=None,
     engine:Annotated[str, typer.Option(help='local processes, or ray: a cluster')]='local',
     limit:Annotated[Optional[float], typer.Option(help='seconds that one item may take')]=None,
     as_json:Annotated[bool, typer.Option('--json', help='print the summary as JSON')]=False,
@@ -31,7 +31,8 @@ def batch(
     from lipsync_kit.batch.run import run_batch
     try:
         with Bar(quiet) as bar:
-            s = run_batch(jobs, out, workers=workers, retries=retries, gate=gate, engine=engine, limit=limit, progress=bar)
+            s = run_batch(jobs, out, workers=workers, retries=retries, gate=gate, engine=engine, limit=limit,
+                          progress=bar)
     except KeyboardInterrupt:
         complain('stopped; what is done is kept, the same command goes on from there')
         raise typer.Exit(130)
@@ -64,7 +65,8 @@ def build_app(
     args:list[str]=(),   # the command line: the command that is asked for gets its flags
 )->typer.Typer:
     "The command line"
-    app = typer.Typer(help=ABOUT, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    app = typer.Typer(help=ABOUT, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                      rich_markup_mode=None,
                       context_settings=dict(help_option_names=['-h', '--help']))
     for command in talk, process, motion, plan: app.command()(command_with_flags(command, list(args)))
     for command in demo, batch, score, compare, bench, doctor, verify: app.command()(command)
@@ -72,11 +74,13 @@ def build_app(
     return app
 
 # %% ../../nbs/cli/05_main.ipynb #66a34290
-UsageError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == 'ClickException')   # typer keeps its own copy of click
+# typer keeps its own copy of click
+UsageError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == 'ClickException')
 
 def complain(text:str): typer.echo(f'lipsync: {text}', err=True)
 
-STOPPED = 'stopped; nothing was written under the name of the output. What is finished is kept, and the same command goes on from there'
+STOPPED = ('stopped; nothing was written under the name of the output. '
+           'What is finished is kept, and the same command goes on from there')
 OUR_FAULT = 'This is our fault; run again with --debug and report what it prints'
 
 def run(
@@ -104,5 +108,7 @@ def _explained(e:BaseException)->int:
     return code
 
 def main():
-    "The entry point of the command `lipsync`"
+    "The entry point of the command `lipsync`; a console that can't show a letter gets another one in its place"
+    for stream in sys.stdout, sys.stderr:
+        if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
     sys.exit(run(sys.argv[1:]))

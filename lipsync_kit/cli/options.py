@@ -32,10 +32,12 @@ def flag_of(
     name = s.name.replace('_', '-')
     text = flag_help(s) if explain and shown else s.param.help
     if s.kind is bool:
-        return Annotated[Optional[bool], typer.Option(f'--{name}/--no-{name}', help=text, hidden=not shown, show_default=False)]
+        return Annotated[Optional[bool], typer.Option(f'--{name}/--no-{name}', help=text, hidden=not shown,
+                                                      show_default=False)]
     kind = list[str] if s.name in LISTS else str
     flags = s.param.flags or (f'--{name}',)
-    return Annotated[Optional[kind], typer.Option(*flags, help=text, hidden=not shown, metavar=METAVARS.get(s.kind, 'VALUE'))]
+    metavar = METAVARS.get(s.kind, 'VALUE')
+    return Annotated[Optional[kind], typer.Option(*flags, help=text, hidden=not shown, metavar=metavar)]
 
 def from_flag(s:Setting, value):
     "The value of an option, from what the flag was given"
@@ -57,7 +59,9 @@ def with_options(
         given = {k: from_flag(s, words.pop(k)) for k, s in settings.items() if words.get(k) not in (None, [])}
         return command(**{k: v for k, v in words.items() if k not in settings}, given=given)
     kept = [p.replace(kind=p.KEYWORD_ONLY) for p in own.parameters.values() if p.name != 'given']
-    extra = [inspect.Parameter(k, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint) for k, hint in flags.items()]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    def parameter(name, hint): return inspect.Parameter(name, keyword, default=None, annotation=hint)
+    extra = [parameter(k, hint) for k, hint in flags.items()]
     run.__signature__ = own.replace(parameters=[*kept, *extra])
     run.__annotations__ = {p.name: p.annotation for p in (*kept, *extra)}
     run.__name__, run.__doc__ = command.__name__, command.__doc__
@@ -86,5 +90,6 @@ def config_values(
     known, folder, res = set(known), Path(path).parent, read_config(path)
     for k, v in res.items():
         if k not in known: raise KitError(f"{path}: {unknown('option', k, known)}")
-        if k in FILES and isinstance(v, str) and (k in ('face', 'audio', 'motion', 'out') or (folder/v).is_file()): res[k] = str(folder/v)
+        if k in FILES and isinstance(v, str) and (k in ('face', 'audio', 'motion', 'out') or (folder/v).is_file()):
+            res[k] = str(folder/v)
     return res

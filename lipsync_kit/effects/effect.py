@@ -82,7 +82,8 @@ class EffectCall:
     name:str
     settings:dict=field(default_factory=dict)   # that differ from the defaults
 
-    def __str__(self): return self.name + ''.join(f'{":" if i == 0 else ","}{k}={v}' for i, (k, v) in enumerate(self.settings.items()))
+    def __str__(self):
+        return self.name + ''.join(f'{":" if i == 0 else ","}{k}={v}' for i, (k, v) in enumerate(self.settings.items()))
 
     def load(self)->Effect:
         "The effect, ready to be applied"
@@ -90,7 +91,8 @@ class EffectCall:
         module, _, word = card.make.partition(':')
         try: make = getattr(import_module(module), word)
         except ImportError as e:
-            raise KitError(f"{self.name} needs {e.name}, which is not installed: pip install 'lipsync_kit[{card.extra or 'all'}]'") from e
+            raise KitError(f"{self.name} needs {e.name}, which is not installed: pip install "
+                           f"'lipsync_kit[{card.extra or 'all'}]'") from e
         return make(card.settings(**self.settings)) if card.settings else make()
 
 # %% ../../nbs/effects/00_effect.ipynb #31f41d99
@@ -99,7 +101,8 @@ def _call(name:str, given:dict, read)->EffectCall:
     card = EFFECTS.get(name.strip())
     known = settings_of(card.settings)
     for k in given:
-        if k not in known: raise unknown(f'setting of {name}', k, known) if known else KitError(f"{name} takes no settings, not even {k}")
+        if not known: raise KitError(f"{name} takes no settings, not even {k}")
+        if k not in known: raise unknown(f'setting of {name}', k, known)
     return EffectCall(card.name, {k: read(known[k], v) for k, v in given.items()})
 
 def parse_effect(
@@ -109,7 +112,8 @@ def parse_effect(
     name, _, rest = text.partition(':')
     pairs = [p.partition('=') for p in rest.split(',') if p.strip()]
     for key, sign, value in pairs:
-        if not sign: raise KitError(f"a setting of an effect is written name=value, as in sharpen:amount=.5, not {key!r}")
+        if not sign:
+            raise KitError(f"a setting of an effect is written name=value, as in sharpen:amount=.5, not {key!r}")
     return _call(name, {k.strip(): v for k, _, v in pairs}, from_text)
 
 def parse_effects(
@@ -118,7 +122,8 @@ def parse_effects(
     "The effects of a chain, in order"
     if isinstance(value, str): value = [t for t in value.split(';') if t.strip()]
     if isinstance(value, (dict, EffectCall)): value = [value]
-    if not isinstance(value, (list, tuple)): raise KitError(f"effects are given as ['sharpen', 'sharpen:amount=.5'], not {value!r}")
+    if not isinstance(value, (list, tuple)):
+        raise KitError(f"effects are given as ['sharpen', 'sharpen:amount=.5'], not {value!r}")
     return tuple(_one(v) for v in value)
 
 def _one(value:Any)->EffectCall:

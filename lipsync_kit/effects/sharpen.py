@@ -75,4 +75,5 @@ class Sharpen(Effect):
         rect.of(out)[:] = np.rint(own + mask * (better - own))
         return out
 
-CARDS = (EffectCard('sharpen', 'sharper, with less noise, inside the mouth or face', 'lipsync_kit.effects.sharpen:Sharpen', SharpenSettings),)
+CARDS = (EffectCard('sharpen', 'sharper, with less noise, inside the mouth or face',
+                    'lipsync_kit.effects.sharpen:Sharpen', SharpenSettings),)

@@ -397,7 +397,8 @@ def _share(
     progress:OnProgress,
 )->Callable[[int], None]:
     "A function of a file's bytes that reports the fraction of its model"
-    def report(n): progress(Progress(f'{c.name} {size_text(base + n)} of {c.size}', min(1., (base + n) / max(1, c.bytes))))
+    def report(n):
+        progress(Progress(f'{c.name} {size_text(base + n)} of {c.size}', min(1., (base + n) / max(1, c.bytes))))
     return report
 
 def download(

@@ -18,6 +18,7 @@ from ..faces.track import track_faces
 from ..flow import prefetch
 from ..media.length import fitted
 from ..media.read import read_frames
+from ..models.identity import is_identity, open_identity
 from ..models.contract import Session, SessionRequest, files_of, model_card, model_cards
 from ..pipe.licences import check_licences, licences
 from ..pipe.options import Options, make_options, setting
@@ -34,7 +35,8 @@ def endless_frames(
 )->Iterator[Frame]:
     "The frames of a video without end, or a still"
     fit = 'pingpong' if fit == 'auto' else fit
-    if fit not in ENDLESS: raise KitError(f"live video has no end, so fit={fit!r} makes no sense; take {', '.join(ENDLESS)}")
+    if fit not in ENDLESS:
+        raise KitError(f"live video has no end, so fit={fit!r} makes no sense; take {', '.join(ENDLESS)}")
     if source.still: return (Frame(source.image, time_of(i, fps), taken=Fraction(0)) for i in count())
     return (f._replace(image=resized(f.image, source.scale)) for f in fitted(source.clip, math.inf, fit))
 
@@ -51,26 +53,31 @@ def tracked_once(
 def live_options(options:Options)->Options:
     "The options as a live model takes them: one with an official pipeline cuts and blends as that does"
     live = [c.name for c in model_cards().values() if c.can('realtime')]
-    if options.model not in live: raise KitError(f"the model {options.model} does not draw live; take {', '.join(live)}")
+    if options.model not in live:
+        raise KitError(f"the model {options.model} does not draw live; take {', '.join(live)}")
     if not hasattr(options.settings, 'preset'): return options
     return replace(options, settings=replace(options.settings, preset='original'))
 
 def open_session(
     face,                   # an image, and for MuseTalk a video too, as for `lipsync`
     lookahead:float=.2,     # seconds of audio that a frame of `portrait` waits for
-    avatar=None,            # of MuseTalk: a .safetensors file that keeps what is prepared
+    avatar=None,            # of MuseTalk: a file that keeps what is prepared: 'me.avatar'
     progress:OnProgress=no_progress,   # while a clip is prepared
     **options,              # see `pipe.options`, and the model's card
 )->Session:
     "A face that speaks as audio is pushed in"
+    if is_identity(face):
+        avatar, options = avatar or face, {'model': open_identity(face).model, **options}
     o = live_options(make_options(**options))
     needed = files_of(model_card(o.model), setting(o, 'preset', 'best'), setting(o, 'weights'))
     check_licences(o.policy, licences((), o.model, needed))
     source, model = open_source(face, o), open_model(o)
     fps = as_fps(o.fps or 25) if source.still else source.clip.fps
-    motion = dict(motion_model=o.motion_model, emotion=o.emotion, strength=o.strength, idle=o.idle, seed=o.seed, gain=o.gain)
+    motion = dict(motion_model=o.motion_model, emotion=o.emotion, strength=o.strength, idle=o.idle, seed=o.seed,
+                  gain=o.gain)
     frames = prefetch(endless_frames(source, fps, o.fit))
-    return model.open_session(SessionRequest(source.clip, frames, lambda: tracked_once(source, o), source.image, source.faces, fps,
+    return model.open_session(SessionRequest(source.clip, frames, lambda: tracked_once(source, o), source.image,
+                                             source.faces, fps,
                                              lookahead, motion, avatar, progress))
 
 class Live:

@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 from ..core import KitError
 from .write import Writer
-from .probe import opened
+from .probe import opened, picture_stream
 
 # %% ../../nbs/media/03_join.ipynb #f4d9e2de
 def packets_of(
@@ -24,7 +24,7 @@ def packets_of(
 )->Iterator['av.Packet']:
     "The packets of a video, in the order of decoding, moved to `start`"
     with opened(path) as c:
-        v = c.streams.video[0]
+        v = picture_stream(c)
         shift, length = round(start / v.time_base), max(1, round(1 / (fps * v.time_base)))
         for p in c.demux(v):
             if p.pts is None: continue   # the empty one at the end
@@ -39,7 +39,7 @@ def depth(
 )->int:      # 0 where frames are decoded in the order of showing
     "How many packets are decoded before the first frame is shown"
     with opened(path) as c:
-        first, *more = islice((p for p in c.demux(c.streams.video[0]) if p.pts is not None), 16)
+        first, *more = islice((p for p in c.demux(picture_stream(c)) if p.pts is not None), 16)
         return sum(p.dts is None or p.dts < first.pts for p in (first, *more))   # Matroska has no times below zero
 
 def decoded_in_turn(
@@ -84,7 +84,7 @@ class PacketWriter(Writer):
 def _coding(path):
     "What must be equal for packets to be joined"
     with opened(path) as c:
-        v = c.streams.video[0]
+        v = picture_stream(c)
         return v.codec_context.name, v.width, v.height, v.time_base, v.codec_context.extradata
 
 def join(
@@ -94,6 +94,7 @@ def join(
     audio=None,        # an `Audio`, the path of a file with sound, or None; the pieces' own sound is left out
     metadata:dict|None=None,  # tags of the file
     audio_end:float|None=None,  # seconds; sound from there on is left out
+    audio_track:int=0,  # of a file with several tracks of sound
 )->Path:
     "Join `pieces` without encoding their pictures anew"
     pieces = [(p, Fraction(t)) for p, t in pieces]
@@ -104,7 +105,7 @@ def join(
             raise KitError(f"{p} is coded differently from {first}, so they can't be joined packet by packet; "
                            "edit.concatenate joins any videos")
     late = max(depth(p) for p, _ in pieces)
-    options = dict(fps=fps, audio=audio, metadata=metadata, audio_end=audio_end)
-    with opened(first) as c, PacketWriter(path, c.streams.video[0], **options) as w:
+    options = dict(fps=fps, audio=audio, metadata=metadata, audio_end=audio_end, audio_track=audio_track)
+    with opened(first) as c, PacketWriter(path, picture_stream(c), **options) as w:
         for p in decoded_in_turn((p for f, t in pieces for p in packets_of(f, t, w.fps)), late): w.write(p)
     return Path(path)

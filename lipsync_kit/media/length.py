@@ -11,6 +11,7 @@ from fractions import Fraction
 from ..core import Clip, Frame, KitError, n_frames, time_of, unknown
 from .probe import probe
 from .read import read_frames
+from .streams import StreamReport
 
 # %% ../../nbs/media/05_length.ipynb #825c7d6e
 FITS = dict(pingpong='forwards and backwards until the sound ends', loop='from the beginning again',
@@ -85,13 +86,14 @@ def fitted(
     clip:Clip,           # a video
     seconds:float,       # of sound
     fit:str='pingpong',  # see `FITS`
+    report:StreamReport|None=None,   # filled with what is odd in the file
 )->Iterator[Frame]:
     "The frames of the video, for as long as they are needed"
     if fit == 'stretch' and seconds and clip.duration:
         yield from _stretched(clip, seconds)
         return
     last, half = None, .5 / clip.fps
-    for f in read_frames(clip.path):
+    for f in read_frames(clip.path, report=report):
         if fit == 'trim' and last is not None and f.time > seconds - half: return
         last = f
         yield f

@@ -99,8 +99,10 @@ class ResumableWriter(Writer):
         job:str='',           # see `fingerprint`; left out, nothing is taken over from an earlier run
         seconds=PART,         # length of a part
         audio_end:float|None=None,  # seconds; sound from there on is left out
+        audio_track:int=0,    # of a file with several tracks of sound
     ):
-        super().__init__(path, width, height, fps, audio, crf, preset, metadata, variable, audio_end)
+        super().__init__(path, width, height, fps, audio, crf, preset, metadata, variable, audio_end,
+                         audio_track)
         self.seconds, self.folder = Fraction(seconds), self.path.with_name(f'.{self.path.name}.parts')
         if self.seconds <= 0: raise KitError(f"a part must be longer than 0 s, not {seconds}")
         coded = (FORMAT, self.path.suffix.lower(), self.size, self.fps, crf, preset, variable, self.seconds,
@@ -158,7 +160,8 @@ class ResumableWriter(Writer):
     def _join(self):
         if not self.parts: raise KitError(f"no frame was written to {self.path}; a video needs at least one")
         parts = [(self.folder/p.name, p.first * self.step) for p in self.parts]
-        whole = join(parts, self.folder/f'whole{self.path.suffix}', self.fps, self.audio, self.metadata, self.audio_end)
+        whole = join(parts, self.folder/f'whole{self.path.suffix}', self.fps, self.audio, self.metadata, self.audio_end,
+                     self.audio_track)
         try: os.replace(whole, self.path)
         except OSError as e:
             raise KitError(f"can't write {self.path}: {e.strerror or e}; "

@@ -15,6 +15,7 @@ import av, cv2, numpy as np
 from av.video.reformatter import VideoReformatter
 from ..core import Audio, KitError, as_fps, check_shape, replacing, unknown
 from .probe import opened
+from .streams import StreamReport, sound_blocks, sound_layout
 
 # %% ../../nbs/media/02_write.ipynb #9abd2416
 H264 = 'libx264', 'aac'
@@ -50,9 +51,10 @@ class Writer:
         metadata:dict|None=None,  # tags of the file
         variable:bool=False,  # frames come at their own times
         audio_end:float|None=None,  # seconds; sound from there on is left out
+        audio_track:int=0,    # of a file with several tracks of sound
     ):
         self.path, self.size, self.fps, self.audio = Path(path), (width, height), as_fps(fps), audio
-        self.audio_end = float('inf') if audio_end is None else audio_end
+        self.audio_end, self.audio_track = float('inf') if audio_end is None else audio_end, audio_track
         self.crf, self.preset, self.metadata, self.variable = crf, preset, metadata or {}, variable
         self.step = Fraction(1, 90000) if variable else 1 / self.fps   # seconds; times are whole multiples of it
         self.n, self.last, self.convert = 0, None, VideoReformatter()
@@ -102,21 +104,23 @@ class Writer:
         if isinstance(self.audio, Audio): return self._encoded(_frames_of(self.audio), self.audio.rate, 'mono')
         c = self.stack.enter_context(opened(self.audio))
         if not c.streams.audio: raise KitError(f"{self.audio} has no sound")
-        a = c.streams.audio[0]
+        a = c.streams.audio[self.audio_track]
         if a.codec_context.name in COPIED[self.path.suffix.lower()]: return self._copied(c, a)
-        zero = Fraction(c.start_time or 0, av.time_base)
-        return self._encoded(_decoded(c, a, zero), a.rate, LAYOUTS.get(a.channels, 'stereo'))
+        return self._encoded(_frames_from(c, a), a.rate, LAYOUTS.get(a.channels, 'stereo'))
 
     def _copied(self, c, a):
         out = self.out.add_stream_from_template(a)
         zero = round(Fraction(c.start_time or 0, av.time_base) / a.time_base)
         def packets():
+            last = None
             for p in c.demux(a):
-                if p.dts is None: continue
+                if p.dts is None or p.pts is None: continue
                 p.pts -= zero
                 p.dts -= zero
                 if p.pts * a.time_base >= self.audio_end: return
-                p.stream = out
+                # the container would refuse a stamp that does not rise
+                if last is not None and p.dts <= last: continue
+                last, p.stream = p.dts, out
                 yield p
         return packets()
 
@@ -194,13 +198,15 @@ def _frames_of(audio:Audio, n:int=1024)->Iterator['av.AudioFrame']:
         f.rate, f.pts, f.time_base = audio.rate, i, Fraction(1, audio.rate)
         yield f
 
-def _decoded(c, a, zero:Fraction)->Iterator['av.AudioFrame']:
-    "The frames of an audio stream, from the clip's zero on"
-    try:
-        for f in c.decode(a):
-            f.pts = round((f.pts * f.time_base - zero) / f.time_base) if f.pts is not None else None
-            yield f
-    except av.FFmpegError: return  # the readable beginning is kept; `read_audio` has the message
+def _frames_from(c, a)->Iterator['av.AudioFrame']:
+    "The sound of a stream on an exact clock; more than eight channels become one, since encoders take no more"
+    layout, n = sound_layout(a), 0
+    for x in sound_blocks(c, a, StreamReport('sound')):
+        x, name = (x, layout.name) if x.shape[1] <= 8 else (x.mean(1, keepdims=True), 'mono')
+        f = av.AudioFrame.from_ndarray(np.ascontiguousarray(x.reshape(1, -1), np.float32), 'flt', name)
+        f.rate, f.pts, f.time_base = a.rate, n, Fraction(1, a.rate)
+        n += len(x)
+        yield f
 
 def _xmp(
     metadata:dict,   # tags, perhaps with a DigitalSourceType

@@ -15,7 +15,8 @@ from pathlib import Path
 import cv2, numpy as np
 from ..faces.align import crop, fit_pose, similarity
 from ..audio.voice import voice_spans
-from ..core import Audio, Clip, Face, Frame, KitError, OnProgress, Progress, eye_centres, mouth_open, no_progress
+from ..core import (
+    Audio, Clip, Face, Frame, KitError, OnProgress, Progress, eye_centres, mouth_open, no_progress)
 from ..faces.track import FaceReport, track_faces
 from ..media.probe import existing, probe
 from ..media.read import read_audio, read_frames

@@ -25,7 +25,8 @@ from ..registry import Registry
 
 # %% ../../nbs/models/00_contract.ipynb #e4d73fbd
 CAPABILITIES = dict(emotion='shows emotions', head_pose='moves the head', gaze='moves the eyes', realtime='draws live',
-                    multi_face='draws several faces', trainable='can be trained', **{'3d': 'can be seen from other sides'})
+                    multi_face='draws several faces', trainable='can be trained',
+                    **{'3d': 'can be seen from other sides'})
 DRIVES = 'audio', 'motion'
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class ModelCard:
     extra:str=''                     # what to install: pip install 'lipsync_kit[extra]'
 
     def __post_init__(self):
-        for given, known in (self.capabilities, CAPABILITIES), (self.driven_by, DRIVES), (self.inputs, ('image', 'video')):
+        for given, known in (self.capabilities, CAPABILITIES), (self.driven_by, DRIVES), (self.inputs,
+                                                                                          ('image', 'video')):
             for word in given:
                 if word not in known: raise unknown(f'property of the model {self.name}', word, known)
 
@@ -57,7 +59,8 @@ class ModelCard:
 MODELS = Registry('model', 'lipsync_kit.models', 'lipsync_kit.models')
 
 def model_cards()->dict[str, ModelCard]:
-    "The cards of all models by name, those of other installed packages too; what needs no published weights comes first"
+    "The cards of all models by name, those of other installed packages too; what needs no published weights comes "
+    "first"
     return dict(sorted(MODELS.all().items(), key=lambda kv: kv[1].weights_from == 'published'))
 
 def model_card(
@@ -117,7 +120,8 @@ def is_available(
 # %% ../../nbs/models/00_contract.ipynb #ee6eeb6e
 class DrivingSignal(NamedTuple):
     "What makes a face move"
-    motion:Any=None          # a `motion.track.MotionTrack`: `motion.at(time)` is that moment's motion; None for a model driven by audio
+    # a `motion.track.MotionTrack`: `motion.at(time)` is that moment's motion; None for a model driven by audio
+    motion:Any=None
     audio:Audio|None=None    # the speech, for a model driven by audio
 
 @dataclass(frozen=True)
@@ -127,12 +131,15 @@ class RenderRequest:
     frames:Iterator[tuple[Frame, list[Face]]]    # lazily, in order
     signals:dict[int|None, DrivingSignal]        # by the face's number in its shot; None stands for all others
     still:bool=False                             # all frames are the same picture with the same faces
-    start:Fraction=Fraction(0)                   # frames before it were drawn by an earlier run: None may take their place
+    # frames before it were drawn by an earlier run: None may take their place
+    start:Fraction=Fraction(0)
     n_frames:int=0                               # frames to draw; 0 where it is not known beforehand
     size:tuple[int, int]=(0, 0)                  # width and height to draw, as `Model.output` said
     fps:Fraction=Fraction(25)                    # nominal frames a second of the video to come
     seed:int=0                                   # of everything random
-    on_work:Callable[[float, str], None]=no_progress   # told by a model that computes long: frames' worth of work done on those to
+    identity:Any=None                            # a `models.identity.Identity`, where the face was given as one
+    # told by a model that computes long: frames' worth of work done on those to
+    on_work:Callable[[float, str], None]=no_progress
                                                  # come, and a word; raises when nobody wants them any more
 
     def signal(self, face:Face)->DrivingSignal|None:      # None: the face is left alone
@@ -158,7 +165,8 @@ class SessionRequest:
     fps:Fraction=Fraction(25)                                    # frames a second
     lookahead:float=.2                                           # seconds of audio that a frame may wait for
     motion:dict=field(default_factory=dict)                      # options of `motion.audio2motion.stream_motion`
-    identity:Any=None                                            # path that keeps what is prepared, see `models.identity`
+    # path that keeps what is prepared, see `models.identity`
+    identity:Any=None
     progress:OnProgress=no_progress                              # of the preparation
 
 class Session:
@@ -185,7 +193,8 @@ class Session:
 class Model:
     "What every model promises"
     warnings:list[str]|tuple = ()   # what the user should know about the last request
-    fit:str = 'pingpong'            # where the speech is longer than the video, unless the user chose; see `media.length.FITS`
+    # where the speech is longer than the video, unless the user chose; see `media.length.FITS`
+    fit:str = 'pingpong'
     weights:tuple[str, ...] = ()    # names in `hub.cards`, or paths, of the files that draw
     device_memory:int = 0           # bytes of its device that a run takes; 0 where they were not counted
     cut:bool = False                # the video ends with the speech, as in an official pipeline that does so
@@ -230,7 +239,8 @@ def in_batches(
 # %% ../../nbs/models/00_contract.ipynb #22364f8e
 def load_model(
     name:str,            # as on the card
-    device:str='auto',   # see `core.device`, which a model calls itself: one that draws without torch need not import it
+    # see `core.device`, which a model calls itself: one that draws without torch need not import it
+    device:str='auto',
     settings=None,       # of the card's dataclass; its defaults where left out
 )->Model:
     "The model called `name`, ready to draw"
@@ -238,5 +248,6 @@ def load_model(
     if settings is None and card.settings: settings = card.settings()
     try: page = import_module(card.module)
     except ImportError as e:
-        raise KitError(f"{name} needs {e.name}, which is not installed: pip install 'lipsync_kit[{card.extra or 'all'}]'") from e
+        raise KitError(f"{name} needs {e.name}, which is not installed: pip install "
+                       f"'lipsync_kit[{card.extra or 'all'}]'") from e
     return page.load(name, device, settings)

@@ -18,8 +18,11 @@ def as_checkpoint(value)->str:
         raise KitError(f"weights must be the path of a checkpoint, not {value!r}")
     return str(value)
 
-Preset = Annotated[str, Param("'best' is this kit's pipeline, 'original' the official one", choices=('best', 'original'))]
+Preset = Annotated[str, Param("'best' is this kit's pipeline, 'original' the official one",
+                              choices=('best', 'original'))]
 Detector = Annotated[str, Param('what finds the faces', choices=lambda: ('auto', *DETECTORS.all()), advanced=True)]
-Weights = Annotated[Any, Param('path of your own checkpoint, in place of the published one', check=as_checkpoint, advanced=True)]
-Dtype = Annotated[str, Param('number type of the networks', choices=('auto', 'float32', 'bfloat16', 'float16'), advanced=True)]
+Weights = Annotated[Any, Param('path of your own checkpoint, in place of the published one', check=as_checkpoint,
+                               advanced=True)]
+Dtype = Annotated[str, Param('number type of the networks', choices=('auto', 'float32', 'bfloat16', 'float16'),
+                             advanced=True)]
 Compile = Annotated[bool, Param('networks with torch.compile, which needs a C++ compiler', advanced=True)]

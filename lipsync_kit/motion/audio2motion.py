@@ -18,7 +18,7 @@ import numpy as np
 from ..audio.whisper import KEPT, has_whisper
 from ..audio.signal import loudness, nonempty
 from ..audio.phonemes import phonemes as recognised_phonemes
-from ..audio.voice import voice_spans
+from ..audio.voice import at_speech_level, speech_level, voice_spans
 from ..core import Audio, KitError, Phoneme, Progress, as_fps, n_frames, no_progress, unknown
 from ..hub.cards import available
 from .basis import data_file, load_basis
@@ -67,7 +67,8 @@ class AudioFeatures(NamedTuple):
     phonemes:list[Phoneme]
     spans:list[tuple[float,float]]  # of voice, seconds
     low_noise:bool=True       # the voice is clearly louder than the background
-    sources:tuple[str,...]=() # what took part, as in `MotionTrack.sources`
+    sources:tuple[str, ...]=() # what took part, as in `MotionTrack.sources`
+    level:float|None=None     # of the voice, dB of full scale; None where there is none
 
 def _is_low_noise(
     audio:Audio,
@@ -110,9 +111,9 @@ def _merge_spans(
 def _phonemes_and_spans(
     audio:Audio,
     ps:Sequence[Phoneme]|None,  # if they are known
+    spans,                      # of voice, seconds
 )->tuple[list[Phoneme],list[tuple[float,float]]]:
     "Phonemes, recognised if they are not known, and spans of voice"
-    spans = voice_spans(audio)
     if ps is None: return (recognised_phonemes(audio) if available('hama-asr') else []), spans
     ps = sorted((Phoneme(*p) for p in ps), key=lambda p: p.start)
     return ps, _merge_spans(spans + [(p.start, p.end) for p in ps])
@@ -131,13 +132,17 @@ def extract_features(
     model:MotionNetwork|None,          # None for rules
     ps:Sequence[Phoneme]|None=None,    # phonemes if they are known
     progress=no_progress,
+    level:float|None=None,             # of the voice, dB; measured where left out
 )->AudioFeatures:
     "Predictions of the motion model, phonemes and spans of voice"
     sources = _sources(model, recognised=ps is None and available('hama-asr'))
+    voiced = voice_spans(audio)
+    level = speech_level(audio, voiced) if level is None else level
+    audio = at_speech_level(audio, level)
     with ThreadPoolExecutor(2) as pool:
         predicted = None if model is None else pool.submit(_predict_in_blocks, model, audio, progress)
-        ps, spans = pool.submit(_phonemes_and_spans, audio, ps).result()
-        return AudioFeatures(predicted and predicted.result(), ps, spans, _is_low_noise(audio, spans), sources)
+        ps, spans = pool.submit(_phonemes_and_spans, audio, ps, voiced).result()
+        return AudioFeatures(predicted and predicted.result(), ps, spans, _is_low_noise(audio, spans), sources, level)
 
 # %% ../../nbs/motion/06_audio2motion.ipynb #7913ba0a
 def mouth_motion(
@@ -260,6 +265,7 @@ class MotionStream:
         self.dropped = 0     # samples before it
         self.analysed = 0.   # seconds of sound that the last piece was computed from
         self.sent = 0        # frames
+        self.level = None    # of the voice, dB, once there is some
         self.rest = None     # what the last piece predicted beyond its own frames
 
     @property
@@ -295,7 +301,8 @@ class MotionStream:
         self._drop_history()
         start, audio = self.dropped/self.rate, Audio(self.samples, self.rate)
         times = np.arange(self.sent, end)/float(self.fps) - start
-        features = extract_features(audio, self.model)
+        features = extract_features(audio, self.model, level=self.level)
+        if features.level is not None: self.level = features.level if self.level is None else self.level
         new = motion_at(audio, features, times, self.fps, self.options, start, self.note, HEAD_DELAY)
         new = replace(new, phonemes=[(s, a - times[0], b - times[0]) for s, a, b in new.phonemes])
         return new if self.rest is None else _blend(self.rest, new)

@@ -319,7 +319,9 @@ def _csv_rows(track:MotionTrack):
 class _Table:
     "The cells of a CSV file, by column"
     def __init__(self, text:str):
-        self.rows = list(csv.DictReader(text.splitlines()))
+        lines = [l for l in text.splitlines() if l.strip(' ,;\t')]      # spreadsheets leave empty lines at the end
+        self.mark = max(',;\t', key=lines[0].count) if lines else ','
+        self.rows = list(csv.DictReader(lines, delimiter=self.mark))
         if not self.rows: raise KitError("it has no frames; a CSV track has a header and a line for each frame")
         self.names = [k for k in self.rows[0] if k is not None]
         self._check()
@@ -338,7 +340,7 @@ class _Table:
     def _number(self, i:int, column:str)->float:
         "One cell"
         s = self.rows[i][column]
-        try: return float(s)
+        try: return float(s if self.mark == ',' else s.replace(',', '.'))
         except (TypeError, ValueError) as e:
             raise KitError(f"line {i+2}, column {column}: {s!r} is not a number") from e
 
@@ -378,6 +380,17 @@ def _phoneme_runs(
         else: runs.append([s, i/fps, (i + 1)/fps])
     return [r for r in runs if r[0]]
 
+def _held_before(
+    track:MotionTrack,
+    n:int,              # frames
+)->MotionTrack:
+    "The track `n` frames later; its first frame is held until then"
+    if n <= 0: return track
+    rows = {k: np.concatenate([np.repeat(getattr(track, k)[:1], n, 0), getattr(track, k)]) for k in SHAPES}
+    late = n / float(track.fps)
+    return replace(track, **rows, phonemes=[Phoneme(p.symbol, p.start + late, p.end + late) for p in track.phonemes],
+                   notes=(*track.notes, f'the track begins at {late:.2f} s: its first frame is held until then'))
+
 def from_csv(
     text:str,        # of the file
 )->MotionTrack:
@@ -389,7 +402,8 @@ def from_csv(
     d |= dict(frames=table.columns(shapes) if shapes else [[0.]]*len(table.rows),
               phonemes=_phoneme_runs(table.texts('phoneme'), float(fps)),
               sources=list(_union(s.split() for s in table.texts('sources'))))
-    return from_dict({k: v for k, v in d.items() if v is not None})
+    track = from_dict({k: v for k, v in d.items() if v is not None})
+    return _held_before(track, round(table.column('time')[0] * float(track.fps)))
 
 # %% ../../nbs/motion/03_track.ipynb #671dc707
 def save(

@@ -16,6 +16,7 @@ from ..models.contract import model_card
 from ..motion.track import MotionTrack
 from .options import POLICIES
 from .result import Licence
+from ..speech.tts import VOICES
 
 # %% ../../nbs/pipe/06_licences.ipynb #43610f2d
 RESEARCH = 'research use of the clips; see the card in lipsync_kit/data'
@@ -43,12 +44,13 @@ def licences(
     motion:Iterable[MotionTrack],     # that were drawn
     model:str|None,                   # that drew; None where nobody talks
     weights,                          # of the model: names in the hub, or paths
-    spoken:bool=False,                # a voice spoke a text
+    voice:str='',                     # that spoke a text; '' where none did
     effects:Iterable[EffectCall]=(),  # that were applied
 )->tuple[Licence, ...]:
     "The licences of everything that made the video"
     sources = _sources(motion)
-    used = ['face_landmarker', *weights, *(n for n in HUB_SOURCES if n in sources), *(['hibari-us'] if spoken else [])]
+    used = ['face_landmarker', *weights, *(n for n in HUB_SOURCES if n in sources),
+            *(VOICES.get(voice).weights if voice else ())]
     cards = [EFFECTS.get(e.name) for e in effects]
     used += [w for c in cards for w in c.weights]
     code = [Licence(f'effect {c.name}', c.licence, True) for c in cards]
@@ -62,7 +64,8 @@ def check_licences(
 ):
     "Refuse what the policy forbids"
     policy = os.environ.get('LIPSYNC_KIT_POLICY') or 'any' if policy == 'auto' else policy
-    if policy not in POLICIES: raise KitError(f"$LIPSYNC_KIT_POLICY is {policy!r}; set it to 'any' or 'commercial', or unset it")
+    if policy not in POLICIES:
+        raise KitError(f"$LIPSYNC_KIT_POLICY is {policy!r}; set it to 'any' or 'commercial', or unset it")
     bad = [l for l in chain if not l.commercial]
     if policy != 'commercial' or not bad: return
     none = ', for which there is no replacement here yet'

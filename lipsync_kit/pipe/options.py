@@ -56,7 +56,7 @@ def _emotions()->tuple[str, ...]:
 
 def _voices()->tuple[str, ...]:
     from lipsync_kit.speech.tts import VOICES
-    return tuple(VOICES)
+    return tuple(VOICES.all())
 
 def _effects(value):
     from lipsync_kit.effects.effect import parse_effects
@@ -70,9 +70,11 @@ NO_FACE = 'pass', 'hold', 'fail'
 class InputOptions:
     "Which face, and what becomes of frames without it"
     title = 'Input'
-    choose:Annotated[Any, Param("which face: 'largest', 'all', a number from the left, 0 first, or a point X,Y", check=face_choice,
+    choose:Annotated[Any, Param("which face: 'largest', 'all', a number from the left, 0 first, or a point X,Y",
+                                check=face_choice,
                                 flags=('--face',))]='largest'
-    no_face:Annotated[str, Param("frames without the face: shown as they are, the last face kept, or an error", choices=NO_FACE,
+    no_face:Annotated[str, Param("frames without the face: shown as they are, the last face kept, or an error",
+                                 choices=NO_FACE,
                                  advanced=True)]='pass'
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ class TimingOptions:
     title = 'Timing'
     fit:Annotated[str, Param("where the speech is longer or shorter than the video; 'auto' is the model's own way",
                              choices=('auto', *FITS))]='auto'
-    fps:Annotated[Any, Param("frames a second of a still's video; a video keeps its own", check=frame_rate, usual='25')]=None
+    fps:Annotated[Any, Param("frames a second of a still's video; a video keeps its own", check=frame_rate,
+                             usual='25')]=None
 
 @dataclass(frozen=True)
 class MotionOptions:
@@ -98,23 +101,28 @@ class MotionOptions:
                                       requires='motion', check=motion_model_name, advanced=True)]='auto'
     emotion:Annotated[str, Param('of the face', choices=_emotions, requires='emotion')]='neutral'
     strength:Annotated[float, Param('of the emotion', low=0, high=1.5, requires='emotion')]=1.
-    gain:Annotated[float, Param("of the mouth's opening; 1 is as wide as real mouths", low=0, high=3, requires='motion')]=1.
-    idle:Annotated[bool, Param('blinks, small head and brow motion of a still; a video keeps its own', requires='motion')]=True
+    gain:Annotated[float, Param("of the mouth's opening; 1 is as wide as real mouths", low=0, high=3,
+                                requires='motion')]=1.
+    idle:Annotated[bool, Param('blinks, small head and brow motion of a still; a video keeps its own',
+                               requires='motion')]=True
 
 @dataclass(frozen=True)
 class OutputOptions:
     "What is written"
     title = 'Output'
-    size:Annotated[int|None, Param('longer side; left out: as it is, at most 1920 for a still', low=32, high=8192, unit='pixels')]=None
+    size:Annotated[int|None, Param('longer side; left out: as it is, at most 1920 for a still', low=32, high=8192,
+                                   unit='pixels')]=None
     crf:Annotated[int, Param('H.264 quality, 0 is best', low=0, high=51, advanced=True)]=16
     seed:Annotated[int, Param('the same seed gives the same video', low=0, high=2**63 - 1)]=0
-    effects:Annotated[Any, Param('effects after talking, such as sharpen:amount=.5', check=_effects, flags=('--then',))]=()
+    effects:Annotated[Any, Param('effects after talking, such as sharpen:amount=.5', check=_effects,
+                                 flags=('--then',))]=()
 
 @dataclass(frozen=True)
 class SafetyOptions:
     "What must not happen"
     title = 'Safety'
-    policy:Annotated[str, Param("'commercial' refuses weights that must not be used so; 'auto' asks $LIPSYNC_KIT_POLICY, then 'any'",
+    policy:Annotated[str, Param("'commercial' refuses weights that must not be used so; 'auto' asks "
+                                "$LIPSYNC_KIT_POLICY, then 'any'",
                                 choices=POLICIES)]='auto'
     mark:Annotated[bool, Param('write into the file that it is AI-generated')]=True
 
@@ -122,7 +130,8 @@ class SafetyOptions:
 class DeviceOptions:
     "Where networks compute"
     title = 'Device'
-    device:Annotated[str, Param("'auto', 'cpu', 'cuda', 'cuda:1', 'mps'; 'auto' is the fastest that is there", check=device_name)]='auto'
+    device:Annotated[str, Param("'auto', 'cpu', 'cuda', 'cuda:1', 'mps'; 'auto' is the fastest that is there",
+                                check=device_name)]='auto'
 
 @dataclass(frozen=True)
 class Options(DeviceOptions, SafetyOptions, OutputOptions, MotionOptions, TimingOptions, SpeechOptions, InputOptions):
@@ -186,7 +195,8 @@ def setting(
 
 # %% ../../nbs/pipe/00_options.ipynb #f16ed801
 INPUTS = dict(face='an image or a video', audio='speech: any file with sound', text='what to say, in place of audio',
-              motion='a saved motion track, drawn in place of one made from the speech', out='the video to make: .mp4 .mov .mkv .webm')
+              motion='a saved motion track, drawn in place of one made from the speech',
+            out='the video to make: .mp4 .mov .mkv .webm')
 
 def job_schema(
     model:str|None=None,    # only what this model takes; left out: everything that any model takes
@@ -194,7 +204,9 @@ def job_schema(
     "JSON Schema of a job: the arguments of `lipsync`"
     settings = options_for(model) if model else all_settings()
     files = {k: dict(type=['string', 'null'] if k != 'face' else 'string', description=v) for k, v in INPUTS.items()}
-    name = dict(type='string', enum=[model] if model else list(model_cards()), default=model or 'portrait', description='which model draws')
-    return {'$schema': 'https://json-schema.org/draft/2020-12/schema', 'title': 'lipsync talk', 'type': 'object', 'required': ['face'],
+    name = dict(type='string', enum=[model] if model else list(model_cards()), default=model or 'portrait',
+                description='which model draws')
+    return {'$schema': 'https://json-schema.org/draft/2020-12/schema', 'title': 'lipsync talk', 'type': 'object',
+            'required': ['face'],
             'additionalProperties': False,
             'properties': {**files, 'model': name, **{k: property_schema(s) for k, s in settings.items()}}}

@@ -61,7 +61,8 @@ class Plan:
         w, h = self.size
         device = f', {self.device}' if self.device else ''
         time = f'about {self.seconds:.1f} s for {self.video_seconds:.1f} s of video ({self.n_frames} frames, {w}x{h})'
-        return '\n'.join([f'{time}, {self.memory} MB of memory{device}', *(f'trouble: {t}' for t in self.trouble or ('none seen',))])
+        return '\n'.join([f'{time}, {self.memory} MB of memory{device}',
+                          *(f'trouble: {t}' for t in self.trouble or ('none seen',))])
 
 # %% ../../nbs/pipe/10_plan.ipynb #fe2d36a7
 TRIAL, PATIENCE = 1., 20.   # seconds of video that are really made; of drawing after which a trial has shown enough
@@ -110,7 +111,8 @@ def _trouble(source:Source, audio:Audio)->list[str]:
     "What to look at before running"
     res = list(source.warnings)
     for f in source.faces:
-        if abs(f.pose[1]) > 30: res.append(f'the face is turned by {abs(f.pose[1]):.0f} degrees; above 30 motion is damped')
+        if abs(f.pose[1]) > 30:
+            res.append(f'the face is turned by {abs(f.pose[1]):.0f} degrees; above 30 motion is damped')
         if f.iod < 25: res.append(f'the face is small, {f.iod:.0f} pixels between the eyes; the mouth will be soft')
     if not source.still:
         res += [f'no face from {a:.1f} to {b:.1f} s' for a, b in faceless(source)]
@@ -143,5 +145,6 @@ def plan(
     held = sound.audio.samples.nbytes * 3 / 1e6
     model = open_model(checked)
     size, fps = model.output(source.clip, as_fps(fps))
-    return Plan(start + rate * seconds, seconds, n_frames(seconds, fps), int(peak_memory() + held), size, on_device(model, checked),
+    return Plan(start + rate * seconds, seconds, n_frames(seconds, fps), int(peak_memory() + held), size,
+                on_device(model, checked),
                 tuple(trouble))

@@ -7,11 +7,12 @@ __all__ = ['open_motion', 'save_motion', 'speech_of', 'driving_signals', 'Prepar
 
 # %% ../../nbs/pipe/08_prepare.ipynb #7d851dfc
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from ..core import KitError, OnProgress, Progress, as_fps, device as chosen_device, no_progress, part_of
 from ..hub.cards import size_text
 from ..media.length import played_seconds
+from ..media.streams import StreamReport
 from ..models.contract import DrivingSignal, Model, files_of, load_model, model_card
 from ..motion.audio2motion import speech_to_motion
 from ..motion.track import MotionTrack
@@ -21,7 +22,7 @@ from .options import Options, setting
 from .result import Licence
 from .source import Source, open_source
 from .speech import Sound, open_sound
-from .stages import chosen_fit
+from .stages import SPARSE_FPS, chosen_fit, is_sparse
 
 # %% ../../nbs/pipe/08_prepare.ipynb #9ac604e9
 def open_motion(
@@ -35,9 +36,11 @@ def open_motion(
     "The motion over time"
     if isinstance(motion, MotionTrack): return motion
     if motion is not None: return MotionTrack.load(motion)
-    if sound.audio is None: raise KitError("nothing to say: give audio=, text= or motion=; a video with sound may speak its own")
+    if sound.audio is None:
+        raise KitError("nothing to say: give audio=, text= or motion=; a video with sound may speak its own")
     o = options
-    return speech_to_motion(sound.audio, fps=fps, phonemes=sound.phonemes, motion_model=o.motion_model, emotion=o.emotion,
+    return speech_to_motion(sound.audio, fps=fps, phonemes=sound.phonemes, motion_model=o.motion_model,
+                            emotion=o.emotion,
                             strength=o.strength, idle=o.idle and still, seed=o.seed, gain=o.gain, progress=progress)
 
 def save_motion(
@@ -61,8 +64,7 @@ def speech_of(
 )->Sound:
     "The speech; a video that is given none speaks its own"
     sound = open_sound(audio, text, options)
-    if sound.audio is None and motion is None and source.clip.audio: return open_sound(source.clip.path, None, options)
-    return sound
+    return open_sound(source.clip.path, None, options) if sound.audio is None and source.clip.audio else sound
 
 def driving_signals(
     sound:Sound,
@@ -84,8 +86,9 @@ class PreparedRun:
     signals:dict[int|None, DrivingSignal]   # by the number of the face
     model:Model
     fps:Fraction                   # of the video to come
-    spoken:bool                    # a voice spoke a text
+    voice:str                      # that spoke a text; '' where none did
     clock:Clock
+    picture:StreamReport=field(default_factory=lambda: StreamReport('picture'))   # of a video
 
     @property
     def tracks(self)->list[MotionTrack]: return [s.motion for s in self.signals.values() if s.motion is not None]
@@ -104,8 +107,9 @@ class PreparedRun:
 
     @property
     def licences(self)->tuple[Licence, ...]:
-        o = self.options
-        return licences(self.tracks, o.model, self.model.weights, self.spoken, o.effects)
+        o, person = self.options, self.source.identity
+        chain = licences(self.tracks, o.model, self.model.weights, self.voice, o.effects)
+        return chain if person is None else (*chain, Licence('the prepared person', person.licence, person.commercial))
 
 def open_model(options:Options)->Model:
     "The model, loaded with its settings"
@@ -119,7 +123,7 @@ def _check_before(options:Options, text):
     "Refuse a device that is not there, and weights that the policy forbids, before anything is read"
     if options.device not in ('auto', 'cpu'): chosen_device(options.device)
     needed = files_of(model_card(options.model), setting(options, 'preset', 'best'), setting(options, 'weights'))
-    chain = licences((), options.model, needed, text is not None, options.effects)
+    chain = licences((), options.model, needed, options.voice if text is not None else '', options.effects)
     basis = (basis_licence(options.motion_model == 'rules'),) if 'motion' in model_card(options.model).driven_by else ()
     check_licences(options.policy, (*chain, *basis))
 
@@ -132,19 +136,26 @@ def prepare(
     clock, card = Clock(), model_card(options.model)
     if isinstance(audio, dict): options = replace(options, choose='all')
     if motion is not None and 'motion' not in card.driven_by:
-        raise KitError(f"the model {card.name} is driven by audio and takes no motion track; leave motion out, or take model='portrait'")
+        raise KitError(f"the model {card.name} is driven by audio and takes no motion track; leave motion out, or "
+                       "take model='portrait'")
     _check_before(options, text)
     progress(Progress('reading', 0.))
     source = clock.call('reading', open_source, face, options)
     sound = clock.call('speech', speech_of, audio, text, motion, source, options)
     fps = as_fps(options.fps or 25) if source.still else source.clip.fps
+    if is_sparse(fps) and not source.still:
+        note = (f'the video has {float(fps):.3g} frames a second; each is repeated, {SPARSE_FPS} a second, '
+                'so that the mouth moves')
+        fps, source = as_fps(SPARSE_FPS), replace(source, warnings=(*source.warnings, note))
     if 'audio' in card.driven_by and sound.audio is None:
-        raise KitError(f"nothing to say: {card.name} is driven by audio, so give audio= or text=; a video with sound may speak its own")
+        raise KitError(f"nothing to say: {card.name} is driven by audio, so give audio= or text=; a video with sound "
+                       "may speak its own")
     def make(motion, sound):
         if 'motion' not in card.driven_by: return None
         return open_motion(motion, sound, fps, source.still, options, part_of(progress, 0., 0.))
     signals = clock.call('motion', driving_signals, sound, motion, make)
-    check_licences(options.policy, licences([s.motion for s in signals.values() if s.motion], card.name, (), text is not None))
     model = clock.call('loading', open_model, options)
     if model.device_memory: progress(Progress('loading', 0., note=memory_note(model, options)))
-    return PreparedRun(options, source, sound, signals, model, fps, text is not None, clock)
+    job = PreparedRun(options, source, sound, signals, model, fps, options.voice if text is not None else '', clock)
+    check_licences(options.policy, job.licences)
+    return job

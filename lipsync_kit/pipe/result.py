@@ -19,7 +19,7 @@ from .options import Options
 @dataclass(frozen=True)
 class Licence:
     "One part of the chain that made a video"
-    part:str           # what it is: 'whisper-tiny.en', 'motion head', ...
+    part:str           # what it is: 'whisper-tiny.en', 'motion model', ...
     licence:str        # SPDX name or plain words
     commercial:bool    # may it be used commercially, as far as we know
     instead:str=''     # what to take where it may not
@@ -33,13 +33,15 @@ class Result:
     n_frames:int                                # how many frames it has
     fps:Fraction                                # nominal frames a second
     size:tuple[int,int]                         # width, height in pixels
-    timings:dict[str,float]=field(default_factory=dict)       # seconds a stage took; stages overlap, 'total' is the whole, 'first frame' the time until it was drawn
+    # seconds a stage took; stages overlap, 'total' is the whole, 'first frame' the time until it was drawn
+    timings:dict[str,float]=field(default_factory=dict)
     faces:int=0                                 # how many faces were drawn
     gaps:tuple[tuple[float,float],...]=()       # spans without the face, seconds
     warnings:tuple[str,...]=()                  # what was odd, in words
     licences:tuple[Licence,...]=()              # whose work took part
     motion:Any=None                             # the `MotionTrack` that was drawn: edit it and pass it back
-    memory:int=0                                # MB, the most that the process has held so far; 0 where the system does not tell
+    # MB, the most that the process has held so far; 0 where the system does not tell
+    memory:int=0
 
     @property
     def realtime(self)->float:  # seconds of video made in a second
@@ -51,13 +53,15 @@ class Result:
         "Copy the video to `path`"
         path = Path(path)
         if path.suffix.lower() != self.path.suffix.lower():
-            raise KitError(f"the video is a {self.path.suffix} file, so {path.name} must end in {self.path.suffix}; pass out={path.name!r} to make another kind")
+            raise KitError(f"the video is a {self.path.suffix} file, so {path.name} must end in {self.path.suffix}; "
+                           f"pass out={path.name!r} to make another kind")
         with replacing(path) as tmp: shutil.copyfile(self.path, tmp)
         return path
 
     def __repr__(self):
         w, h = self.size
-        return '\n'.join([f"{self.path}  {self.seconds:.2f} s, {w}x{h}, {float(self.fps):g} fps, {self.realtime:.1f} times real time", *facts(self)])
+        speed = f'{float(self.fps):g} fps, {self.realtime:.1f} times real time'
+        return '\n'.join([f'{self.path}  {self.seconds:.2f} s, {w}x{h}, {speed}', *facts(self)])
 
     def _repr_html_(self): return player(self.path) + '<br>'.join(escape(f) for f in facts(self))
 
@@ -78,6 +82,9 @@ def player(
     "A player for a notebook, the video inside it where it is small enough"
     path = Path(path)
     if not path.exists(): return f'<p>{escape(str(path))} is no longer there.</p>'
-    if path.stat().st_size > most * 1e6: return f'<p>{escape(str(path))} is {path.stat().st_size/1e6:.0f} MB, too large to show inside the page.</p>'
+    if path.stat().st_size > most * 1e6:
+        return f'<p>{escape(str(path))} is {path.stat().st_size/1e6:.0f} MB, too large to show inside the page.</p>'
     kind = {'.webm': 'webm', '.mov': 'quicktime'}.get(path.suffix.lower(), 'mp4')
-    return f'<video controls style="max-height:360px;max-width:100%" src="data:video/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"></video><br>'
+    data = base64.b64encode(path.read_bytes()).decode()
+    style = 'max-height:360px;max-width:100%'
+    return f'<video controls style="{style}" src="data:video/{kind};base64,{data}"></video><br>'

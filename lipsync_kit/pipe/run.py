@@ -22,6 +22,7 @@ from ..media.provenance import mark
 from ..media.resume import ResumableWriter
 from ..media.write import write_image
 from ..models.contract import Model
+from ..models.identity import is_identity, open_identity
 from .clock import Clock
 from .fingerprint import fingerprint
 from .licences import check_licences, licences
@@ -35,7 +36,8 @@ from .stages import RenderProgress, Talk, keep_faces, video_frames
 VIDEOS, PICTURES = ('.mp4', '.mov', '.mkv', '.webm'), ('.png', '.jpg', '.jpeg', '.webp')
 
 @lru_cache(1)
-def _temporary()->tempfile.TemporaryDirectory: return tempfile.TemporaryDirectory(prefix='lipsync_')   # kept until the process ends
+# kept until the process ends
+def _temporary()->tempfile.TemporaryDirectory: return tempfile.TemporaryDirectory(prefix='lipsync_')
 
 def output_path(
     out,                    # where the caller wants it, or None
@@ -64,14 +66,16 @@ def length_notes(
     clip, model, fit = job.source.clip, job.model, job.fit
     if job.source.still or not clip.duration: return []
     if 0 < n_read < .9 * clip.n_frames and not model.cut and fit not in ('trim', 'stretch'):
-        return [f'{clip.path.name} says it has {clip.n_frames} frames, but only {n_read} could be read: it is damaged or cut off']
+        return [f'{clip.path.name} says it has {clip.n_frames} frames, but only {n_read} could be read: it is damaged '
+                'or cut off']
     extra = job.speech_seconds - float(clip.duration)
     if abs(extra) <= .1: return []
     if fit == 'stretch':
         word, percent = 'slowed' if extra > 0 else 'sped up', 100 * abs(extra) / float(clip.duration)
         return [f'the video was {word} to the length of the speech, by {percent:.0f} %']
     if fit == 'trim': return [f'the {"speech" if extra > 0 else "video"} was {abs(extra):.2f} s longer and was cut']
-    if model.cut and extra < 0: return [f'the video is {-extra:.2f} s longer than the speech and was cut, as the official pipeline does']
+    if model.cut and extra < 0:
+        return [f'the video is {-extra:.2f} s longer than the speech and was cut, as the official pipeline does']
     if extra > 0: return [f'the speech is {extra:.2f} s longer than the video, which goes on: {FITS[fit]}']
     return [f'the video is {-extra:.2f} s longer than the speech: it goes on with a closed mouth']
 
@@ -93,11 +97,14 @@ def drawn_frames(
     "The frames of the video to come, with their faces, after all effects"
     source, o, clock = job.source, job.options, job.clock
     if source.still: frames = still_frames(source, job.seconds, job.fps)
-    else: frames = prefetch(video_frames(source, o, job.speech_seconds, job.model, report), stop=progress.closed)
+    else:
+        frames = prefetch(video_frames(source, o, job.speech_seconds, job.model, report, picture=job.picture),
+                          stop=progress.closed)
     if None not in job.signals: frames = keep_faces(frames, job.signals)
-    talk = Talk(job.model, job.signals, source.still, size, o.model, progress.on_work)
+    talk = Talk(job.model, job.signals, source.still, size, o.model, source.identity, progress.on_work)
     effects = [e.load() for e in o.effects]
-    context = EffectContext(source.clip, job.fps, start, n_frames(job.seconds, job.fps) if source.still else 0, o.seed, o.device)
+    context = EffectContext(source.clip, job.fps, start, n_frames(job.seconds, job.fps) if source.still else 0, o.seed,
+                            o.device)
     talking = clock.each('drawing', talk.apply(clock.each('frames and faces', frames), context))
     frames = prefetch(talking, gone=progress.closed, on_wait=progress.tell)
     return chained(frames, effects, context), [talk, *effects]
@@ -115,8 +122,10 @@ def write_frames(
         progress.one_more()
 
 def lipsync(
-    face,                      # path of an image or a video, or an [h,w,3] uint8 RGB picture
-    audio=None,                # speech: path of any file with sound, an `Audio`, or (samples, rate); a dict of these by the faces'
+    # path of an image, a video or a prepared person (.avatar), or an [h,w,3] uint8 RGB picture
+    face,
+    # speech: path of any file with sound, an `Audio`, or (samples, rate); a dict of these by the faces'
+    audio=None,
                                # numbers from the left; a video may speak its own
     text:str|None=None,        # what to say, where there is no audio
     motion=None,               # a `MotionTrack` or the path of a saved one, drawn instead of the speech's own
@@ -125,6 +134,7 @@ def lipsync(
     **options,                 # see `pipe.options`, and the model's card
 )->Result:
     "Make a face speak; a job that was killed goes on where it was when it is called again with the same `out`"
+    if is_identity(face): options = {'model': open_identity(face).model, **options}
     path, checked = output_path(out), make_options(**options)
     job, report = prepare(face, audio, text, motion, checked, progress), FaceReport()
     o, clip = job.options, job.source.clip
@@ -134,7 +144,7 @@ def lipsync(
     tags = mark(o.model, __version__, still=job.source.still) if o.mark else {}
     rendering = RenderProgress(progress, n_frames(job.seconds, fps))
     with ResumableWriter(path, *size, fps, audio=written_sound(job), crf=o.crf, metadata=tags, variable=clip.variable,
-                         job=word, audio_end=end) as writer:
+                         job=word, audio_end=end, audio_track=job.sound.track) as writer:
         frames, effects = drawn_frames(job, report, writer.done, size, rendering)
         write_frames(frames, writer, rendering, job.clock)
         n, last = writer.n, writer.last_time
@@ -151,10 +161,12 @@ def result_of(
     effects,                 # that were applied, the talking first
 )->Result:
     "What there is to know about the finished video"
-    notes = [*job.source.warnings, *job.sound.notes, *(n for t in job.tracks for n in t.notes), *(w for e in effects for w in e.warnings)]
-    notes += length_notes(job, report.n_frames)
+    notes = [*job.source.warnings, *job.sound.notes, *(n for t in job.tracks for n in t.notes),
+             *(w for e in effects for w in e.warnings)]
+    notes += [*job.picture.notes, *length_notes(job, report.n_frames)]
     faces = len(job.source.faces) or len(report.ids)
-    return Result(path, job.options, seconds, n, job.fps, size, job.clock.total(), faces, tuple(report.gaps), tuple(dict.fromkeys(notes)),
+    return Result(path, job.options, seconds, n, job.fps, size, job.clock.total(), faces, tuple(report.gaps),
+                  tuple(dict.fromkeys(notes)),
                   job.licences, job.tracks[0] if job.tracks else None, peak_memory())
 
 # %% ../../nbs/pipe/09_run.ipynb #f1d0728e
@@ -178,9 +190,11 @@ def process(
     progress(Progress('done', 1.))
     notes = tuple(dict.fromkeys([*opened.warnings, *(w for e in effects for w in e.warnings)]))
     size, faces = (opened.clip.width, opened.clip.height), len(opened.faces) or len(report.ids)
-    return Result(path, o, seconds, n, fps, size, clock.total(), faces, tuple(report.gaps), notes, chain, None, peak_memory())
+    return Result(path, o, seconds, n, fps, size, clock.total(), faces, tuple(report.gaps), notes, chain, None,
+                  peak_memory())
 
-def _tags(o:Options, still:bool)->dict: return mark('+'.join(e.name for e in o.effects), __version__, still=still) if o.mark else {}
+def _tags(o:Options, still:bool)->dict:
+    return mark('+'.join(e.name for e in o.effects), __version__, still=still) if o.mark else {}
 
 def _process_picture(source:Source, o, effects, path, report, clock, progress):
     "One picture through the effects: frames, seconds, frames a second"
@@ -196,7 +210,8 @@ def _process_video(given, source:Source, o, effects, path, report, clock, progre
     frames = prefetch(video_frames(source, replace(o, fit='freeze'), 0., Model(), report, track), stop=rendering.closed)
     word = fingerprint(given, options=o)
     sound = clip.path if clip.audio else None
-    with ResumableWriter(path, clip.width, clip.height, clip.fps, audio=sound, crf=o.crf, metadata=_tags(o, False), variable=clip.variable,
+    with ResumableWriter(path, clip.width, clip.height, clip.fps, audio=sound, crf=o.crf, metadata=_tags(o, False),
+                         variable=clip.variable,
                          job=word) as writer:
         context = EffectContext(clip, clip.fps, writer.done, clip.n_frames, o.seed, o.device)
         write_frames(chained(clock.each('frames and faces', frames), effects, context), writer, rendering, clock)

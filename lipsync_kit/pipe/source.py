@@ -15,6 +15,7 @@ from ..core import Clip, Face, Frame, KitError, check_shape, n_frames, time_of
 from ..faces.detect import choose_faces, detect_faces
 from ..media.probe import probe
 from ..media.read import read_image
+from ..models.identity import Identity, is_identity, open_identity
 from .options import Options
 
 # %% ../../nbs/pipe/03_source.ipynb #4a9e3691
@@ -25,7 +26,8 @@ class Source:
     image:np.ndarray|None=None     # [h,w,3] uint8 RGB of a still
     faces:tuple[Face,...]=()       # the chosen faces of a still
     scale:float=1.                 # of a video's frames on their way in
-    warnings:tuple[str,...]=()     # what is odd about it
+    warnings:tuple[str, ...]=()    # what is odd about it
+    identity:Identity|None=None    # where it was given as a prepared person
     @property
     def still(self)->bool: return self.image is not None
 
@@ -51,7 +53,8 @@ def resized(
     "`image` scaled by `k`"
     if k == 1: return image
     h, w = image.shape[:2]
-    return cv2.resize(image, (max(1, round(w*k)), max(1, round(h*k))), interpolation=cv2.INTER_AREA if k < 1 else cv2.INTER_CUBIC)
+    return cv2.resize(image, (max(1, round(w*k)), max(1, round(h*k))),
+                      interpolation=cv2.INTER_AREA if k < 1 else cv2.INTER_CUBIC)
 
 # %% ../../nbs/pipe/03_source.ipynb #417e57f1
 LARGEST_STILL = 1920  # pixels; a longer side is reduced to this unless a size is asked for
@@ -74,29 +77,48 @@ def open_still(
     image = resized(image, k)
     found = detect_faces(image, 1 if options.choose == 'largest' else None)
     if not found and needed:
-        raise KitError(f"no face was found in {clip.path}; take a picture that shows a face from the front, at least 40 pixels wide")
+        raise KitError(f"no face was found in {clip.path}; take a picture that shows a face from the front, at least "
+                       "40 pixels wide")
     chosen = choose_faces(found, options.choose) if found else []
     faces = [replace(f, id=i, number=i) for i, f in enumerate(chosen)]
     h, w = image.shape[:2]
     return Source(replace(clip, width=w, height=h), image, tuple(faces), warnings=tuple(notes))
 
+def _array_or_path(face):
+    "A face as an array or a path; an error that names the argument for anything else"
+    if face is None:
+        raise KitError("face is None: the picture was not read; check the path that was given to whatever read it")
+    if hasattr(face, 'getbands'): return np.asarray(face.convert('RGB'))       # a Pillow image
+    if isinstance(face, (str, Path, np.ndarray)): return face
+    raise KitError(f"face must be a path, an [h,w,3] uint8 RGB array or a Pillow image, not {type(face).__name__}")
+
+def _of_identity(identity:Identity, options:Options, needed:bool)->Source:
+    "What a prepared person is drawn on"
+    if not identity.source:
+        raise KitError(f"this person was prepared for {identity.model} without a picture or video to draw on")
+    return replace(open_source(identity.source, options, needed), identity=identity)
+
 def open_source(
-    face,             # path of an image or a video, or an [h,w,3] uint8 RGB array
+    face,             # path of an image, a video or a prepared person, an `Identity`, or an [h,w,3] uint8 RGB array
     options:Options,
     needed:bool=True, # a picture without a face is an error
 )->Source:
     "The picture or video"
+    if is_identity(face): return _of_identity(open_identity(face), options, needed)
+    face = _array_or_path(face)
     if isinstance(face, np.ndarray):
         image = check_shape(np.ascontiguousarray(face), 'h w 3', 'a picture given as an array')
         if image.dtype != np.uint8:
-            raise KitError(f"a picture given as an array must be uint8 RGB, not {image.dtype}; multiply by 255 and convert")
+            raise KitError(f"a picture given as an array must be uint8 RGB, not {image.dtype}; multiply by 255 and "
+                           "convert")
         h, w = image.shape[:2]
         return open_still(Clip(Path('<array>'), 'image', w, h, n_frames=1), Frame(image, Fraction(0)), options, needed)
     clip = probe(face)
     if clip.kind == 'audio': raise KitError(f"{clip.path} holds sound only; the face must be an image or a video")
     if clip.kind == 'image': return open_still(clip, read_image(face), options, needed)
     k = shrunk((clip.width, clip.height), options.size)
-    return Source(replace(clip, width=round(clip.width*k), height=round(clip.height*k)), scale=k, warnings=clip.warnings)
+    return Source(replace(clip, width=round(clip.width*k), height=round(clip.height*k)), scale=k,
+                  warnings=clip.warnings)
 
 def still_frames(
     source:Source,   # a still

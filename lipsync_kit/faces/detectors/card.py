@@ -16,7 +16,8 @@ class DetectorCard:
     "A face detector"
     name:str                    # as in `detector=name`
     about:str                   # one line
-    load:Callable               # device -> detect(image [h,w,3] uint8 RGB, max_faces, tiles=True) -> list of `Face`, the largest first
+    # device -> detect(image [h,w,3] uint8 RGB, max_faces, tiles=True) -> list of `Face`, the largest first
+    load:Callable
     weights:tuple[str, ...]=()  # names in `hub.cards`
     licence:str='Apache-2.0'    # of the code
 

@@ -10,4 +10,5 @@ from ..detect import detect_faces
 from .card import DetectorCard
 
 # %% ../../../nbs/faces/detectors/01_mediapipe.ipynb #23cb0e39
-CARDS = (DetectorCard('mediapipe', 'on a CPU in milliseconds, small faces too', lambda device: detect_faces, ('face_landmarker',)),)
+CARDS = (DetectorCard('mediapipe', 'on a CPU in milliseconds, small faces too', lambda device: detect_faces,
+                      ('face_landmarker',)),)

@@ -34,4 +34,5 @@ class S3FDFaces:
         found = [landmarks_near(image, points_in_box(b[:4])) for b in self.boxes(image)]
         return sorted((f for f in found if f is not None), key=lambda f: -np.ptp(f.points[:, 0]))[:max_faces]
 
-CARDS = (DetectorCard('s3fd', 'finds profiles and small faces; slow, 4 s a picture on a CPU', S3FDFaces, ('s3fd', 'face_landmarker')),)
+CARDS = (DetectorCard('s3fd', 'finds profiles and small faces; slow, 4 s a picture on a CPU', S3FDFaces,
+                      ('s3fd', 'face_landmarker')),)

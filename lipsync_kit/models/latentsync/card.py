@@ -23,17 +23,22 @@ class LatentSyncSettings:
     weights:Weights=None
     dtype:Dtype='auto'
     steps:Annotated[int, Param('of the diffusion; fewer are faster', low=1, high=999, usual='20')]=20
-    guidance:Annotated[float, Param('how strongly the audio counts; 1 is half the work', low=.01, high=20, usual='1.5')]=1.5
-    cache_interval:Annotated[int, Param('inner layers are computed in every so many steps; 3 is 2.5 times less work', low=1, high=999,
+    guidance:Annotated[float, Param('how strongly the audio counts; 1 is half the work', low=.01, high=20,
+                                    usual='1.5')]=1.5
+    cache_interval:Annotated[int, Param('inner layers are computed in every so many steps; 3 is 2.5 times less work',
+                                        low=1, high=999,
                                         advanced=True)]=1
     memory:Annotated[str, Param('for small GPUs: slower in less memory', choices=MEMORY_LEVELS, advanced=True)]='auto'
 
 def latentsync_card(name:str, about:str, size:int)->ModelCard:
     "The card of one version"
-    return ModelCard(name, about, 'lipsync_kit.models.latentsync.model', ('image', 'video'), ('audio',), ('multi_face',), LatentSyncSettings,
-                     size=size, weights=(name, 'sd-vae-ft-mse', 'whisper-tiny', 'face_landmarker'), weights_from='published',
+    return ModelCard(name, about, 'lipsync_kit.models.latentsync.model', ('image', 'video'), ('audio',),
+                     ('multi_face',), LatentSyncSettings,
+                     size=size, weights=(name, 'sd-vae-ft-mse', 'whisper-tiny',
+                                         'face_landmarker'), weights_from='published',
                      extra='diffusion')
 
 CARDS = (
-    latentsync_card('latentsync-1.6', 'redraws the lower face by diffusion, sixteen frames together; 512 pixels, for a large GPU', 512),
+    latentsync_card('latentsync-1.6', 'redraws the lower face by diffusion, sixteen frames together; 512 pixels, for '
+                    'a large GPU', 512),
     latentsync_card('latentsync-1.5', 'the same at 256 pixels', 256))

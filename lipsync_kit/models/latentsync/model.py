@@ -60,7 +60,8 @@ class LatentSyncModel(Model):
 
     def _reference(self, request:RenderRequest, draw):
         if set(request.signals) - {None}:
-            raise KitError("preset='original' draws one face with one voice, as the official program does; take preset='best' for several")
+            raise KitError("preset='original' draws one face with one voice, as the official program does; take "
+                           "preset='best' for several")
         audio = request.signals[None].audio
         n = n_reference_frames(n_states(round(audio.duration * 16000)), request.clip.fps or 25)
         frames = ((frame, three_points(faces[0].points) if faces else None) for frame, faces in request.frames)
@@ -79,12 +80,14 @@ class LatentSyncModel(Model):
     def _odd_size(self, face)->list[tuple[str, str]]:
         "What is odd about a face's size: a word for the kind, and the warning"
         x0, y0, x1, y1 = face.box
-        scale = float(np.linalg.norm(Aligner(self.size).matrix(three_points(face.points))[:, 0]))   # pixels of the square a pixel
+        # pixels of the square a pixel
+        scale = float(np.linalg.norm(Aligner(self.size).matrix(three_points(face.points))[:, 0]))
         if x1 - x0 < SMALLEST[0] or y1 - y0 < SMALLEST[1]:
             return [('small', f'the face is {x1 - x0:.0f} x {y1 - y0:.0f} pixels and is enlarged; '
                               f'the official program refuses faces below {SMALLEST[0]} x {SMALLEST[1]}')]
         if scale >= SOFT: return []
-        return [('large', f'the face is {1/scale:.1f} times as large as the model draws it: the mouth will be softer than the rest')]
+        return [('large', f'the face is {1/scale:.1f} times as large as the model draws it: the mouth will be softer '
+                 'than the rest')]
 
 # %% ../../../nbs/models/latentsync/09_model.ipynb #66fa340a
 def estimate(
@@ -94,7 +97,8 @@ def estimate(
     guidance:float,
 )->Callable:              # level of `memory` -> bytes
     "The memory that a run takes with the published network"
-    return lambda level: device_memory(SIZES[name], level, itemsize=torch_dtype(dtype, device).itemsize, guided=guidance > 1)
+    return lambda level: device_memory(SIZES[name], level, itemsize=torch_dtype(dtype, device).itemsize,
+                                       guided=guidance > 1)
 
 def short(takes:int, device:str)->tuple[str, ...]:
     "A warning where the device is too small"
@@ -113,7 +117,8 @@ def load(
     s, at = settings, str(chosen_device(device))
     takes = estimate(name, at, s.dtype, s.guidance)
     level = level_of(s.memory, at, takes)
-    sampling = SamplingSettings(steps=s.steps, guidance=s.guidance, seed=SEED, cache_interval=s.cache_interval, low_memory=level != 'full',
+    sampling = SamplingSettings(steps=s.steps, guidance=s.guidance, seed=SEED, cache_interval=s.cache_interval,
+                                low_memory=level != 'full',
                                 pictures=16 if level == 'full' else 1)
     return assembled(name, at, s, sampling, level == 'lowest', takes(level))
 

@@ -33,23 +33,30 @@ class MuseTalkSettings:
     weights:Weights=None
     dtype:Dtype='auto'
     compile:Compile=False
-    blend:Annotated[str, Param("mask of the preset 'original'; 'auto' is the version's own", choices=BLEND_MODES)]='auto'
-    cheeks:Annotated[Any, Param("for blend='jaw': pixels of 512 left and right of the middle that are no cheek", usual='90,90',
+    blend:Annotated[str, Param("mask of the preset 'original'; 'auto' is the version's own",
+                               choices=BLEND_MODES)]='auto'
+    cheeks:Annotated[Any, Param("for blend='jaw': pixels of 512 left and right of the middle that are no cheek",
+                                usual='90,90',
                                 check=cheek_widths, advanced=True)]=None
 
 @dataclass(frozen=True)
 class FirstMuseTalkSettings(MuseTalkSettings):
     "Options of MuseTalk 1.0"
     title = 'MuseTalk 1.0'
-    bbox_shift:Annotated[int, Param('moves the middle of the face down; more opens the mouth wider', low=-100, high=100, unit='pixels',
+    bbox_shift:Annotated[int, Param('moves the middle of the face down; more opens the mouth wider', low=-100, high=100,
+                                    unit='pixels',
                                     usual='-9..9')]=0
 
 def musetalk_card(name:str, about:str, settings:type)->ModelCard:
     "The card of one version"
-    return ModelCard(name, about, 'lipsync_kit.models.musetalk.model', ('image', 'video'), ('audio',), ('realtime', 'multi_face'), settings,
-                     size=256, weights=(name, 'sd-vae-ft-mse', 'whisper-tiny-hf', 'face_landmarker'), reference_weights=('face-parse',),
+    return ModelCard(name, about, 'lipsync_kit.models.musetalk.model', ('image', 'video'), ('audio',),
+                     ('realtime', 'multi_face'), settings,
+                     size=256, weights=(name, 'sd-vae-ft-mse', 'whisper-tiny-hf',
+                                        'face_landmarker'), reference_weights=('face-parse',),
                      weights_from='published', extra='diffusion')
 
 CARDS = (
-    musetalk_card('musetalk-1.5', 'redraws the lower face in one pass over its latent; 256 pixels, made for a GPU', MuseTalkSettings),
-    musetalk_card('musetalk-1.0', 'the first version, with bbox_shift for how far the mouth opens', FirstMuseTalkSettings))
+    musetalk_card('musetalk-1.5', 'redraws the lower face in one pass over its latent; 256 pixels, made for a GPU',
+                  MuseTalkSettings),
+    musetalk_card('musetalk-1.0', 'the first version, with bbox_shift for how far the mouth opens',
+                  FirstMuseTalkSettings))

@@ -15,7 +15,8 @@ from ...core import Face, Frame, KitError, OnProgress, device as chosen_device, 
 from ...hub.memory import load_network, manager
 from ...media.probe import existing
 from .card import MuseTalkSettings
-from .avatar import Avatar, load_avatar, prepare_avatar, save_avatar
+from ..identity import Identity
+from .avatar import Avatar, avatar_identity, avatar_of, prepare_avatar
 from .pipeline import render_pipeline
 from .preprocess import CHEEKS, CROP, SOFT_LIVE
 from .live import LiveAvatar
@@ -51,7 +52,8 @@ class MuseTalkModel(Model):
         "The frames of the request, drawn"
         self.warnings, fps = [], request.clip.fps or 25
         if self.preset == 'original' and fps != int(fps):
-            self.warnings.append(f"preset='original' counts {int(fps)} frames a second where the video has {float(fps):.2f}, "
+            self.warnings.append(f"preset='original' counts {int(fps)} frames a second where the video has "
+                                 f"{float(fps):.2f}, "
                                  "as the official program does: the lips drift away from the audio")
         request = replace(request, frames=self._noting_size(request.frames))
         if self.preset == 'original': return render_reference(request, self.nets, self.blend, self.batch)
@@ -59,23 +61,25 @@ class MuseTalkModel(Model):
 
     def prepare(self,
         frames:Iterable[tuple[Frame, list[Face]]],   # of a clip, each with the face that shall speak
-        path=None,   # of a .safetensors file that keeps the avatar: read where it exists, else written; refused for another clip or options
+        # of a file that keeps the avatar: read where it exists, else written; refused for another clip or options
+        path=None,
+        source='',   # path of the clip
         progress:OnProgress=no_progress,
     )->Avatar:
         "A clip made ready to speak live"
-        how = self.blend._replace(soft=SOFT_LIVE)
+        blend = self.blend._replace(soft=SOFT_LIVE)
         if path and Path(path).exists():
-            avatar = load_avatar(path)
-            avatar.check(frames, how)
+            avatar = avatar_of(Identity.load(path))
+            avatar.check(frames, blend)
             return avatar
         parser = self.nets.parser or manager.load(PARSER, self.device)
-        avatar = prepare_avatar(frames, self.nets._replace(parser=parser), how, self.batch, progress)
-        if path: save_avatar(avatar, path)
+        avatar = prepare_avatar(frames, self.nets._replace(parser=parser), blend, self.batch, progress)
+        if path: avatar_identity(avatar, f'musetalk-{self.version}', source).save(path)
         return avatar
 
     def open_session(self, request:SessionRequest)->'MuseTalkSession':
         "A live session on a clip, of which the avatar is prepared first"
-        avatar = self.prepare(request.tracked(), request.identity, request.progress)
+        avatar = self.prepare(request.tracked(), request.identity, request.clip.path, request.progress)
         return MuseTalkSession(LiveAvatar(request.frames, avatar, self.nets, self.batch), request.fps)
 
     def _noting_size(self, frames):
@@ -85,7 +89,8 @@ class MuseTalkModel(Model):
             wide = max((f.box[2] - f.box[0] for f in faces), default=0)
             if wide > SHARP * CROP and not noted:
                 noted = True
-                self.warnings.append(f'the face is {wide:.0f} pixels wide and the model draws {CROP}: the mouth will be softer than the rest')
+                self.warnings.append(f'the face is {wide:.0f} pixels wide and the model draws {CROP}: the mouth will '
+                                     'be softer than the rest')
             yield frame, faces
 
 # %% ../../../nbs/models/musetalk/08_model.ipynb #71e9ab2c
@@ -104,7 +109,8 @@ def blend_settings(
     "How faces are cut and pasted back"
     published = VERSIONS[version]
     if settings.preset == 'best' and (settings.blend != 'auto' or settings.cheeks is not None):
-        raise KitError("blend and cheeks are of preset='original'; 'best' has a mask of its own along the jaw: leave them out")
+        raise KitError("blend and cheeks are of preset='original'; 'best' has a mask of its own along the jaw: leave "
+                       "them out")
     mode = published.mode if settings.blend == 'auto' else settings.blend
     return published._replace(mode=mode, cheeks=settings.cheeks or CHEEKS, shift=getattr(settings, 'bbox_shift', 0))
 

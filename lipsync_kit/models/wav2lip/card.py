@@ -26,7 +26,8 @@ class Wav2LipSettings:
 
 def wav2lip_card(name:str, about:str)->ModelCard:
     "The card of one network of the family"
-    return ModelCard(name, about, 'lipsync_kit.models.wav2lip.model', ('image', 'video'), ('audio',), ('multi_face',), Wav2LipSettings,
+    return ModelCard(name, about, 'lipsync_kit.models.wav2lip.model', ('image', 'video'), ('audio',), ('multi_face',),
+                     Wav2LipSettings,
                      size=96, weights=(name, 'face_landmarker'), reference_weights=('s3fd',), weights_from='published')
 
 CARDS = (

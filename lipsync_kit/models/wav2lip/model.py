@@ -72,7 +72,8 @@ class Wav2LipModel(Model):
         for frame, faces in frames:
             wide = max((f.box[2] - f.box[0] for f in faces), default=0)
             if wide > SHARP and not self.warnings:
-                self.warnings.append(f'the face is {wide:.0f} pixels wide and the model draws 96: the mouth will be softer than the rest')
+                self.warnings.append(f'the face is {wide:.0f} pixels wide and the model draws 96: the mouth will be '
+                                     'softer than the rest')
             yield frame, faces
 
 # %% ../../../nbs/models/wav2lip/04_model.ipynb #a1ec7a85
@@ -88,11 +89,13 @@ def network(
     weights = existing(weights) if weights else None
     if engine == 'torch': return load_network(name, load_wav2lip, weights, device, dtype=dtype, compile=compile)
     if compile or dtype not in ('auto', 'float32'):
-        raise KitError("engine='onnx' computes in float32 and compiles nothing; leave dtype and compile out, or take engine='torch'")
+        raise KitError("engine='onnx' computes in float32 and compiles nothing; leave dtype and compile out, or take "
+                       "engine='torch'")
     return load_network(name, partial(as_onnx, name=name), weights, device)
 
 def as_onnx(path, device:str, name:str):
-    "The network of a checkpoint in ONNX Runtime; the export is kept beside the hub's files, by the checkpoint's content"
+    "The network of a checkpoint in ONNX Runtime; the export is kept beside the hub's files, by the checkpoint's "
+    "content"
     from lipsync_kit.onnx_export import OnnxRunner, export_model
     kept = models_folder()/'onnx'/f'{Path(path).stem}-{sha256(path)[:12]}.onnx'
     return OnnxRunner(kept if kept.is_file() else export_model(path, name, kept), device)
