@@ -1,6 +1,6 @@
 "S3FD against what the original network and its post-processing answer."
 import numpy as np, pytest, torch
-from lipsync_kit.faces.s3fd import S3FD, first_rect, keep_surest, s3fd_boxes, s3fd_input
+from lipsync_kit.faces.s3fd import S3FD, first_rect, nms, s3fd_boxes, s3fd_input
 from golden import close, loaded
 
 @pytest.fixture(scope='module')
@@ -17,10 +17,13 @@ def frames_of(cases, case):
 def test_golden_network(golden, case):
     cases, net = golden
     heads = net(s3fd_input(frames_of(cases, case)))
-    for i, (cls, reg) in enumerate(heads, 1): close(cls, cases[f'{case}_cls{i}'], 5e-5); close(reg, cases[f'{case}_reg{i}'], 5e-5)
+    for i, (cls, reg) in enumerate(heads, 1):
+        close(cls, cases[f'{case}_cls{i}'], 5e-5)
+        close(reg, cases[f'{case}_reg{i}'], 5e-5)
     for b, (rect, top) in enumerate(zip(cases[f'{case}_rect'], cases[f'{case}_top'])):
         boxes = s3fd_boxes([(c[b], r[b]) for c, r in heads])
-        close(boxes[0, :4], top[:4], 1e-2); close(boxes[0, 4], top[4], 1e-5)
+        close(boxes[0, :4], top[:4], 1e-2)
+        close(boxes[0, 4], top[4], 1e-5)
         assert first_rect(boxes) == tuple(rect.tolist())
 
 def test_golden_boxes(golden):
@@ -29,10 +32,12 @@ def test_golden_boxes(golden):
         boxes = s3fd_boxes([(cases[f'post_cls{i}'][b], cases[f'post_reg{i}'][b]) for i in range(1, 7)])
         want = cases[f'post_dets{b}']
         assert boxes.shape == want.shape
-        close(boxes[:, :4], want[:, :4], 1e-3); close(boxes[:, 4], want[:, 4], 1e-5)
+        close(boxes[:, :4], want[:, :4], 1e-3)
+        close(boxes[:, 4], want[:, 4], 1e-5)
         rect = cases['post_rects'][b]
         assert first_rect(boxes) == (None if (rect < 0).all() else tuple(rect.tolist()))
 
 def test_golden_suppression(golden):
     cases, _ = golden
-    for most, key in ((.3, 'nms_keep_03'), (.5, 'nms_keep_05')): assert keep_surest(cases['nms_in'], most) == cases[key].tolist()
+    for most, key in ((.3, 'nms_keep_03'), (.5, 'nms_keep_05')):
+        assert nms(cases['nms_in'], most) == cases[key].tolist()

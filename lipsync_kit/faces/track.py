@@ -10,34 +10,39 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 import cv2, numpy as np
 from ..core import Face, Frame, KitError, unknown
-from .detect import _apart, _span, choose_faces, landmarks_near, detect_faces
+from .detect import _apart, _check_choice, _span, choose_faces, detect_faces, landmarks_near
 
 # %% ../../nbs/faces/04_track.ipynb #0df5c37e
-LIPS = np.array([61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185,       # outer edge, from the left corner along the lower lip
-                 78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191])      # inner edge, likewise
+LIPS = np.array([
+    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185,   # outer edge
+    78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191])  # inner edge
 
 class OneEuro:
-    "The one-euro filter of one track's points; speeds are told in sizes of the face a second"
+    "The one-euro filter of one track's points; speeds are in sizes of the face a second"
     def __init__(self,
         cutoff:float=2.,   # Hz, for points at rest
         beta:float=12.,    # Hz a unit of speed
         lips:float=100.,   # Hz, least cutoff of the lips
     ):
-        self.cutoff = np.full((478, 1), cutoff, np.float32); self.cutoff[LIPS] = lips
+        self.cutoff = np.full((478, 1), cutoff, np.float32)
+        self.cutoff[LIPS] = lips
         self.beta, self.x, self.v, self.t = beta, None, None, None
     def __call__(self,
         points:np.ndarray,  # [478,3] pixels
         t:float,            # seconds
     )->np.ndarray:          # [478,3]
         "The filtered points"
-        if self.x is None or t <= self.t: self.x, self.v, self.t = points, np.zeros_like(points), t; return points
+        if self.x is None or t <= self.t: return self._restart(points, t)
         dt = t - self.t
-        weight = lambda hz: 1 / (1 + 1 / (2 * np.pi * hz * dt))
+        def weight(hz): return 1 / (1 + 1 / (2 * np.pi * hz * dt))
         self.v += weight(1.) * ((points - self.x) / dt - self.v)
         speed = np.linalg.norm(self.v, axis=-1, keepdims=True) / _span(points)
         self.x = self.x + weight(self.cutoff + self.beta * speed) * (points - self.x)
         self.t = t
         return self.x
+    def _restart(self, points, t):
+        self.x, self.v, self.t = points, np.zeros_like(points), t
+        return points
 
 # %% ../../nbs/faces/04_track.ipynb #32d604a1
 class CutDetector:
@@ -50,7 +55,8 @@ class CutDetector:
         image:np.ndarray,  # [h,w,3] uint8
     )->bool:
         "Does a new shot begin with this frame"
-        x = cv2.resize(cv2.resize(image, (128, 72), interpolation=cv2.INTER_NEAREST), (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32).mean(-1)
+        x = cv2.resize(image, (128, 72), interpolation=cv2.INTER_NEAREST)
+        x = cv2.resize(x, (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32).mean(-1)
         x -= x.mean()
         d = np.abs(x - (x if self.last is None else self.last))
         change = float(d.mean())
@@ -64,10 +70,10 @@ class FaceReport:
     "Filled while frames are tracked"
     gaps:list[tuple[float, float]]=field(default_factory=list)  # spans without the face, seconds
     ids:set[int]=field(default_factory=set)                     # tracks that were followed
-    n_frames:int=0                                              # looked at
+    n_frames:int=0                                              # tracked
     cuts:list[float]=field(default_factory=list)                # where shots begin, seconds
     def note(self, t:float, faces:list[Face], step:float):
-        "One frame has been looked at"
+        "Add one frame"
         self.n_frames += 1
         self.ids |= {f.id for f in faces}
         if any(f.seen for f in faces): return
@@ -75,16 +81,20 @@ class FaceReport:
         else: self.gaps.append((t, t + step))
 
 # %% ../../nbs/faces/04_track.ipynb #4264becc
+def _distance(a:Face, b:Face)->float:
+    "Pixels between the centres of two faces"
+    return float(np.linalg.norm(a.points[:, :2].mean(0) - b.points[:, :2].mean(0)))
+
 class FaceTracker:
     "Follows faces through frames; call it with each `Frame` in order"
     def __init__(self,
         choose='largest',    # see `choose_faces`; decided when a shot begins and kept until it ends
-        smooth:bool=True,    # calm trembling landmarks
+        smooth:bool=True,    # reduce the jitter of the landmarks
         detect:Callable=detect_faces,   # finds faces in a whole picture: (image, max_faces, tiles=)
         again:float=.5,      # seconds between two searches of the whole picture
-        wait:float=3.,       # seconds after which another face may take the part of a lost one
+        wait:float=3.,       # seconds after which another face may replace a lost one
     ):
-        choose_faces([Face(np.zeros((478, 3)))], 0 if isinstance(choose, int) and not isinstance(choose, bool) else choose)
+        _check_choice(choose)
         self.choose, self.smooth, self.detect, self.again, self.wait = choose, smooth, detect, again, wait
         self.is_cut, self.next_id = CutDetector(), 0
         self._forget()
@@ -92,12 +102,12 @@ class FaceTracker:
         frame:Frame,
     )->list[Face]:
         "The wanted faces of the frame, each with its number"
-        return self.look(frame, self.is_cut(frame.image))
-    def look(self,
+        return self.track(frame, self.is_cut(frame.image))
+    def track(self,
         frame:Frame,
-        cut:bool,        # a shot begins with it
+        cut:bool,        # a shot begins with this frame
     )->list[Face]:
-        "The same for a frame of which the beginning of a shot is known"
+        "The same where it is known whether a shot begins with this frame"
         t = float(frame.time)
         if cut: self._forget()
         self._follow(frame.image, t)
@@ -105,11 +115,13 @@ class FaceTracker:
         return [self._finished(i, f, t) for i, f in self.tracks.items()]
     def _forget(self):
         self.first_id = self.next_id
-        self.tracks, self.lost, self.filters, self.searched, self.tiled, self.pause = {}, {}, {}, None, None, self.again
+        self.tracks, self.lost, self.filters = {}, {}, {}
+        self.searched, self.tiled, self.pause = None, None, self.again
     def _follow(self, image, t):
-        "Look at each face where it was, at lost ones too"
+        "Search each face where it was, lost ones too"
         tracks, lost = {}, {}
-        for i, (o, last) in {**{i: (o, t) for i, o in self.tracks.items()}, **self.lost}.items():
+        known = {**{i: (face, t) for i, face in self.tracks.items()}, **self.lost}
+        for i, (o, last) in known.items():
             f = landmarks_near(image, o.points, side=256) if t - last < 1 else None
             if f is not None and _apart(f, list(tracks.values())): tracks[i] = f
             elif t - last <= self.wait: lost[i] = o, last
@@ -119,93 +131,159 @@ class FaceTracker:
         if self.tracks and self.choose != 'all': return False
         return self.searched is None or t - self.searched >= self.again
     def _search(self, image, t):
-        "Look for faces in the whole picture"
+        "Search faces in the whole picture"
         tiles = not self.tracks and (self.tiled is None or t - self.tiled >= self.pause)
         found = self.detect(image, 1 if self.choose == 'largest' and not self.lost else None, tiles=tiles)
         self.searched = t
-        if tiles: self.pause, self.tiled = (self.again if self.tiled is None else min(2 * self.pause, 8.)), t
-        for f in self._returned(found, t): self._begin(f, t)
-    def _returned(self, found, t):
-        "Lost faces among those `found` take their numbers back; what remains and is wanted comes out"
-        for i, (o, last) in list(self.lost.items()):
-            near = [f for f in found if np.linalg.norm(f.points[:, :2].mean(0) - o.points[:, :2].mean(0)) < min(1 + t - last, 2) * _span(o.points)]
-            near = [f for f in near if _apart(f, list(self.tracks.values())) and .4 < _span(f.points) / _span(o.points) < 2.5]
-            if near: self.tracks[i] = min(near, key=lambda f: np.linalg.norm(f.points[:, :2].mean(0) - o.points[:, :2].mean(0))); del self.lost[i]
+        if tiles:
+            self.pause = self.again if self.tiled is None else min(2 * self.pause, 8.)
+            self.tiled = t
+        for f in self._take_back(found, t): self._begin(f)
+    def _take_back(self, found, t)->list[Face]:
+        "Lost faces among those `found` get their numbers back; returns the faces that begin new tracks"
+        for i, (old, last) in list(self.lost.items()):
+            near = [f for f in found if self._may_be(f, old, t - last)]
+            if not near: continue
+            self.tracks[i] = min(near, key=lambda f: _distance(f, old))
+            del self.lost[i]
         if self.choose != 'all' and (self.tracks or self.lost): return []
         return self._wanted(found)
-    def _begin(self, f, t):
-        if _apart(f, list(self.tracks.values())): self.tracks[self.next_id] = f; self.next_id += 1
+    def _may_be(self, face, old, seconds)->bool:
+        "Is `face` in reach of a face that was lost `seconds` ago, of about its size, and not followed already"
+        size = _span(old.points)
+        near = _distance(face, old) < min(1 + seconds, 2) * size
+        return near and .4 < _span(face.points) / size < 2.5 and _apart(face, list(self.tracks.values()))
+    def _begin(self, face):
+        if not _apart(face, list(self.tracks.values())): return
+        self.tracks[self.next_id] = face
+        self.next_id += 1
     def _wanted(self, found):
         if isinstance(self.choose, int) and self.choose >= len(found): return []
         return choose_faces(found, self.choose)
     def _finished(self, i, f, t)->Face:
-        if self.smooth: f = replace(f, points=self.filters.setdefault(i, OneEuro())(f.points, t))
+        if self.smooth:
+            f = replace(f, points=self.filters.setdefault(i, OneEuro())(f.points, t))
         return replace(f, id=i, number=i - self.first_id)
 
 # %% ../../nbs/faces/04_track.ipynb #d7ead102
 def _between(a:Face, b:Face, k:float, seen:bool)->Face:
     "A face part of the way from `a` to `b`"
-    mix = lambda x, y: None if x is None or y is None else (1 - k) * x + k * y
-    return Face(mix(a.points, b.points), tuple(mix(x, y) for x, y in zip(a.pose, b.pose)), mix(a.blendshapes, b.blendshapes), a.id, min(a.score, b.score), seen, a.number)
+    def mix(x, y): return None if x is None or y is None else (1 - k) * x + k * y
+    pose = tuple(mix(x, y) for x, y in zip(a.pose, b.pose))
+    return replace(a, points=mix(a.points, b.points), pose=pose, blendshapes=mix(a.blendshapes, b.blendshapes),
+                   score=min(a.score, b.score), seen=seen)
+
+def _pairs(before:dict[int, Face], after:dict[int, Face])->list[tuple[Face, Face]]:
+    "Each face before a gap with the closest one after it, if that is in reach"
+    res = []
+    for i, a in before.items():
+        def distance(b): return np.linalg.norm(b.points.mean(0) - a.points.mean(0))
+        b = min(after.values(), key=distance, default=None)
+        if b is not None and distance(b) < _span(b.points): res.append((a, replace(b, id=i)))
+    return res
 
 def _bridged(
-    held:list[tuple[Frame, bool]],  # frames of the gap; was the face looked for
+    held:list[tuple[Frame, bool]],  # frames of the gap; were faces searched in it
     before:dict[int, Face], # by id
     after:dict[int, Face],
     t0:float, t1:float,     # times of the frames around the gap
 )->Iterator[tuple[Frame, list[Face]]]:
-    "The frames of a gap with faces in between"
-    near = {i: min((b for b in after.values()), key=lambda b: np.linalg.norm(b.points.mean(0) - a.points.mean(0))) for i, a in before.items()} if after else {}
-    near = {i: b for i, b in near.items() if np.linalg.norm(b.points.mean(0) - before[i].points.mean(0)) < _span(b.points)}
-    seen = not any(looked for _, looked in held)
-    for f, _ in held: yield f, [_between(before[i], replace(b, id=i), (float(f.time) - t0) / (t1 - t0), seen) for i, b in near.items()]
+    "The frames of a gap with interpolated faces"
+    pairs = _pairs(before, after)
+    seen = not any(searched for _, searched in held)
+    for frame, _ in held:
+        k = (float(frame.time) - t0) / (t1 - t0)
+        yield frame, [_between(a, b, k, seen) for a, b in pairs]
 
 def _shots(
     frames:Iterable[Frame],
     is_cut:CutDetector,
+    ahead:bool,           # read one frame ahead to know where shots end; else each frame counts as an end
 )->Iterator[tuple[Frame, bool, bool]]:
     "The frames; does a shot begin with it, does one end with it"
     before = None
     for frame in frames:
         cut = is_cut(frame.image)
+        if not ahead:
+            yield frame, cut, True
+            continue
         if before is not None: yield *before, cut
         before = frame, cut
     if before is not None: yield *before, True
 
 POLICIES = 'pass', 'hold', 'fail'
 
+class _GapFiller:
+    "Holds the frames of a gap until its end is known, and gives every frame its faces"
+    def __init__(self, policy, max_gap, report):
+        self.policy, self.max_gap, self.report = policy, max_gap, report
+        self.held, self.last, self.last_t = [], {}, None   # frames of the gap; faces before it, by id; when those were
+        self.t, self.step = None, .04                      # time of the newest frame and of one frame, seconds
+
+    def advance(self, t:float):
+        "The next frame is that of `t` seconds"
+        if self.t is not None: self.step = t - self.t
+        self.t = t
+
+    def age(self)->float:
+        "Seconds since the last frame with faces"
+        return float('inf') if self.last_t is None else self.t - self.last_t
+
+    def new_shot(self):
+        "A gap does not reach over a cut"
+        self.report.cuts.append(self.t)
+        yield from self.flush()
+        self.last, self.last_t = {}, None
+
+    def found(self, frame, faces):
+        "The frames of the gap, then this one"
+        now = {f.id: f for f in faces}
+        if self.held:
+            for between in _bridged(self.held, self.last, now, self.last_t, self.t): yield self._checked(*between)
+        self.held = []
+        yield self._checked(frame, faces)
+        self.last, self.last_t = now, self.t
+
+    def missing(self, frame):
+        "Nothing while the gap may still be filled, else its frames without faces"
+        self.held.append((frame, True))
+        if self.age() <= self.max_gap: return
+        yield from self.flush()
+        self.last_t = None
+
+    def flush(self):
+        "The frames of the gap, without faces"
+        for frame, _ in self.held: yield self._checked(frame, [])
+        self.held = []
+
+    def _checked(self, frame, faces):
+        "A frame on its way out: reported, and treated as the policy says"
+        t = float(frame.time)
+        self.report.note(t, faces, self.step)
+        if faces or self.policy == 'pass': return frame, faces
+        if self.policy == 'fail': raise KitError(f"no face at {t:.2f} s; no_face='pass' shows such frames as they are")
+        return frame, [replace(f, seen=False) for f in self.last.values()]
+
 def track_faces(
     frames:Iterable[Frame],   # in order
     choose='largest',         # see `choose_faces`
     policy:str='pass',        # frames without the face: 'pass' | 'hold' | 'fail'
-    max_gap:float=.3,         # seconds, a gap so long is filled in between
-    smooth:bool=True,         # calm trembling landmarks
+    max_gap:float=.3,         # seconds; gaps up to this long are interpolated
+    smooth:bool=True,         # reduce the jitter of the landmarks
     report:FaceReport|None=None,  # filled on the way
     detect:Callable|None=None,    # finds faces in place of `detect_faces`
-    every:float=0.,           # seconds that a face is followed without a look: it is drawn between the looks before and after
+    every:float=0.,           # seconds between two searches of a known face; in between its points are interpolated
 )->Iterator[tuple[Frame, list[Face]]]:
     "The frames, each with the faces that are wanted"
     if policy not in POLICIES: raise unknown('no_face policy', policy, POLICIES)
-    tracker, report = FaceTracker(choose, smooth, detect or detect_faces), report if report is not None else FaceReport()
-    held, last, last_t, step = [], {}, None, .04
-    def out(pairs):
-        for f, faces in pairs:
-            report.note(float(f.time), faces, step)
-            if not faces and policy == 'fail': raise KitError(f"no face at {float(f.time):.2f} s; no_face='pass' shows such frames as they are")
-            if not faces and policy == 'hold': faces = [replace(x, seen=False) for x in last.values()]
-            yield f, faces
-    before_t = None
-    for frame, cut, ends in _shots(frames, tracker.is_cut) if every else ((f, tracker.is_cut(f.image), True) for f in frames):
-        t = float(frame.time)
-        if before_t is not None: step = t - before_t
-        before_t = t
-        if cut: report.cuts.append(t); yield from out((f, []) for f, _ in held); held, last_t, last = [], None, {}
-        if not ends and last_t is not None and t - last_t < every: held.append((frame, False)); continue
-        faces = tracker.look(frame, cut)
-        now = {f.id: f for f in faces}
-        if faces:
-            if held: yield from out(_bridged(held, last, now, last_t, t)); held = []
-            yield from out([(frame, faces)]); last, last_t = now, t
-        elif last_t is not None and t - last_t <= max_gap: held.append((frame, True))
-        else: yield from out((f, []) for f in [*(f for f, _ in held), frame]); held, last_t = [], None
-    yield from out((f, []) for f, _ in held)
+    tracker = FaceTracker(choose, smooth, detect or detect_faces)
+    gap = _GapFiller(policy, max_gap, FaceReport() if report is None else report)
+    for frame, cut, ends in _shots(frames, tracker.is_cut, ahead=every > 0):
+        gap.advance(float(frame.time))
+        if cut: yield from gap.new_shot()
+        if not ends and gap.age() < every:
+            gap.held.append((frame, False))
+            continue
+        faces = tracker.track(frame, cut)
+        yield from gap.found(frame, faces) if faces else gap.missing(frame)
+    yield from gap.flush()

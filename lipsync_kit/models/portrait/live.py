@@ -21,13 +21,13 @@ class PortraitSession(Session):
         request:SessionRequest,
     ):
         if request.image is None:
-            raise KitError(f"{request.clip.path} is a video; portrait draws live on a still, musetalk-1.5 on a video "
-                           "too")
+            raise KitError(f"{request.clip.path} is a video; portrait draws live on a still, "
+                           "musetalk-1.5 on a video too")
         self.model, self.fps = model, request.fps
         self.stills = model.prepare_still(request.image, request.faces)
         def stream(): return MotionStream(request.fps, request.lookahead, **request.motion)
         stream().push(Audio(np.zeros(16000, np.float32), 16000))       # models are loaded now
-        self.stream, self.moments, self.n = stream(), deque(), 0       # moments to draw; frames that were drawn
+        self.stream, self.moments, self.n = stream(), deque(), 0       # moments to draw; frames drawn so far
 
     def push(self, audio):
         "The frames that can be drawn by now"
@@ -38,14 +38,14 @@ class PortraitSession(Session):
         return self._draw(self.stream.flush())
 
     def interrupt(self):
-        "Drop what was not drawn yet"
+        "Drop what has not been drawn yet"
         self.stream.interrupt()
         self.moments.clear()
 
     def close(self): self.moments.clear()
 
     def _draw(self, track)->Iterator[Frame]:
-        "The moments of a piece, drawn one at a time; those that an interruption drops are not"
+        "The moments of a piece, drawn one at a time, unless an interruption drops them"
         if track is not None: self.moments.extend(track.at(t) for t in track.times)
         while self.moments:
             moment, n = self.moments.popleft(), self.n
