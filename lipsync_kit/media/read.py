@@ -83,7 +83,8 @@ class _Tone:
     def __call__(self, f):
         kind = HDR.get(int(f.color_trc or 0))
         if kind is None: return f
-        if not self.maps: self.report.more.append(f'the video is HDR ({kind}); it is brought to the range of ordinary video')
+        if not self.maps:
+            self.report.more.append(f'the video is HDR ({kind}); it is brought to the range of ordinary video')
         key = kind, f.width, f.height
         if key not in self.maps: self.maps[key] = ToneMap(*key)
         turned, f = f.rotation, self.maps[key](f)

@@ -14,7 +14,8 @@ import av, numpy as np
 
 # %% ../../nbs/media/00_tone.ipynb #a6278d96
 HDR = {16: 'PQ', 18: 'HLG'}      # transfer characteristics (ITU-T H.273) -> their usual name
-GRID, WHITE, KNEE = 33, 203., .8  # points of the table along a side; cd/m2 of reference white; share above which light is bent
+# points of the table along a side; cd/m2 of reference white; share above which light is bent
+GRID, WHITE, KNEE = 33, 203., .8
 LUMA = np.array([.2627, .6780, .0593])                       # of BT.2020
 TO_BT709 = np.array([[1.6605, -.5876, -.0728], [-.1246, 1.1329, -.0083], [-.0182, -.1006, 1.1187]])   # linear light
 
