@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from errno import EINVAL
 from fractions import Fraction
 from pathlib import Path
-import av, numpy as np
+import av
 from ..core import AudioInfo, Clip, KitError, as_fps
 
 # %% ../../nbs/media/00_probe.ipynb #6bec5a79

@@ -103,9 +103,9 @@ class Metric:
     def check(cls):
         "An error where the class says something that the report can't show"
         fields = ('better', {cls.better}, BETTER), ('group', {cls.group}, GROUPS), ('needs', set(cls.needs), NEEDS)
-        for field, got, known in fields:
+        for name, got, known in fields:
             if wrong := got - set(known):
-                raise KitError(f"metric {cls.name}: {field} is {', '.join(wrong)}; it must be of {', '.join(known)}")
+                raise KitError(f"metric {cls.name}: {name} is {', '.join(wrong)}; it must be of {', '.join(known)}")
         other = METRICS.get(cls.name, cls).__module__
         if '__main__' not in (other, cls.__module__) and other != cls.__module__:   # a page may run its own cells
             raise KitError(f"two metrics are called '{cls.name}', in {other} and {cls.__module__}; rename one")

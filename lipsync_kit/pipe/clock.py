@@ -8,7 +8,6 @@ __all__ = ['Clock']
 # %% ../../nbs/pipe/02_clock.ipynb #b7e02a3c
 from collections.abc import Iterable, Iterator
 from time import perf_counter
-import numpy as np
 
 # %% ../../nbs/pipe/02_clock.ipynb #54637a42
 class Clock:

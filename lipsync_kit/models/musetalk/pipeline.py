@@ -9,10 +9,10 @@ __all__ = ['SIGMA', 'box_of', 'to_crop', 'FaceJob', 'face_jobs', 'draw_batch', '
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 import numpy as np
-from ...faces.align import crop, square_transform
+from ...faces.align import crop, square_transform, turned_upright, upright_box
 from ..contract import RenderRequest, in_batches
 from ...faces.paste import paste_back_all
-from ...core import Face, eye_centres
+from ...core import Face
 from ...faces.smooth import smoothed
 from .preprocess import BRIDGE, CROP, MARGIN, face_latents, points_68
 from .reference import Networks
@@ -25,15 +25,11 @@ def box_of(
     shift:float=0,              # pixels by which the middle is moved down
 )->np.ndarray:                  # [5] x, y of the middle, log of width and height in pixels, tilt in radians
     "The face as MuseTalk crops it, upright"
-    p = points_68(face.points)
-    left, right = eye_centres(face.points)[:, :2]
-    tilt = np.arctan2(*(right - left)[::-1])
-    c, s = np.cos(tilt), np.sin(tilt)
-    q = p @ np.array([[c, -s], [s, c]])        # turned upright
-    (x0, _), (x1, bottom) = q.min(0), q.max(0)
-    half = max(bottom - q[BRIDGE, 1] - shift, 1.)
-    x, y, h = (x0 + x1) / 2, bottom - half * (1 - margin), half * 2 * (1 + margin)
-    return np.array([c*x - s*y, s*x + c*y, np.log(max(x1 - x0, 1.)), np.log(h), tilt])
+    upright, tilt = turned_upright(face, points_68(face.points))
+    (x0, _), (x1, bottom) = upright.min(0), upright.max(0)
+    half = max(bottom - upright[BRIDGE, 1] - shift, 1.)
+    centre = (x0 + x1) / 2, bottom - half * (1 - margin)
+    return upright_box(centre, x1 - x0, half * 2 * (1 + margin), tilt)
 
 def to_crop(
     box:np.ndarray,   # from `box_of`

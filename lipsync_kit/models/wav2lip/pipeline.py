@@ -10,11 +10,11 @@ __all__ = ['SHIFT', 'SILENCE', 'FADE', 'CHIN', 'SIGMA', 'gate_mel', 'MelWindows'
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 import numpy as np
-from ...faces.align import crop, square_transform
+from ...faces.align import crop, square_transform, turned_upright, upright_box
 from ...audio.voice import voice_spans
 from ..contract import RenderRequest, in_batches
 from ...faces.paste import paste_back_all
-from ...core import Audio, Face, eye_centres, mouth_open
+from ...core import Audio, Face, mouth_open
 from ...faces.smooth import smoothed
 from .preprocess import COLUMNS, HOP, RATE, SIDE, wav2lip_mel
 
@@ -61,15 +61,10 @@ def box_of(
     face:Face,
 )->np.ndarray:   # [5] x, y of the middle, log of width and height in pixels, tilt in radians
     "The face's upright box"
-    p = face.points[:, :2]
-    left, right = eye_centres(face.points)[:, :2]
-    tilt = np.arctan2(*(right - left)[::-1])
-    c, s = np.cos(tilt), np.sin(tilt)
-    q = p @ np.array([[c, -s], [s, c]])        # turned upright
-    (x0, y0), (x1, y1) = q.min(0), q.max(0)
+    upright, tilt = turned_upright(face, face.points[:, :2])
+    (x0, y0), (x1, y1) = upright.min(0), upright.max(0)
     y1 += (CHIN - .8 * float(mouth_open(face.points))) * face.iod
-    x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    return np.array([c*x - s*y, s*x + c*y, np.log(x1 - x0), np.log(y1 - y0), tilt])
+    return upright_box(((x0 + x1) / 2, (y0 + y1) / 2), x1 - x0, y1 - y0, tilt)
 
 def to_crop(
     box:np.ndarray,   # from `box_of`
