@@ -27,7 +27,7 @@ def lipsync(env, *args): return python(env, 'from lipsync_kit.cli.main import ma
 def test_command_line(env, tmp_path):
     helped = lipsync(env, 'talk', '--model', 'toy', '--help')
     assert '--darkness' in helped.stdout and '--emotion' not in helped.stdout and '--steps' not in helped.stdout
-    made = lipsync(env, 'talk', PHOTO, '--text', 'Hello.', '--model', 'toy', '--darkness', '.5', '--size', '256', '-o', tmp_path/'a.mp4', '-q')
+    made = lipsync(env, 'talk', PHOTO, '--text', 'Hello.', '--model', 'toy', '--darkness', '.5', '--size', '256', '-o', tmp_path/'a.mp4', '-q', '-v')
     assert made.returncode == 0 and (tmp_path/'a.mp4').is_file(), made.stderr
     assert 'model toy' in made.stdout
     wrong = lipsync(env, 'talk', PHOTO, '--text', 'Hello.', '--model', 'toy', '--darkness', '2')

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['METRICS_HELP', 'Metrics', 'Face', 'Json', 'REFERENCE_HELP', 'Reference', 'Sound', 'SHARED_HELP', 'SharedSound',
-           'HEADS_HELP', 'MAKE_HELP', 'score', 'compare', 'bench_command', 'bench']
+           'HEADS_HELP', 'MAKE_HELP', 'score', 'compare', 'bench_command', 'chosen_takes', 'bench']
 
 # %% ../../nbs/cli/02_score.ipynb #732c4bab
 import json, shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
@@ -34,7 +35,10 @@ def score(
     quiet:Quiet=False,
 ):
     "Measure how good a lip-sync video is, next to baselines that give the figures meaning."
+    from lipsync_kit.core import KitError
+    from lipsync_kit.media.probe import probe
     from lipsync_kit.metrics.evaluate import evaluate
+    if probe(video).kind != 'video': raise KitError(f"{video} is no video; score measures how a mouth moves with its speech")
     with Bar(quiet) as bar: r = evaluate(video, reference, audio, metrics, parse_choice(face), progress=bar)
     typer.echo(r)
     for path, save in ((as_json, r.to_json), (html, r.to_html)):
@@ -53,8 +57,9 @@ def compare(
     quiet:Quiet=False,
 ):
     "Measure several videos in the same way and show them side by side."
-    from lipsync_kit.core import replacing
+    from lipsync_kit.core import KitError, replacing
     from lipsync_kit.metrics.compare import compare as measure
+    if len(videos) < 2: raise KitError('compare takes two or more videos; lipsync score measures one')
     named = [v.partition('=') if '=' in v and not Path(v).exists() else ('', '', v) for v in videos]
     every = {n: v for n, _, v in named} if all(n for n, _, _ in named) else [v for _, _, v in named]
     with Bar(quiet) as bar: c = measure(every, reference, audio, metrics, grid, bar)
@@ -76,6 +81,14 @@ def bench_command(
 HEADS_HELP = 'folder of motion models, PERSON.safetensors, trained without that person'
 MAKE_HELP = 'write a protocol over the clips of the folder into this file, and stop'
 
+def chosen_takes(takes, only:list[str]):
+    "The clips of these names; an error for a name that no clip has"
+    from lipsync_kit.core import unknown
+    names = [t.name for t in takes]
+    for name in only:
+        if name not in names: raise unknown('clip', name, names)
+    return type(takes)(t for t in takes if t.name in only)
+
 def bench(
     protocol:Annotated[str, typer.Argument(help="a protocol's file, 'media', or with --make the folder of your clips")],
     model:Annotated[Optional[list[str]], typer.Option('--model', '-m', help='which models take part [portrait]')]=None,
@@ -93,6 +106,7 @@ def bench(
     from lipsync_kit.benchmark import load_protocol, make_protocol, run_protocol
     if make:
         p = make_protocol(protocol, task=task, seconds=seconds)
+        if only: p = replace(p, takes=chosen_takes(p.takes, only))
         p.save(make)
         typer.echo(f'{make}: {len(p.takes)} clips\nrun it with: lipsync bench {make} --media {protocol}')
         return

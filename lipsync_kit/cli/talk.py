@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
-from .bar import Bar, Quiet
+from .bar import Bar, Quiet, Verbose, show
 from .options import config_values, with_options, word_after
 
 # %% ../../nbs/cli/04_talk.ipynb #9d2f6fd0
@@ -63,6 +63,7 @@ def talk(
     says:Says=None,
     config:Config=None,
     quiet:Quiet=False,
+    verbose:Verbose=False,
     given:dict=None,
 ):
     "Make a face speak."
@@ -70,7 +71,7 @@ def talk(
                                      model=model)}
     from lipsync_kit.pipe.run import lipsync
     with Bar(quiet) as bar: r = lipsync(**job, progress=bar)
-    typer.echo(r)
+    show(r, verbose)
 
 def plan(
     face:Face=None,
@@ -93,13 +94,14 @@ def process(
     source:Annotated[str, typer.Argument(help='an image or a video')],
     out:Annotated[Optional[str], typer.Option('--out', '-o', help='the file to make [processed.*]')]=None,
     quiet:Quiet=False,
+    verbose:Verbose=False,
     given:dict=None,
 ):
     "Apply effects to a picture or a video, without speech."
     from lipsync_kit.pipe.run import process as run
     out = out or f'processed{Path(source).suffix.lower()}'
     with Bar(quiet) as bar: r = run(source, given.pop('effects', ()), out, progress=bar, **given)
-    typer.echo(r)
+    show(r, verbose)
 
 def motion(
     audio:Speech=None,
@@ -122,12 +124,13 @@ def demo(
     out:Annotated[str, typer.Option('--out', '-o', help='the video to make')]='demo.mp4',
     text:Annotated[str, typer.Option('--text', '-t', help='what to say')]=SENTENCE,
     quiet:Quiet=False,
+    verbose:Verbose=False,
 ):
     "Make the bundled photograph speak (Eileen Collins, NASA, public domain)."
     from lipsync_kit.pipe.run import lipsync
     photo = Path(__file__).parents[1]/'data'/'astronaut.jpg'
     with Bar(quiet) as bar: r = lipsync(photo, text=text, out=out, progress=bar)
-    typer.echo(r)
+    show(r, verbose)
     typer.echo(f'\nthe video is at {r.path.resolve()}')
 
 # %% ../../nbs/cli/04_talk.ipynb #c21efa5e
