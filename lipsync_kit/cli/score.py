@@ -38,7 +38,8 @@ def score(
     from lipsync_kit.core import KitError
     from lipsync_kit.media.probe import probe
     from lipsync_kit.metrics.evaluate import evaluate
-    if probe(video).kind != 'video': raise KitError(f"{video} is no video; score measures how a mouth moves with its speech")
+    if probe(video).kind != 'video':
+        raise KitError(f"{video} is no video; score measures how a mouth moves with its speech")
     with Bar(quiet) as bar: r = evaluate(video, reference, audio, metrics, parse_choice(face), progress=bar)
     typer.echo(r)
     for path, save in ((as_json, r.to_json), (html, r.to_html)):
