@@ -72,7 +72,7 @@ def _version(asked:bool):
     raise typer.Exit()
 
 def top(
-    version:Annotated[bool, typer.Option('--version', callback=_version, is_eager=True, help='print the version')]=False,
+    version:Annotated[bool, typer.Option('--version', callback=_version, is_eager=True, help='the version')]=False,
 ):
     "An image or a video, plus speech or text, becomes a talking head."
 
