@@ -1,8 +1,9 @@
 """A video dubbed by a network: the official pipeline to the pixel, ours with everything around the mouth unchanged.
 The network is a stand-in where its weights don't matter."""
-import importlib.util, signal, subprocess, sys
+import importlib.util, os, signal, subprocess, sys
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 import cv2, numpy as np, pytest
 from skimage import data
 from lipsync_kit import KitError, lipsync
@@ -217,6 +218,8 @@ def test_synthetic_weights_are_not_taken_for_the_published_ones(tmp_path, monkey
     monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path))
     assert not available('wav2lip')
 
+PHOTO = Path(__file__).parent.parent/'lipsync_kit'/'data'/'astronaut.jpg'
+
 def app():
     spec = importlib.util.spec_from_file_location('app', Path(__file__).parent.parent/'demos'/'app.py')
     m = importlib.util.module_from_spec(spec)
@@ -228,3 +231,34 @@ def test_the_app_greys_models_without_weights(tmp_path, monkeypatch):
     a = app()
     assert 'input[value="wav2lip"]' in a.greyed() and 'portrait' not in a.greyed()
     assert 'lipsync models download wav2lip_gan' in a.missing() and 'research only' in a.missing()
+
+def pressed(a, job, text, stop_after=None):
+    "What the app answers to a click"
+    values = [s.default for s in a.SETTINGS.values()]
+    def progress(share, desc=''):
+        if stop_after is not None and share >= stop_after: a.cancel(SimpleNamespace(session_hash='me'))
+    return a.make('me', job, progress, 'Image', str(PHOTO), None, 'Text', text, None, 'portrait', *values)
+
+def test_the_app_keeps_nothing_of_a_stopped_job():
+    a = app()
+    job = a.begin(SimpleNamespace(session_hash='me'))
+    video, said = pressed(a, job, 'This is said for a while, until it is stopped. ' * 3, stop_after=.3)
+    assert video is None and 'Stopped' in said and not list(Path(a.outputs.name).iterdir()) and not a.stops['me']
+    old = Path(a.outputs.name)/'.talk.mp4.parts'
+    old.mkdir()
+    os.utime(old, (0, 0))
+    a.remove_old()
+    assert not old.exists()
+
+def test_a_second_click_leaves_the_first_job_its_cancel_button():
+    a = app()
+    first, second = (a.begin(SimpleNamespace(session_hash='me')) for _ in range(2))
+    assert first != second and len(a.stops['me']) == 2
+    a.cancel(SimpleNamespace(session_hash='me'))
+    assert all(stop.is_set() for stop in a.stops['me'].values())
+
+def test_the_app_has_limits():
+    a = app()
+    video, said = pressed(a, a.begin(SimpleNamespace(session_hash='me')), 'a' * 6000)
+    assert video is None and 'at most 5000' in said
+    assert not {'weights', 'device', 'policy', 'mark'} & {*a.SETTINGS}       # decided by whoever runs it
