@@ -5,13 +5,16 @@ BIN    := $(VENV)/bin
 FACTS  := settings.ini setup.py constraints.txt
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --prefer-binary -c constraints.txt
 
-.PHONY: demo test bench docs app clean
+.PHONY: demo test fuzz bench docs app clean
 
 demo: $(VENV)/.ready-run      ## makes out/demo.mp4 from the bundled photograph and a sentence
 	@$(BIN)/lipsync demo -o out/demo.mp4
 
 test: $(VENV)/.ready-dev      ## notebooks as tests, then everything in tests/
-	@$(BIN)/python -m pytest -q -n2 --dist worksteal tests
+	@$(BIN)/python -m pytest -q -rs -n2 --dist worksteal tests
+
+fuzz: $(VENV)/.ready-dev      ## damaged files, thousands of them
+	@LIPSYNC_FUZZ=5000 $(BIN)/python -m pytest -q -n2 tests/test_fuzz.py
 
 bench: $(VENV)/.ready-dev     ## speed, memory and accuracy, as ratios within one run
 	@$(BIN)/python bench/run.py

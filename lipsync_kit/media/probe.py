@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LARGEST_SIDE', 'CONTAINERS', 'FFMPEG_PICTURES', 'WHITELISTS', 'LISTS', 'XML_LISTS', 'PICTURES', 'ATTACHED',
-           'existing', 'is_file_list', 'opened', 'still_image', 'is_heif', 'display_size', 'unreadable',
-           'picture_stream', 'first_frame', 'first_rotation', 'sound_info', 'video_info', 'probe']
+           'existing', 'is_file_list', 'opened', 'still_image', 'is_heif', 'display_size', 'unreadable', 'decodable',
+           'picture_stream', 'sound_streams', 'first_frame', 'first_rotation', 'sound_info', 'video_info', 'probe']
 
 # %% ../../nbs/media/00_probe.ipynb #5abe90a9
 from collections.abc import Iterator
@@ -117,11 +117,21 @@ def unreadable(path)->KitError:
 
 ATTACHED = av.stream.Disposition.attached_pic
 
+def decodable(stream)->bool:
+    "Whether a decoder knows the stream; a damaged header may name a codec that nobody has"
+    return stream.codec_context is not None
+
 def picture_stream(
     c,     # an opened container
 ):         # its video stream, or None
     "The pictures of a container; a cover that is attached to sound is none"
-    return next((v for v in c.streams.video if v.width and not v.disposition & ATTACHED), None)
+    return next((v for v in c.streams.video if decodable(v) and v.width and not v.disposition & ATTACHED), None)
+
+def sound_streams(
+    c,     # an opened container
+)->list:   # its audio streams, in order
+    "The tracks of a container that can be decoded"
+    return [a for a in c.streams.audio if decodable(a) and a.rate and a.channels]
 
 def first_frame(c, v):
     "The first frame of a stream that can be decoded"
@@ -143,7 +153,7 @@ def sound_info(c)->tuple[AudioInfo, ...]:
     whole = (c.duration or 0) / 1e6
     def seconds(a): return float(a.duration * a.time_base) if a.duration else whole
     return tuple(AudioInfo(a.codec_context.name, a.rate, a.channels, seconds(a))
-                 for a in c.streams.audio if a.rate and a.channels)
+                 for a in sound_streams(c))
 
 def _uneven(v)->bool:
     "Whether the frames of a stream come at uneven times"
@@ -153,7 +163,7 @@ def _uneven(v)->bool:
 
 def _notes(c, uneven:bool)->tuple[str, ...]:
     "What is unusual about a video"
-    n = len(c.streams.audio)
+    n = len(sound_streams(c))
     notes = (f'{n} audio tracks: the first that is not silent is used',) if n > 1 else ()
     return notes + (('the frame rate varies: frames keep their own times',) if uneven else ())
 

@@ -12,7 +12,7 @@ from io import BytesIO
 import av, cv2, numpy as np
 from av.video.reformatter import VideoReformatter
 from ..core import Audio, Frame, KitError, as_fps
-from .probe import existing, opened, still_image, unreadable, picture_stream
+from .probe import existing, opened, still_image, unreadable, picture_stream, sound_streams
 from .tone import HDR, ToneMap
 from .streams import (
     StreamReport, channel_covariance, sound_blocks, sound_layout, speech_weights, timed_frames)
@@ -143,7 +143,7 @@ SILENT = 1e-3   # root of the mean power, full scale being 1, below which a trac
 def _speech_mix(path, track:int)->tuple[np.ndarray, float]:   # weights [channels]; power of the mix
     "How the channels of a track are mixed"
     with opened(path) as c:
-        a = c.streams.audio[track]
+        a = sound_streams(c)[track]
         cov, names = channel_covariance(sound_blocks(c, a,
                                                      StreamReport('sound'))), [k.name for k in sound_layout(a).channels]
         if np.ndim(cov) < 2: return np.full(a.channels, 1 / a.channels), 0.     # not a sample
@@ -162,7 +162,7 @@ def _choose_track(path, tracks, report:StreamReport)->tuple[int, np.ndarray]:   
 
 def _checked_tracks(path, track:int|None):
     "The tracks to choose from"
-    with opened(path) as c: n = len(c.streams.audio)
+    with opened(path) as c: n = len(sound_streams(c))
     if not n: raise KitError(f"{path} has no sound; give a file with speech, or text=")
     if track is None: return range(n)
     if 0 <= track < n: return [track]
@@ -178,7 +178,7 @@ def read_audio(
     track, weights = _choose_track(path, _checked_tracks(path, track), report)
     report.track = track
     with opened(path) as c:
-        a = c.streams.audio[track]
+        a = sound_streams(c)[track]
         rate, weights = a.rate, weights.astype(np.float32)
         parts = [x @ weights for x in sound_blocks(c, a, report)]
     x = np.concatenate(parts) if parts else np.zeros(0, np.float32)

@@ -14,7 +14,7 @@ from pathlib import Path
 import av, cv2, numpy as np
 from av.video.reformatter import VideoReformatter
 from ..core import Audio, KitError, as_fps, check_shape, replacing, unknown
-from .probe import opened
+from .probe import opened, sound_streams
 from .streams import StreamReport, sound_blocks, sound_layout
 
 # %% ../../nbs/media/02_write.ipynb #9abd2416
@@ -103,8 +103,9 @@ class Writer:
         "Packets of the sound in the order of time"
         if isinstance(self.audio, Audio): return self._encoded(_frames_of(self.audio), self.audio.rate, 'mono')
         c = self.stack.enter_context(opened(self.audio))
-        if not c.streams.audio: raise KitError(f"{self.audio} has no sound")
-        a = c.streams.audio[self.audio_track]
+        tracks = sound_streams(c)
+        if not tracks: raise KitError(f"{self.audio} has no sound")
+        a = tracks[min(self.audio_track, len(tracks) - 1)]
         if a.codec_context.name in COPIED[self.path.suffix.lower()]: return self._copied(c, a)
         return self._encoded(_frames_from(c, a), a.rate, LAYOUTS.get(a.channels, 'stereo'))
 
