@@ -5,7 +5,7 @@ from pathlib import Path
 MODELS = {'musetalk-1.5': {}, 'latentsync-1.5': dict(steps=1), 'latentsync-1.6': dict(steps=1)}
 
 def stand_ins():
-    "Function that takes the place of the pages' `network`"
+    "Function that takes the place of the pages' `load_network`"
     import torch
     from torch.nn import functional as F
     from lipsync_kit.nn.whisper import WhisperEncoder, encoder_network
@@ -29,7 +29,7 @@ def one_run(model:str, src, out, minutes:float)->dict:
     from lipsync_kit.core import Audio
     from lipsync_kit.models.latentsync import model as latentsync
     from lipsync_kit.models.musetalk import model as musetalk
-    latentsync.network = musetalk.network = stand_ins()
+    latentsync.load_network = musetalk.load_network = stand_ins()
     sound = Audio((.3 * np.sin(np.arange(int(60 * minutes * 16000)) / 9)).astype(np.float32), 16000)
     r = lipsync(src, sound, out=out, model=model, crf=30, **MODELS[model])
     assert abs(r.seconds - 60 * minutes) < .1, r.seconds
