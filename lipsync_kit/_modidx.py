@@ -988,6 +988,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'lipsync_kit/media/probe.py'),
                                          'lipsync_kit.media.probe.is_heif': ('media/probe.html#is_heif', 'lipsync_kit/media/probe.py'),
                                          'lipsync_kit.media.probe.opened': ('media/probe.html#opened', 'lipsync_kit/media/probe.py'),
+                                         'lipsync_kit.media.probe.picture_decoded': ( 'media/probe.html#picture_decoded',
+                                                                                      'lipsync_kit/media/probe.py'),
                                          'lipsync_kit.media.probe.picture_stream': ( 'media/probe.html#picture_stream',
                                                                                      'lipsync_kit/media/probe.py'),
                                          'lipsync_kit.media.probe.probe': ('media/probe.html#probe', 'lipsync_kit/media/probe.py'),

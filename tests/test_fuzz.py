@@ -1,23 +1,25 @@
-"Damaged files of each container: whole output or a message; never a crash, a hang or another error. `make fuzz` tries more."
+"Damaged files of each container and picture format: whole output or a message; never a crash, a hang or another error. `make fuzz` tries more."
 import os, subprocess, sys
 import numpy as np, pytest
+from PIL import Image
 from lipsync_kit.core import Audio
 from lipsync_kit.media.write import Writer
 import av
 
 N = int(os.environ.get('LIPSYNC_FUZZ', 200))     # mutations of each file
 VIDEOS = '.mp4', '.mov', '.mkv', '.webm', '.avi', '.ts'
+PICTURES = '.png', '.jpg', '.webp', '.tif', '.bmp', '.gif', '.tga', '.jp2', '.ppm', '.sgi', '.avif'
 SOUNDS = {'.wav': 'pcm_s16le', '.mp3': 'libmp3lame', '.flac': 'flac', '.ogg': 'libopus', '.m4a': 'aac'}
 
 CHILD = '''
-import sys, random, itertools, faulthandler
+import sys, random, itertools, faulthandler, warnings
+warnings.simplefilter('ignore')     # Pillow's, of damaged TIFF
 faulthandler.enable()
 from pathlib import Path
 from lipsync_kit.core import KitError
 from lipsync_kit.media.probe import probe
-from lipsync_kit.media.read import read_audio, read_frames
-import av
-av.logging.set_level(av.logging.PANIC)
+from lipsync_kit.media.provenance import read_mark
+from lipsync_kit.media.read import read_audio, read_frames, read_image
 path, n = Path(sys.argv[1]), int(sys.argv[2])
 data, whole = path.read_bytes(), 0
 for seed in range(n):
@@ -28,7 +30,9 @@ for seed in range(n):
     if seed % 7 == 0 and seed: x[rng.randrange(len(x)):0] = x[:rng.randrange(200)]
     out = path.with_name(f'mutant{path.suffix}')
     out.write_bytes(x)
-    for name, read in (('probe', probe), ('frames', lambda p: sum(1 for _ in itertools.islice(read_frames(p), 12))), ('sound', read_audio)):
+    def frames(path): return sum(1 for _ in itertools.islice(read_frames(path), 12))
+    for read in (probe, frames, read_audio, read_image, read_mark):
+        name = read.__name__
         print(seed, name, flush=True)
         try: read(out); whole += 1
         except KitError as e: assert str(e)
@@ -54,6 +58,9 @@ def encoded(path, codec, layout='mono'):
 
 def make(path):
     "A small file with sound, and with pictures where its container has them"
+    if path.suffix in PICTURES:
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 50, 3)).astype(np.uint8)).save(path)
+        return path
     if path.suffix in SOUNDS: return encoded(path, SOUNDS[path.suffix])
     if path.suffix == '.avi': return encoded(path, 'libmp3lame')
     source = path if path.suffix != '.ts' else path.with_suffix('.mp4')
@@ -68,7 +75,7 @@ def make(path):
             b.mux(p)
     return path
 
-@pytest.mark.parametrize('suffix', [*VIDEOS, *SOUNDS])
+@pytest.mark.parametrize('suffix', [*VIDEOS, *SOUNDS, *PICTURES])
 def test_mutations(tmp_path, suffix):
     path = make(tmp_path/f'a{suffix}')
     done = subprocess.run([sys.executable, '-c', CHILD, str(path), str(N)], capture_output=True, text=True, timeout=60 + 2 * N)

@@ -12,7 +12,8 @@ from io import BytesIO
 import av, cv2, numpy as np
 from av.video.reformatter import VideoReformatter
 from ..core import Audio, Frame, KitError, as_fps
-from .probe import existing, opened, still_image, unreadable, picture_stream, sound_streams
+from .probe import (
+    existing, opened, picture_decoded, picture_stream, sound_streams, still_image, unreadable)
 from .tone import HDR, ToneMap
 from .streams import (
     StreamReport, channel_covariance, sound_blocks, sound_layout, speech_weights, timed_frames)
@@ -54,9 +55,7 @@ def read_image(
     im = still_image(path)
     if im is None: return next(read_frames(path))
     from PIL import ImageOps
-    try: image, alpha = _rgb(ImageOps.exif_transpose(im))
-    except (OSError, SyntaxError, ValueError) as e:
-        raise KitError(f"{path} is a damaged {im.format} picture ({e}); copy or download it again") from e
+    with picture_decoded(path, im): image, alpha = _rgb(ImageOps.exif_transpose(im))
     return Frame(image, Fraction(0), alpha)
 
 # %% ../../nbs/media/01_read.ipynb #ccf0bcce
