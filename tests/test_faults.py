@@ -10,6 +10,7 @@ from lipsync_kit.media.read import read_audio, read_frames, read_image
 from lipsync_kit.media.streams import StreamReport
 from lipsync_kit.media.write import Writer
 from lipsync_kit.motion.track import MotionTrack
+from lipsync_kit.pipe.run import process
 from lipsync_kit.speech.tts import speak
 
 FAULTS = Path(os.environ.get('LIPSYNC_FAULTS', Path(__file__).parents[2]/'shared/faults'))
@@ -140,3 +141,10 @@ def test_a_track_that_begins_late_is_held(tmp_path):
     (tmp_path/'b.csv').write_text('\n'.join(','.join(r) for r in rows))
     late = MotionTrack.load(tmp_path/'b.csv')
     assert len(late) == 28 and np.allclose(late.mouth_open[:26], .3) and 'begins at 1.00 s' in late.notes[0]
+
+def test_effects_keep_the_frames_of_a_sparse_video(tmp_path):
+    "Only a mouth that speaks needs more frames than the video has"
+    with Writer(tmp_path/'a.mp4', 320, 240, 2) as w:
+        for i in range(8): w.write(np.full((240, 320, 3), 20 * i, np.uint8))
+    r = process(tmp_path/'a.mp4', 'sharpen', tmp_path/'b.mp4', mark=False)
+    assert r.n_frames == len(list(read_frames(r.path))) == 8 and r.seconds == 4

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
-from .bar import Bar, Quiet, parse_choice
+from .bar import Bar, Quiet
 
 # %% ../../nbs/cli/02_score.ipynb #3b416795
 METRICS_HELP = 'all, or names and groups with commas: sync, reference, identity, time, picture, speed'
@@ -38,9 +38,10 @@ def score(
     from lipsync_kit.core import KitError
     from lipsync_kit.media.probe import probe
     from lipsync_kit.metrics.evaluate import evaluate
+    from lipsync_kit.pipe.options import face_choice
     if probe(video).kind != 'video':
         raise KitError(f"{video} is no video; score measures how a mouth moves with its speech")
-    with Bar(quiet) as bar: r = evaluate(video, reference, audio, metrics, parse_choice(face), progress=bar)
+    with Bar(quiet) as bar: r = evaluate(video, reference, audio, metrics, face_choice(face), progress=bar)
     typer.echo(r)
     for path, save in ((as_json, r.to_json), (html, r.to_html)):
         if path: typer.echo(f'written: {save(path)}')

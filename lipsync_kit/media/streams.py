@@ -145,7 +145,7 @@ def speech_weights(
     "The mix of channels that carries the voice"
     power, k = np.diag(cov), len(cov)
     loudest = int(power.argmax())
-    if power[loudest] <= 0: return np.full(k, 1 / k)
+    if not power[loudest] > 0: return np.full(k, 1 / k)      # silent, or not numbers
     if k > 2 and 'FC' in names and power[i := list(names).index('FC')] > CENTRE * power[loudest]: return np.eye(k)[i]
     used = power > QUIET * power[loudest]
     with np.errstate(invalid='ignore', divide='ignore'): r = cov[loudest] / np.sqrt(power * power[loudest])

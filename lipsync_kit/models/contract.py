@@ -59,8 +59,7 @@ class ModelCard:
 MODELS = Registry('model', 'lipsync_kit.models', 'lipsync_kit.models')
 
 def model_cards()->dict[str, ModelCard]:
-    "The cards of all models by name, those of other installed packages too; what needs no published weights comes "
-    "first"
+    "The cards of all models by name, those of other installed packages too; without published weights first"
     return dict(sorted(MODELS.all().items(), key=lambda kv: kv[1].weights_from == 'published'))
 
 def model_card(
@@ -138,13 +137,19 @@ class RenderRequest:
     fps:Fraction=Fraction(25)                    # nominal frames a second of the video to come
     seed:int=0                                   # of everything random
     identity:Any=None                            # a `models.identity.Identity`, where the face was given as one
-    # told by a model that computes long: frames' worth of work done on those to
+    # told by a model that computes long: frames' worth of work done on those to come, and a word; raises when nobody
+    # wants them any more
     on_work:Callable[[float, str], None]=no_progress
-                                                 # come, and a word; raises when nobody wants them any more
 
     def signal(self, face:Face)->DrivingSignal|None:      # None: the face is left alone
         "What drives `face`"
         return self.signals.get(face.number, self.signals.get(None))
+
+    def only_audio(self)->Audio:
+        "The speech, where the official program knows one face with one voice"
+        if set(self.signals) == {None}: return self.signals[None].audio
+        raise KitError("preset='original' draws one face with one voice, as the official program does; "
+                       "take preset='best' for several")
 
 # %% ../../nbs/models/00_contract.ipynb #7fcd7081
 TRACK_INTERVAL = .05   # seconds between two detections of a face whose landmarks are smoothed over time anyway

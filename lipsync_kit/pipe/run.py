@@ -98,8 +98,8 @@ def drawn_frames(
     source, o, clock = job.source, job.options, job.clock
     if source.still: frames = still_frames(source, job.seconds, job.fps)
     else:
-        frames = prefetch(video_frames(source, o, job.speech_seconds, job.model, report, picture=job.picture),
-                          stop=progress.closed)
+        frames = video_frames(source, o, job.speech_seconds, job.model, report, picture=job.picture, fps=job.fps)
+        frames = prefetch(frames, stop=progress.closed)
     if None not in job.signals: frames = keep_faces(frames, job.signals)
     talk = Talk(job.model, job.signals, source.still, size, o.model, source.identity, progress.on_work)
     effects = [e.load() for e in o.effects]
@@ -124,9 +124,9 @@ def write_frames(
 def lipsync(
     # path of an image, a video or a prepared person (.avatar), or an [h,w,3] uint8 RGB picture
     face,
-    # speech: path of any file with sound, an `Audio`, or (samples, rate); a dict of these by the faces'
+    # speech: path of any file with sound, an `Audio`, or (samples, rate); a dict of these by the faces' numbers from
+    # the left; left out, a video speaks its own
     audio=None,
-                               # numbers from the left; a video may speak its own
     text:str|None=None,        # what to say, where there is no audio
     motion=None,               # a `MotionTrack` or the path of a saved one, drawn instead of the speech's own
     out=None,                  # the video to make; left out: a temporary file, `Result.save` keeps it

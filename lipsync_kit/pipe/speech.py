@@ -79,8 +79,7 @@ def open_sounds(
     wrong = [k for k in audio if isinstance(k, bool) or not isinstance(k, int) or k < 0]
     if wrong or not audio:
         raise KitError("several voices are given as {0: 'left.wav', 1: 'right.wav'}, by the faces' numbers from the "
-                       "left, "
-                       f"not by {wrong[0] if wrong else 'nothing'!r}")
+                       f"left, not by {wrong[0] if wrong else 'nothing'!r}")
     parts = {k: open_sound(v, None, options) for k, v in sorted(audio.items())}
     rate = max(p.audio.rate for p in parts.values())
     each = [resample(p.audio, rate).samples for p in parts.values()]

@@ -56,16 +56,16 @@ def video_frames(
     report:FaceReport,        # notes where the face was missing
     track:bool=True,          # faces are needed
     picture:StreamReport|None=None,   # filled with what is odd in the file
+    fps:Fraction|None=None,   # frames a second that are drawn, where they are more than the video has
 )->Iterator[tuple[Frame, list[Face]]]:
     "The frames of a video with the chosen faces"
     length = seconds + (CUT if model.cut else 0)
     frames = fitted(source.clip, length, chosen_fit(options, model), picture)
-    if is_sparse(source.clip.fps): frames = repeated(frames, SPARSE_FPS, 1 / source.clip.fps)
+    if fps and fps > source.clip.fps: frames = repeated(frames, fps, 1 / source.clip.fps)
     frames = (f._replace(image=resized(f.image, source.scale)) for f in frames)
     if not track or not model.tracked: return ((f, []) for f in frames)
     return track_faces(frames, choose=options.choose, policy=options.no_face, smooth=model.smooth, report=report,
-                       detect=model.detect,
-                       every=model.every)
+                       detect=model.detect, every=model.every)
 
 def keep_faces(
     frames:Iterator[tuple[Frame, list[Face]]],
@@ -118,8 +118,7 @@ class Talk(Effect):
         if whole: return
         of = f' of {context.n_frames}' if context.n_frames else ''
         raise KitError(f"{self.name} drew {n}{of} frames and ended early: the video would stop in mid-sentence; "
-                       "nothing was written under "
-                       "its name. Try again, or take another model")
+                       "nothing was written under its name. Try again, or take another model")
 
 # %% ../../nbs/pipe/07_stages.ipynb #482ae4de
 @dataclass

@@ -59,10 +59,7 @@ class LatentSyncModel(Model):
         return render_pipeline(request, self.states, draw, self.size)
 
     def _reference(self, request:RenderRequest, draw):
-        if set(request.signals) - {None}:
-            raise KitError("preset='original' draws one face with one voice, as the official program does; take "
-                           "preset='best' for several")
-        audio = request.signals[None].audio
+        audio = request.only_audio()
         n = n_reference_frames(n_states(round(audio.duration * 16000)), request.clip.fps or 25)
         frames = ((frame, three_points(faces[0].points) if faces else None) for frame, faces in request.frames)
         return render_reference(frames, self.states(audio), draw, self.size, n, request.start, request.on_work)

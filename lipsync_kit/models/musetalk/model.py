@@ -53,8 +53,7 @@ class MuseTalkModel(Model):
         self.warnings, fps = [], request.clip.fps or 25
         if self.preset == 'original' and fps != int(fps):
             self.warnings.append(f"preset='original' counts {int(fps)} frames a second where the video has "
-                                 f"{float(fps):.2f}, "
-                                 "as the official program does: the lips drift away from the audio")
+                                 f"{float(fps):.2f}, as the official program does: the lips drift away from the audio")
         request = replace(request, frames=self._noting_size(request.frames))
         if self.preset == 'original': return render_reference(request, self.nets, self.blend, self.batch)
         return render_pipeline(request, self.nets, self.version == '1.0', self.blend.shift, self.batch)

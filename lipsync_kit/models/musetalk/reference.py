@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from ..contract import RenderRequest, in_batches
-from ...core import Face, Frame, KitError
+from ...core import Face, Frame
 from .preprocess import (
     CHEEKS, MARGIN, SOFT, as_pictures, blend_mask, blended, cropped, extended_below, face_box, face_latents, points_68)
 from .audio import audio_features, reference_starts
@@ -119,10 +119,7 @@ def render_reference(
     batch:int=8,         # frames
 )->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
     "The frames that the official pipeline would make"
-    if set(request.signals) - {None}:
-        raise KitError("preset='original' draws one face with one voice, as the official program does; "
-            "take preset='best' for several")
-    audio, still = request.signals[None].audio, []   # the prepared face of a still
+    audio, still = request.only_audio(), []   # the prepared face of a still
     windows = audio_features(nets.audio_encoder, audio)
     starts = reference_starts(request.clip.fps or 25, round(audio.duration * 16000))
     def drawn(group):

@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 import numpy as np
 from ..contract import RenderRequest, in_batches
-from ...core import Face, Frame, KitError
+from ...core import Face, Frame
 from .preprocess import (
     COLUMNS, chunk_starts, face_input, padded_box, pasted, smoothed_boxes, wav2lip_mel)
 
@@ -140,10 +140,7 @@ def render_reference(
     batch:int=8,            # frames
 )->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
     "The frames that the official pipeline would make"
-    if set(request.signals) - {None}:
-        raise KitError("preset='original' draws one face with one voice, as the official program does; "
-            "take preset='best' for several")
-    mel = long_enough(wav2lip_mel(request.signals[None].audio, padding))
+    mel = long_enough(wav2lip_mel(request.only_audio(), padding))
     starts = chunk_starts(mel.shape[1], float(request.clip.fps or 25))
     frames = BoxedFrames(request.frames, find_box).first(len(starts))
     items = (FrameItem(frame, box, mel[:, s:s + COLUMNS]) for (frame, box), s in zip(frames, starts))
