@@ -1,14 +1,17 @@
 "Files as people have them: damaged, changing in mid-stream, badly wired, of other libraries. Samples in shared/faults, others made here."
 import csv, io, os
+from fractions import Fraction
 from pathlib import Path
 import av, numpy as np, pytest
-from lipsync_kit import speech_to_motion
+from lipsync_kit import lipsync, speech_to_motion
 from lipsync_kit.cli.main import run
-from lipsync_kit.core import Audio
+from lipsync_kit.core import Audio, n_frames
 from lipsync_kit.media.probe import probe
 from lipsync_kit.media.read import read_audio, read_frames, read_image
 from lipsync_kit.media.streams import StreamReport
 from lipsync_kit.media.write import Writer
+from lipsync_kit.models.contract import Output
+from lipsync_kit.models.portrait.model import Portrait
 from lipsync_kit.motion.track import MotionTrack
 from lipsync_kit.pipe.run import process
 from lipsync_kit.speech.tts import speak
@@ -148,3 +151,10 @@ def test_effects_keep_the_frames_of_a_sparse_video(tmp_path):
         for i in range(8): w.write(np.full((240, 320, 3), 20 * i, np.uint8))
     r = process(tmp_path/'a.mp4', 'sharpen', tmp_path/'b.mp4', mark=False)
     assert r.n_frames == len(list(read_frames(r.path))) == 8 and r.seconds == 4
+
+def test_a_model_may_have_a_rate_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(Portrait, 'output', lambda self, clip, fps: Output((clip.width, clip.height), Fraction(10)))
+    sound = speak('Hello.').audio
+    r = lipsync(PHOTO, sound, out=tmp_path/'a.mp4', size=160)
+    assert r.fps == probe(r.path).fps == 10
+    assert r.n_frames == len(list(read_frames(r.path))) == n_frames(sound.duration, 10)

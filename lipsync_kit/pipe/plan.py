@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from ..models.contract import Model
-from ..core import Audio, KitError, Progress, as_fps, device as chosen_device, n_frames
+from ..core import Audio, KitError, Progress, device as chosen_device, n_frames
 from ..faces.detect import detect_faces
 from ..hub.cards import size_text
 from ..media.read import read_frames
@@ -20,6 +20,7 @@ from .options import Options, make_options
 from .prepare import open_model, speech_of
 from .run import lipsync, peak_memory
 from .source import Source, open_source, resized
+from .stages import frame_rate_of
 
 # %% ../../nbs/pipe/10_plan.ipynb #82bfcce5
 def gaps_between(
@@ -141,10 +142,9 @@ def plan(
     trouble = _trouble(source, sound.audio)
     start, rate = _trial(source, sound.audio, options)
     seconds = sound.audio.duration if source.still else max(sound.audio.duration, source.clip.duration)
-    fps = checked.fps or 25 if source.still else source.clip.fps
     held = sound.audio.samples.nbytes * 3 / 1e6
     model = open_model(checked)
-    size, fps = model.output(source.clip, as_fps(fps))
+    size, fps = model.output(source.clip, frame_rate_of(source, checked))
     return Plan(start + rate * seconds, seconds, n_frames(seconds, fps), int(peak_memory() + held), size,
                 on_device(model, checked),
                 tuple(trouble))

@@ -22,7 +22,7 @@ from .options import Options, setting
 from .result import Licence
 from .source import Source, open_source
 from .speech import Sound, open_sound
-from .stages import SPARSE_FPS, chosen_fit, is_sparse
+from .stages import chosen_fit, frame_rate_of
 
 # %% ../../nbs/pipe/08_prepare.ipynb #9ac604e9
 def open_motion(
@@ -85,7 +85,8 @@ class PreparedRun:
     sound:Sound
     signals:dict[int|None, DrivingSignal]   # by the number of the face
     model:Model
-    fps:Fraction                   # of the video to come
+    size:tuple[int, int]           # width, height of the video to come
+    fps:Fraction                   # likewise
     voice:str                      # that spoke a text; '' where none did
     clock:Clock
     picture:StreamReport=field(default_factory=lambda: StreamReport('picture'))   # of a video
@@ -142,11 +143,11 @@ def prepare(
     progress(Progress('reading', 0.))
     source = clock.call('reading', open_source, face, options)
     sound = clock.call('speech', speech_of, audio, text, motion, source, options)
-    fps = as_fps(options.fps or 25) if source.still else source.clip.fps
-    if is_sparse(fps) and not source.still:
-        note = (f'the video has {float(fps):.3g} frames a second; each is repeated, {SPARSE_FPS} a second, '
+    fps = frame_rate_of(source, options)
+    if not source.still and fps != source.clip.fps:
+        note = (f'the video has {float(source.clip.fps):.3g} frames a second; each is repeated, {fps} a second, '
                 'so that the mouth moves')
-        fps, source = as_fps(SPARSE_FPS), replace(source, warnings=(*source.warnings, note))
+        source = replace(source, warnings=(*source.warnings, note))
     if 'audio' in card.driven_by and sound.audio is None:
         raise KitError(f"nothing to say: {card.name} is driven by audio, so give audio= or text=; a video with sound "
                        "may speak its own")
@@ -156,6 +157,8 @@ def prepare(
     signals = clock.call('motion', driving_signals, sound, motion, make)
     model = clock.call('loading', open_model, options)
     if model.device_memory: progress(Progress('loading', 0., note=memory_note(model, options)))
-    job = PreparedRun(options, source, sound, signals, model, fps, options.voice if text is not None else '', clock)
+    size, fps = model.output(source.clip, fps)
+    job = PreparedRun(options, source, sound, signals, model, size, fps, options.voice if text is not None else '',
+                      clock)
     check_licences(options.policy, job.licences)
     return job

@@ -91,7 +91,6 @@ def drawn_frames(
     job:PreparedRun,
     report:FaceReport,
     start:Fraction,            # frames before it are finished
-    size:tuple[int, int],      # width, height that are written
     progress:RenderProgress,
 ):
     "The frames of the video to come, with their faces, after all effects"
@@ -101,7 +100,7 @@ def drawn_frames(
         frames = video_frames(source, o, job.speech_seconds, job.model, report, picture=job.picture, fps=job.fps)
         frames = prefetch(frames, stop=progress.closed)
     if None not in job.signals: frames = keep_faces(frames, job.signals)
-    talk = Talk(job.model, job.signals, source.still, size, o.model, source.identity, progress.on_work)
+    talk = Talk(job.model, job.signals, source.still, job.size, o.model, source.identity, progress.on_work)
     effects = [e.load() for e in o.effects]
     context = EffectContext(source.clip, job.fps, start, n_frames(job.seconds, job.fps) if source.still else 0, o.seed,
                             o.device)
@@ -138,18 +137,17 @@ def lipsync(
     path, checked = output_path(out), make_options(**options)
     job, report = prepare(face, audio, text, motion, checked, progress), FaceReport()
     o, clip = job.options, job.source.clip
-    size, fps = job.model.output(clip, job.fps)
     word = fingerprint(face, audio, text, motion, o, job.model.weights) if out is not None else ''
     end = job.seconds if job.speech_seconds > job.seconds + .1 else None
     tags = mark(o.model, __version__, still=job.source.still) if o.mark else {}
-    rendering = RenderProgress(progress, n_frames(job.seconds, fps))
-    with ResumableWriter(path, *size, fps, audio=written_sound(job), crf=o.crf, metadata=tags, variable=clip.variable,
+    rendering = RenderProgress(progress, n_frames(job.seconds, job.fps))
+    with ResumableWriter(path, *job.size, job.fps, audio=written_sound(job), crf=o.crf, metadata=tags, variable=clip.variable,
                          job=word, audio_end=end, audio_track=job.sound.track) as writer:
-        frames, effects = drawn_frames(job, report, writer.done, size, rendering)
+        frames, effects = drawn_frames(job, report, writer.done, rendering)
         write_frames(frames, writer, rendering, job.clock)
         n, last = writer.n, writer.last_time
     progress(Progress('done', 1.))
-    return result_of(job, path, report, n, float(last + 1 / fps), size, effects)
+    return result_of(job, path, report, n, float(last + 1 / job.fps), effects)
 
 def result_of(
     job:PreparedRun,
@@ -157,7 +155,6 @@ def result_of(
     report:FaceReport,
     n:int,                   # frames
     seconds:float,
-    size:tuple[int, int],
     effects,                 # that were applied, the talking first
 )->Result:
     "What there is to know about the finished video"
@@ -165,7 +162,7 @@ def result_of(
              *(w for e in effects for w in e.warnings)]
     notes += [*job.picture.notes, *length_notes(job, report.n_frames)]
     faces = len(job.source.faces) or len(report.ids)
-    return Result(path, job.options, seconds, n, job.fps, size, job.clock.total(), faces, tuple(report.gaps),
+    return Result(path, job.options, seconds, n, job.fps, job.size, job.clock.total(), faces, tuple(report.gaps),
                   tuple(dict.fromkeys(notes)),
                   job.licences, job.tracks[0] if job.tracks else None, peak_memory())
 
