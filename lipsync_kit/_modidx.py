@@ -3588,6 +3588,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                          'lipsync_kit.pipe.stages.keep_faces': ( 'pipe/stages.html#keep_faces',
                                                                                  'lipsync_kit/pipe/stages.py'),
                                          'lipsync_kit.pipe.stages.repeated': ('pipe/stages.html#repeated', 'lipsync_kit/pipe/stages.py'),
+                                         'lipsync_kit.pipe.stages.talk_seconds': ( 'pipe/stages.html#talk_seconds',
+                                                                                   'lipsync_kit/pipe/stages.py'),
                                          'lipsync_kit.pipe.stages.video_frames': ( 'pipe/stages.html#video_frames',
                                                                                    'lipsync_kit/pipe/stages.py')},
             'lipsync_kit.registry': { 'lipsync_kit.registry.Registry': ('registry.html#registry', 'lipsync_kit/registry.py'),

@@ -13,6 +13,7 @@ from lipsync_kit.media.write import Writer
 from lipsync_kit.models.contract import Output
 from lipsync_kit.models.portrait.model import Portrait
 from lipsync_kit.motion.track import MotionTrack
+from lipsync_kit.pipe.plan import plan
 from lipsync_kit.pipe.run import process
 from lipsync_kit.speech.tts import speak
 
@@ -158,3 +159,11 @@ def test_a_model_may_have_a_rate_of_its_own(tmp_path, monkeypatch):
     r = lipsync(PHOTO, sound, out=tmp_path/'a.mp4', size=160)
     assert r.fps == probe(r.path).fps == 10
     assert r.n_frames == len(list(read_frames(r.path))) == n_frames(sound.duration, 10)
+
+def test_a_plan_knows_where_the_video_ends(tmp_path):
+    image = read_image(PHOTO).image[::2, ::2]
+    with Writer(tmp_path/'a.mp4', image.shape[1] // 2 * 2, image.shape[0] // 2 * 2, 12) as w:
+        for _ in range(24): w.write(image[:image.shape[0] // 2 * 2, :image.shape[1] // 2 * 2])
+    tone = Audio(.1 * np.sin(np.arange(8000) / 9), 16000)
+    got = {fit: plan(tmp_path/'a.mp4', tone, fit=fit).video_seconds for fit in ('pingpong', 'trim', 'stretch')}
+    assert got == dict(pingpong=2, trim=.5, stretch=.5)

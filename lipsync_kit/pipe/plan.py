@@ -20,7 +20,7 @@ from .options import Options, make_options
 from .prepare import open_model, speech_of
 from .run import lipsync, peak_memory
 from .source import Source, open_source, resized
-from .stages import frame_rate_of
+from .stages import frame_rate_of, talk_seconds
 
 # %% ../../nbs/pipe/10_plan.ipynb #82bfcce5
 def gaps_between(
@@ -141,9 +141,9 @@ def plan(
     if sound.audio is None: raise KitError('nothing to say: give audio= or text=; a video with sound may speak its own')
     trouble = _trouble(source, sound.audio)
     start, rate = _trial(source, sound.audio, options)
-    seconds = sound.audio.duration if source.still else max(sound.audio.duration, source.clip.duration)
     held = sound.audio.samples.nbytes * 3 / 1e6
     model = open_model(checked)
+    seconds = talk_seconds(source, sound.audio.duration, checked, model)
     size, fps = model.output(source.clip, frame_rate_of(source, checked))
     return Plan(start + rate * seconds, seconds, n_frames(seconds, fps), int(peak_memory() + held), size,
                 on_device(model, checked),

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from ..core import KitError, OnProgress, Progress, as_fps, device as chosen_device, no_progress, part_of
 from ..hub.cards import size_text
-from ..media.length import played_seconds
 from ..media.streams import StreamReport
 from ..models.contract import DrivingSignal, Model, files_of, load_model, model_card
 from ..motion.audio2motion import speech_to_motion
@@ -22,7 +21,7 @@ from .options import Options, setting
 from .result import Licence
 from .source import Source, open_source
 from .speech import Sound, open_sound
-from .stages import chosen_fit, frame_rate_of
+from .stages import chosen_fit, frame_rate_of, talk_seconds
 
 # %% ../../nbs/pipe/08_prepare.ipynb #9ac604e9
 def open_motion(
@@ -103,8 +102,7 @@ class PreparedRun:
 
     @property
     def seconds(self)->float:      # that the video will play
-        if self.source.still or self.model.cut: return self.speech_seconds
-        return played_seconds(self.speech_seconds, float(self.source.clip.duration), self.fit)
+        return talk_seconds(self.source, self.speech_seconds, self.options, self.model)
 
     @property
     def licences(self)->tuple[Licence, ...]:
