@@ -12,6 +12,7 @@ from io import BytesIO
 import av, cv2, numpy as np
 from av.video.reformatter import VideoReformatter
 from ..core import Audio, Frame, KitError, as_fps
+from .pixels import frame_pixels
 from .probe import (
     existing, opened, picture_decoded, picture_stream, sound_streams, still_image, unreadable)
 from .tone import HDR, ToneMap
@@ -66,14 +67,13 @@ def _upright(
     alpha:bool,        # also give the alpha plane
 )->tuple[np.ndarray, np.ndarray|None]:
     "A decoded frame as it is seen"
-    src = 1 if f.colorspace == 2 and f.height >= 720 else None   # 2 unspecified -> BT.709 (1)
-    x = convert.reformat(getattr(f, 'frame', f), format='rgba' if alpha else 'rgb24', src_colorspace=src).to_ndarray()
+    planes = frame_pixels(getattr(f, 'frame', f), convert, alpha)
     if sar != 1:
-        width, how = max(1, round(x.shape[1] * sar)), cv2.INTER_AREA if sar < 1 else cv2.INTER_CUBIC
-        x = cv2.resize(x, (width, x.shape[0]), interpolation=how)
-    if f.rotation: x = np.rot90(x, round(f.rotation / 90) % 4)
-    x = np.ascontiguousarray(x)
-    return (np.ascontiguousarray(x[..., :3]), np.ascontiguousarray(x[..., 3])) if alpha else (x, None)
+        h, w = planes[0].shape[:2]
+        size, how = (max(1, round(w * sar)), h), cv2.INTER_AREA if sar < 1 else cv2.INTER_CUBIC
+        planes = [x if x is None else cv2.resize(x, size, interpolation=how) for x in planes]
+    turns = round((f.rotation or 0) / 90) % 4
+    return tuple(x if x is None else np.ascontiguousarray(np.rot90(x, turns)) for x in planes)
 
 class _Tone:
     "HDR frames brought to the ordinary range, others as they are"

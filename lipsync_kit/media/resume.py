@@ -82,7 +82,7 @@ def release(
 
 # %% ../../nbs/media/06_resume.ipynb #eadb8e4e
 PART = 10   # seconds
-FORMAT = 1  # of the folder and of how parts are cut and coded; the parts of another one are drawn again
+FORMAT = 2  # of the folder and of how parts are cut and coded; the parts of another one are drawn again
 
 class ResumableWriter(Writer):
     "A `Writer` that resumes where an earlier run of the same job was interrupted"

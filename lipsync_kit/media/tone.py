@@ -11,6 +11,8 @@ from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 import av, numpy as np
+from av.video.reformatter import Interpolation
+from .pixels import ROUNDED, filter_graph
 
 # %% ../../nbs/media/00_tone.ipynb #a6278d96
 HDR = {16: 'PQ', 18: 'HLG'}      # transfer characteristics (ITU-T H.273) -> their usual name
@@ -56,19 +58,14 @@ def _table(kind:str)->str:   # path of a .cube file
 class ToneMap:
     "HDR frames as ordinary ones; made once for a stream"
     def __init__(self, kind:str, width:int, height:int):
-        self.graph = av.filter.Graph()
-        source = self.graph.add_buffer(width=width, height=height, format='rgb48le', time_base=Fraction(1, 1000))
-        table = self.graph.add('lut3d', f'file={_table(kind)}:interp=tetrahedral')
-        sink = self.graph.add('buffersink')
-        source.link_to(table)
-        table.link_to(sink)
-        self.graph.configure()
+        table = 'lut3d', f'file={_table(kind)}:interp=tetrahedral'
+        self.graph = filter_graph(width, height, 'rgb48le', table)
 
     def __call__(self,
         f:'av.VideoFrame',    # decoded
     )->'av.VideoFrame':       # rgb48
         "The frame in the ordinary range"
-        x = f.reformat(format='rgb48le')
+        x = f.reformat(format='rgb48le', interpolation=ROUNDED | Interpolation.FULL_CHR_H_INT)
         x.pts, x.time_base = None, Fraction(1, 1000)
         self.graph.push(x)
         return self.graph.pull()

@@ -12,8 +12,8 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 import av, cv2, numpy as np
-from av.video.reformatter import VideoReformatter
 from ..core import Audio, KitError, as_fps, check_shape, replacing, unknown
+from .pixels import PixelsToVideo
 from .probe import opened, sound_streams
 from .streams import StreamReport, sound_blocks, sound_layout
 
@@ -57,7 +57,7 @@ class Writer:
         self.audio_end, self.audio_track = float('inf') if audio_end is None else audio_end, audio_track
         self.crf, self.preset, self.metadata, self.variable = crf, preset, metadata or {}, variable
         self.step = Fraction(1, 90000) if variable else 1 / self.fps   # seconds; times are whole multiples of it
-        self.n, self.last, self.convert = 0, None, VideoReformatter()
+        self.n, self.last = 0, None
         if not 0 <= crf <= 51: raise KitError(f"crf must lie in 0..51, not {crf}")
         if preset not in PRESETS: raise unknown('x264 preset', preset, PRESETS)
         if min(self.size) < 1: raise KitError(f"a video must be at least 1x1 pixels, not {width}x{height}")
@@ -98,6 +98,7 @@ class Writer:
         v.codec_context.color_primaries = v.codec_context.color_trc = v.codec_context.colorspace = 1  # BT.709
         v.codec_context.color_range = 1
         v.codec_context.thread_type = 'AUTO'
+        self.convert = PixelsToVideo(v.width, v.height)
 
     def _add_audio(self)->Iterator:
         "Packets of the sound in the order of time"
@@ -148,9 +149,7 @@ class Writer:
         h, w = image.shape[:2]
         t = Fraction(time) if time is not None else Fraction(self.n) / self.fps
         if w % 2 or h % 2: image = cv2.copyMakeBorder(image, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
-        # the frame borrows the picture
-        f = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), 'rgb24')
-        f = self.convert.reformat(f, format='yuv420p', dst_colorspace=1)
+        f = self.convert(image)
         f.time_base = self.video.codec_context.time_base
         f.pts = self.last = self._tick(t)
         self.n += 1
