@@ -11,7 +11,6 @@ from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 import av, numpy as np
-from av.video.reformatter import Interpolation
 from .pixels import ROUNDED, filter_graph
 
 # %% ../../nbs/media/00_tone.ipynb #a6278d96
@@ -59,13 +58,13 @@ class ToneMap:
     "HDR frames as ordinary ones; made once for a stream"
     def __init__(self, kind:str, width:int, height:int):
         table = 'lut3d', f'file={_table(kind)}:interp=tetrahedral'
-        self.graph = filter_graph(width, height, 'rgb48le', table)
+        self.graph = filter_graph(width, height, 'gbrp16le', table)
 
     def __call__(self,
         f:'av.VideoFrame',    # decoded
-    )->'av.VideoFrame':       # rgb48
+    )->'av.VideoFrame':       # gbrp16le
         "The frame in the ordinary range"
-        x = f.reformat(format='rgb48le', interpolation=ROUNDED | Interpolation.FULL_CHR_H_INT)
+        x = f.reformat(format='gbrp16le', interpolation=ROUNDED)
         x.pts, x.time_base = None, Fraction(1, 1000)
         self.graph.push(x)
         return self.graph.pull()
