@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LARGEST_SIDE', 'CONTAINERS', 'FFMPEG_PICTURES', 'WHITELISTS', 'LISTS', 'XML_LISTS', 'PICTURES', 'DAMAGES', 'ATTACHED',
-           'existing', 'is_file_list', 'opened', 'picture_decoded', 'still_image', 'is_heif', 'display_size',
-           'unreadable', 'decodable', 'picture_stream', 'sound_streams', 'first_frame', 'first_rotation', 'sound_info',
+           'INTERLACED', 'FASTEST', 'existing', 'is_file_list', 'opened', 'picture_decoded', 'still_image', 'is_heif',
+           'display_size', 'unreadable', 'decodable', 'picture_stream', 'sound_streams', 'first_frame', 'sound_info',
            'video_info', 'probe']
 
 # %% ../../nbs/media/00_probe.ipynb #5abe90a9
@@ -17,6 +17,7 @@ from pathlib import Path
 import struct
 import av
 from ..core import AudioInfo, Clip, KitError, as_fps
+from .packets import length_told, scanned_lengths
 
 # %% ../../nbs/media/00_probe.ipynb #6bec5a79
 LARGEST_SIDE = 16384  # pixels; beyond it a picture is refused rather than filling the memory
@@ -154,17 +155,28 @@ def first_frame(c, v):
         except av.FFmpegError: continue
         if frames: return frames[0]
 
-def first_rotation(c, v)->int:  # degrees clockwise
-    "The rotation in the display matrix, which only a decoded frame has"
+def _first(c, v):
+    "The first frame, or an error"
     try: f = first_frame(c, v)
     except av.FFmpegError: f = None
     if f is None: raise unreadable(c.name)
-    return -round(f.rotation or 0) % 360
+    return f
 
-def sound_info(c)->tuple[AudioInfo, ...]:
+def _lengths(c, path:Path)->dict[int, tuple[float, int]]:   # index of a stream -> seconds, packets
+    "How long the streams are, by their packets; empty where the container says it"
+    if length_told(c): return {}
+    streams = list(filter(None, (picture_stream(c), *sound_streams(c))))
+    with opened(path) as again: return scanned_lengths(again, [again.streams[s.index] for s in streams])
+
+def sound_info(
+    c,              # an opened container
+    lengths=(),     # index of a stream -> seconds, packets; where they are known
+)->tuple[AudioInfo, ...]:
     "The audio tracks of a container"
     whole = (c.duration or 0) / 1e6
-    def seconds(a): return float(a.duration * a.time_base) if a.duration else whole
+    def seconds(a):
+        if a.index in lengths: return lengths[a.index][0]
+        return float(a.duration * a.time_base) if a.duration else whole
     return tuple(AudioInfo(a.codec_context.name, a.rate, a.channels, seconds(a))
                  for a in sound_streams(c))
 
@@ -174,24 +186,39 @@ def _uneven(v)->bool:
     ratio = float(v.base_rate / v.average_rate) if v.base_rate and v.average_rate else 1.
     return abs(ratio - round(ratio)) > .02
 
-def _notes(c, uneven:bool)->tuple[str, ...]:
+INTERLACED = 'the video is interlaced; frames in which something moves are deinterlaced'
+
+def _notes(c, uneven:bool, interlaced:bool)->tuple[str, ...]:
     "What is unusual about a video"
     n = len(sound_streams(c))
-    notes = (f'{n} audio tracks: the first that is not silent is used',) if n > 1 else ()
-    return notes + (('the frame rate varies: frames keep their own times',) if uneven else ())
+    notes = [f'{n} audio tracks: the first that is not silent is used'] if n > 1 else []
+    if uneven: notes.append('the frame rate varies: frames keep their own times')
+    if interlaced: notes.append(INTERLACED)
+    return tuple(notes)
+
+FASTEST = 400   # frames a second, above which a rate is a time base
+
+def _length_and_rate(c, v, lengths)->tuple[float, int, Fraction]:   # seconds, frames, frames a second
+    "How long a video is, and at which rate it plays"
+    rate = v.average_rate or v.guessed_rate
+    told = float((v.duration or 0) * v.time_base) or (c.duration or 0) / 1e6
+    length, n = lengths.get(v.index, (told, 0))
+    if not rate or rate > FASTEST: rate = Fraction(n / length).limit_denominator(1001) if n > 1 and length else 25
+    fps = as_fps(rate)
+    n = n or v.frames
+    return length, n if n > .9 * length * fps or _uneven(v) and n else round(length * fps), fps
 
 def video_info(c, path:Path)->Clip:
     "The clip of an opened container with pictures"
-    v = picture_stream(c)
-    fps = as_fps(v.average_rate or v.guessed_rate or 25)
-    length = float((v.duration or 0) * v.time_base) or (c.duration or 0) / 1e6
-    n, uneven, turn = v.frames or round(length * fps), _uneven(v), first_rotation(c, v)
+    v, lengths = picture_stream(c), _lengths(c, path)
+    first, uneven, (length, n, fps) = _first(c, v), _uneven(v), _length_and_rate(c, v, lengths)
+    turn = -round(first.rotation or 0) % 360     # only a decoded frame has it
     w, h = display_size(v)
     if turn % 180: w, h = round(v.height), w
     if max(w, h) > LARGEST_SIDE: raise _too_large(path, w, h)
     alpha = any(k.is_alpha for k in v.format.components) if v.format else False
     return Clip(path, 'video', w, h, fps, length, n, (c.start_time or 0) / 1e6, turn, uneven, alpha,
-                v.codec_context.name, sound_info(c), _notes(c, uneven))
+                v.codec_context.name, sound_info(c, lengths), _notes(c, uneven, first.interlaced_frame))
 
 def _picture_info(im, path:Path)->Clip:
     "The clip of an opened Pillow image"
@@ -203,7 +230,7 @@ def _picture_info(im, path:Path)->Clip:
 
 def _audio_clip(c, path:Path, sound:tuple[AudioInfo, ...])->Clip:
     "The clip of an opened container with sound only"
-    seconds = (c.duration or 0) / 1e6 or sound[0].duration
+    seconds = (c.duration or 0) / 1e6 if length_told(c) else sound[0].duration
     return Clip(path, 'audio', duration=seconds, start=(c.start_time or 0) / 1e6, audio=sound)
 
 def probe(
@@ -216,5 +243,5 @@ def probe(
         raise KitError(f"{path} is a HEIF picture: pip install 'lipsync_kit[heif]' to read it")
     with opened(path) as c:
         if picture_stream(c): return video_info(c, path)
-        if sound := sound_info(c): return _audio_clip(c, path, sound)
+        if sound := sound_info(c, _lengths(c, path)): return _audio_clip(c, path, sound)
     raise KitError(f"{path} holds neither pictures nor sound; it is damaged or something else")

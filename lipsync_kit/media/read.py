@@ -12,6 +12,7 @@ from io import BytesIO
 import av, cv2, numpy as np
 from av.video.reformatter import VideoReformatter
 from ..core import Audio, Frame, KitError, as_fps
+from .deinterlace import deinterlaced
 from .pixels import frame_pixels
 from .probe import (
     existing, opened, picture_decoded, picture_stream, sound_streams, still_image, unreadable)
@@ -103,7 +104,7 @@ def _frames_of_stream(c, v, start:float, end:float|None, report:StreamReport)->I
     sar, alpha = v.sample_aspect_ratio or Fraction(1), any(k.is_alpha for k in v.format.components)
     convert, step, size = VideoReformatter(), 1 / as_fps(v.average_rate or v.guessed_rate or 25), None
     tone = _Tone(report)
-    for f, t in timed_frames(c, v, step, report):
+    for f, t in deinterlaced(timed_frames(c, v, step, report), report):
         if t < start and size: continue
         if end is not None and t >= end: return
         f = tone(f)

@@ -20,6 +20,7 @@ from ..flow import prefetch
 from ..media.length import FITS
 from ..media.provenance import mark
 from ..media.resume import ResumableWriter
+from ..media.streams import StreamReport
 from ..media.write import write_image
 from ..models.contract import Model
 from ..models.identity import is_identity, open_identity
@@ -176,6 +177,7 @@ def process(
 )->Result:
     "Apply effects to a picture or a video"
     o, clock, report = make_options(effects=effects, **options), Clock(), FaceReport()
+    picture = StreamReport('picture')
     if not o.effects: raise KitError("no effect is named; give effects='sharpen', for example")
     chain = licences((), None, (), effects=o.effects)
     check_licences(o.policy, chain)
@@ -183,12 +185,12 @@ def process(
     path = output_path(out, PICTURES if opened.still else VIDEOS)
     effects = [e.load() for e in o.effects]
     args = opened, o, effects, path, report, clock, progress
-    n, seconds, fps = _process_picture(*args) if opened.still else _process_video(source, *args)
+    n, seconds, fps = _process_picture(*args) if opened.still else _process_video(source, *args, picture)
     progress(Progress('done', 1.))
-    notes = tuple(dict.fromkeys([*opened.warnings, *(w for e in effects for w in e.warnings)]))
+    notes = [*opened.warnings, *picture.notes, *(w for e in effects for w in e.warnings)]
     size, faces = (opened.clip.width, opened.clip.height), len(opened.faces) or len(report.ids)
-    return Result(path, o, seconds, n, fps, size, clock.total(), faces, tuple(report.gaps), notes, chain, None,
-                  peak_memory())
+    return Result(path, o, seconds, n, fps, size, clock.total(), faces, tuple(report.gaps),
+                  tuple(dict.fromkeys(notes)), chain, None, peak_memory())
 
 def _tags(o:Options, still:bool)->dict:
     return mark('+'.join(e.name for e in o.effects), __version__, still=still) if o.mark else {}
@@ -200,11 +202,12 @@ def _process_picture(source:Source, o, effects, path, report, clock, progress):
     write_image(path, frame.image, _tags(o, True))
     return 1, 0., Fraction(25)
 
-def _process_video(given, source:Source, o, effects, path, report, clock, progress):
+def _process_video(given, source:Source, o, effects, path, report, clock, progress, picture):
     "A video through the effects: frames, seconds, frames a second"
     clip, rendering = source.clip, RenderProgress(progress, source.clip.n_frames, what='effects')
     track = any(e.needs_faces for e in effects)
-    frames = prefetch(video_frames(source, replace(o, fit='freeze'), 0., Model(), report, track), stop=rendering.closed)
+    frames = video_frames(source, replace(o, fit='freeze'), 0., Model(), report, track, picture)
+    frames = prefetch(frames, stop=rendering.closed)
     word = fingerprint(given, options=o)
     sound = clip.path if clip.audio else None
     with ResumableWriter(path, clip.width, clip.height, clip.fps, audio=sound, crf=o.crf, metadata=_tags(o, False),
