@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['LARGEST_SIDE', 'CONTAINERS', 'FFMPEG_PICTURES', 'WHITELISTS', 'LISTS', 'XML_LISTS', 'PICTURES', 'DAMAGES', 'ATTACHED',
-           'INTERLACED', 'FASTEST', 'existing', 'is_file_list', 'opened', 'picture_decoded', 'still_image', 'is_heif',
-           'display_size', 'unreadable', 'decodable', 'picture_stream', 'sound_streams', 'first_frame', 'sound_info',
-           'video_info', 'probe']
+           'UNEVEN', 'INTERLACED', 'FASTEST', 'existing', 'is_file_list', 'opened', 'picture_decoded', 'opened_picture',
+           'still_image', 'animation', 'is_heif', 'display_size', 'unreadable', 'decodable', 'picture_stream',
+           'sound_streams', 'first_frame', 'sound_info', 'video_info', 'probe']
 
 # %% ../../nbs/media/00_probe.ipynb #5abe90a9
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from pathlib import Path
 import struct
 import av
 from ..core import AudioInfo, Clip, KitError, as_fps
+from .animated import BY_PILLOW, frame_ends, is_animated
 from .packets import length_told, scanned_lengths
 
 # %% ../../nbs/media/00_probe.ipynb #6bec5a79
@@ -102,8 +103,8 @@ def picture_decoded(path, im):
     except DAMAGES as e:
         raise KitError(f"{path} is a damaged {im.format} picture ({e}); copy or download it again") from e
 
-def still_image(path:Path):
-    "The opened Pillow image, or None where the file is a video, an animation or no picture at all"
+def opened_picture(path:Path):
+    "The opened Pillow image, perhaps an animated one, or None where the file is a video or no picture at all"
     from PIL import Image
     _register_heif()
     Image.init()
@@ -112,8 +113,17 @@ def still_image(path:Path):
     except Image.DecompressionBombError as e:
         raise KitError(f"{path} has too many pixels ({e}); reduce it below {LARGEST_SIDE} pixels a side") from e
     if max(im.size) > LARGEST_SIDE: raise _too_large(path, im.width, im.height)
-    with picture_decoded(path, im): animated = im.format == 'GIF' and getattr(im, 'n_frames', 1) > 1
-    return None if animated else im
+    return im
+
+def still_image(path:Path):
+    "The opened Pillow image, or None where the file is a video, an animation or no picture at all"
+    if (im := opened_picture(path)) is None: return None
+    with picture_decoded(path, im): return None if is_animated(im) else im
+
+def animation(path:Path):
+    "The opened Pillow image, where it is an animation that Pillow has to play; otherwise None"
+    if (im := opened_picture(path)) is None: return None
+    with picture_decoded(path, im): return im if im.format in BY_PILLOW and is_animated(im) else None
 
 def is_heif(path:Path)->bool:
     "Does it look like HEIC or AVIF"
@@ -186,13 +196,14 @@ def _uneven(v)->bool:
     ratio = float(v.base_rate / v.average_rate) if v.base_rate and v.average_rate else 1.
     return abs(ratio - round(ratio)) > .02
 
+UNEVEN = 'the frame rate varies: frames keep their own times'
 INTERLACED = 'the video is interlaced; frames in which something moves are deinterlaced'
 
 def _notes(c, uneven:bool, interlaced:bool)->tuple[str, ...]:
     "What is unusual about a video"
     n = len(sound_streams(c))
     notes = [f'{n} audio tracks: the first that is not silent is used'] if n > 1 else []
-    if uneven: notes.append('the frame rate varies: frames keep their own times')
+    if uneven: notes.append(UNEVEN)
     if interlaced: notes.append(INTERLACED)
     return tuple(notes)
 
@@ -228,6 +239,14 @@ def _picture_info(im, path:Path)->Clip:
     alpha = 'A' in im.getbands() or 'transparency' in im.info
     return Clip(path, 'image', w, h, n_frames=1, alpha=alpha, codec=(im.format or '').lower())
 
+def _animation_info(im, path:Path)->Clip:
+    "The clip of an animation that Pillow plays"
+    with picture_decoded(path, im): ends = frame_ends(path, im)
+    fps = as_fps(len(ends) / ends[-1])
+    uneven = any(abs(t - (i + 1) / fps) > .01 for i, t in enumerate(ends))
+    return Clip(path, 'video', *im.size, fps, float(ends[-1]), len(ends), variable=uneven, alpha='A' in im.getbands(),
+                codec=im.format.lower(), warnings=(UNEVEN,) if uneven else ())
+
 def _audio_clip(c, path:Path, sound:tuple[AudioInfo, ...])->Clip:
     "The clip of an opened container with sound only"
     seconds = (c.duration or 0) / 1e6 if length_told(c) else sound[0].duration
@@ -239,6 +258,7 @@ def probe(
     "What the file holds"
     path = existing(path)
     if (im := still_image(path)) is not None: return _picture_info(im, path)
+    if (im := animation(path)) is not None: return _animation_info(im, path)
     if is_heif(path) and path.suffix.lower() in ('.heic', '.heif', '.avif'):
         raise KitError(f"{path} is a HEIF picture: pip install 'lipsync_kit[heif]' to read it")
     with opened(path) as c:

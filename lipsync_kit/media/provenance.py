@@ -7,7 +7,7 @@ __all__ = ['IPTC', 'mark', 'read_mark']
 
 # %% ../../nbs/media/04_provenance.ipynb #f4172f46
 import re
-from .probe import existing, opened, still_image
+from .probe import existing, opened, opened_picture
 
 # %% ../../nbs/media/04_provenance.ipynb #3173dabf
 IPTC = 'http://cv.iptc.org/newscodes/digitalsourcetype/'
@@ -36,8 +36,8 @@ def read_mark(
     path,              # a video or picture
 )->dict[str, str]|None:  # its tags; None where it carries no mark
     "The mark of a generated file"
-    im = still_image(existing(path))
-    if im is not None: tags = {**_xmp_tags(im), **{k: v for k, v in im.info.items() if isinstance(v, str)}}
+    im = opened_picture(existing(path))
+    if im is not None and im.format != 'GIF': tags = {**_xmp_tags(im), **{k: v for k, v in im.info.items() if isinstance(v, str)}}
     else:
         with opened(path) as c: tags = dict(c.metadata)
     low = {k.lower(): v for k, v in tags.items()}

@@ -12,10 +12,11 @@ from io import BytesIO
 import av, cv2, numpy as np
 from av.video.reformatter import VideoReformatter
 from ..core import Audio, Frame, KitError, as_fps
+from .animated import animated_frames
 from .deinterlace import deinterlaced
 from .pixels import frame_pixels
 from .probe import (
-    existing, opened, picture_decoded, picture_stream, sound_streams, still_image, unreadable)
+    DAMAGES, animation, existing, opened, picture_decoded, picture_stream, sound_streams, still_image, unreadable)
 from .tone import HDR, ToneMap
 from .streams import (
     StreamReport, channel_covariance, sound_blocks, sound_layout, speech_weights, timed_frames)
@@ -114,6 +115,18 @@ def _frames_of_stream(c, v, start:float, end:float|None, report:StreamReport)->I
         if own != size: report.changes.setdefault(f'{own[0]}x{own[1]}', float(t))
         if t >= start: yield Frame(_sized(image, size), t, None if plane is None else _sized(plane, size))
 
+def _frames_of_animation(path, im, start:float, end:float|None, report:StreamReport)->Iterator[Frame]:
+    "The frames of an animation that Pillow plays, as far as they can be decoded"
+    last = None
+    try:
+        for x, t in animated_frames(path, im):
+            if end is not None and t >= end: return
+            last = t
+            if t >= start: yield Frame(np.ascontiguousarray(x[..., :3]), t, np.ascontiguousarray(x[..., 3]))
+    except DAMAGES as e:
+        if last is None: raise unreadable(path) from e
+        report.skipped.append(float(last))
+
 def read_frames(
     path,               # a video; an image gives one frame
     start:float=0.,     # seconds from the clip's start
@@ -123,6 +136,9 @@ def read_frames(
     "The frames of a clip, one at a time, with the time at which each comes on screen"
     if still_image(existing(path)) is not None:
         yield read_image(path)
+        return
+    if (im := animation(path)) is not None:
+        yield from _frames_of_animation(path, im, start, end, report or StreamReport('picture'))
         return
     with opened(path) as c:
         v, n = picture_stream(c), 0
