@@ -9,6 +9,7 @@ import av
 N = int(os.environ.get('LIPSYNC_FUZZ', 200))     # mutations of each file
 VIDEOS = '.mp4', '.mov', '.mkv', '.webm', '.avi', '.ts'
 PICTURES = '.png', '.jpg', '.webp', '.tif', '.bmp', '.gif', '.tga', '.jp2', '.ppm', '.sgi', '.avif'
+ANIMATED = '_film.gif', '_film.webp', '_film.png', '_film.avif'
 SOUNDS = {'.wav': 'pcm_s16le', '.mp3': 'libmp3lame', '.flac': 'flac', '.ogg': 'libopus', '.m4a': 'aac'}
 
 CHILD = '''
@@ -58,6 +59,10 @@ def encoded(path, codec, layout='mono'):
 
 def make(path):
     "A small file with sound, and with pictures where its container has them"
+    if path.stem.endswith('_film'):
+        images = [Image.fromarray(np.full((40, 50, 3), 30 * i, np.uint8)) for i in range(6)]
+        images[0].save(path, save_all=True, append_images=images[1:], duration=40)
+        return path
     if path.suffix in PICTURES:
         Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 50, 3)).astype(np.uint8)).save(path)
         return path
@@ -75,7 +80,7 @@ def make(path):
             b.mux(p)
     return path
 
-@pytest.mark.parametrize('suffix', [*VIDEOS, *SOUNDS, *PICTURES])
+@pytest.mark.parametrize('suffix', [*VIDEOS, *SOUNDS, *PICTURES, *ANIMATED])
 def test_mutations(tmp_path, suffix):
     path = make(tmp_path/f'a{suffix}')
     done = subprocess.run([sys.executable, '-c', CHILD, str(path), str(N)], capture_output=True, text=True, timeout=60 + 2 * N)

@@ -57,7 +57,7 @@ def talk(
     face:Face=None,
     audio:Speech=None,
     text:Text=None,
-    out:Annotated[Optional[str], typer.Option('--out', '-o', help='.mp4 .mov .mkv .webm [talk.mp4]')]=None,
+    out:Annotated[Optional[str], typer.Option('--out', '-o', help='.mp4 .mov .mkv .webm .gif .webp [talk.mp4]')]=None,
     motion:Motion=None,
     model:Model=None,
     says:Says=None,

@@ -15,8 +15,9 @@ import av, numpy as np
 from filelock import FileLock, Timeout
 from ..core import Audio, KitError, replacing
 from ..hub.cards import sha256
+from .animation import ANIMATIONS, is_animation, write_animation
 from .join import join
-from .write import Writer
+from .write import CODECS, Writer
 from .probe import probe
 
 # %% ../../nbs/media/06_resume.ipynb #8b8675af
@@ -85,9 +86,10 @@ PART = 10   # seconds
 FORMAT = 2  # of the folder and of how parts are cut and coded; the parts of another one are drawn again
 
 class ResumableWriter(Writer):
-    "A `Writer` that resumes where an earlier run of the same job was interrupted"
+    "A `Writer` that resumes where an earlier run of the same job was interrupted; it makes animations too"
+    suffixes = *CODECS, *ANIMATIONS
     def __init__(self,
-        path,                 # .mp4 .mov .mkv .webm
+        path,                 # .mp4 .mov .mkv .webm .gif .webp
         width:int,            # of the frames, pixels
         height:int,
         fps=25,               # frames a second; frames with their own times may come at any
@@ -100,7 +102,9 @@ class ResumableWriter(Writer):
         seconds=PART,         # length of a part
         audio_end:float|None=None,  # seconds; sound from there on is left out
         audio_track:int=0,    # of a file with several tracks of sound
+        largest:int|None=None,  # longer side of an animation, pixels; left out: that of its format
     ):
+        audio, self.largest = None if is_animation(path) else audio, largest     # animations are silent
         super().__init__(path, width, height, fps, audio, crf, preset, metadata, variable, audio_end,
                          audio_track)
         self.seconds, self.folder = Fraction(seconds), self.path.with_name(f'.{self.path.name}.parts')
@@ -160,8 +164,12 @@ class ResumableWriter(Writer):
     def _join(self):
         if not self.parts: raise KitError(f"no frame was written to {self.path}; a video needs at least one")
         parts = [(self.folder/p.name, p.first * self.step) for p in self.parts]
-        whole = join(parts, self.folder/f'whole{self.path.suffix}', self.fps, self.audio, self.metadata, self.audio_end,
+        animation = is_animation(self.path)
+        suffix = '.mp4' if animation else self.path.suffix
+        whole = join(parts, self.folder/f'whole{suffix}', self.fps, self.audio, self.metadata, self.audio_end,
                      self.audio_track)
+        if animation:
+            whole = write_animation(whole, self.folder/f'whole{self.path.suffix}', self.metadata, self.largest)
         try: os.replace(whole, self.path)
         except OSError as e:
             raise KitError(f"can't write {self.path}: {e.strerror or e}; "

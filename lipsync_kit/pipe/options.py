@@ -196,7 +196,7 @@ def setting(
 # %% ../../nbs/pipe/00_options.ipynb #f16ed801
 INPUTS = dict(face='an image or a video', audio='speech: any file with sound', text='what to say, in place of audio',
               motion='a saved motion track, drawn in place of one made from the speech',
-            out='the video to make: .mp4 .mov .mkv .webm')
+            out='the video to make: .mp4 .mov .mkv .webm .gif .webp')
 
 def job_schema(
     model:str|None=None,    # only what this model takes; left out: everything that any model takes

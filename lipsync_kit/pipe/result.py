@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 from ..core import KitError, replacing
+from ..media.animation import ANIMATIONS
 from .options import Options
 
 # %% ../../nbs/pipe/01_result.ipynb #74733030
@@ -86,7 +87,7 @@ def brief(
     return res
 
 def player(
-    path:Path,          # a video
+    path:Path,          # a video or an animation
     most:int=20,        # MB up to which the video travels inside the page
 )->str:                 # HTML
     "A player for a notebook, the video inside it where it is small enough"
@@ -94,7 +95,7 @@ def player(
     if not path.exists(): return f'<p>{escape(str(path))} is no longer there.</p>'
     if path.stat().st_size > most * 1e6:
         return f'<p>{escape(str(path))} is {path.stat().st_size/1e6:.0f} MB, too large to show inside the page.</p>'
-    kind = {'.webm': 'webm', '.mov': 'quicktime'}.get(path.suffix.lower(), 'mp4')
-    data = base64.b64encode(path.read_bytes()).decode()
-    style = 'max-height:360px;max-width:100%'
+    suffix, data = path.suffix.lower(), base64.b64encode(path.read_bytes()).decode()
+    kind, style = {'.webm': 'webm', '.mov': 'quicktime'}.get(suffix, 'mp4'), 'max-height:360px;max-width:100%'
+    if suffix in ANIMATIONS: return f'<img style="{style}" src="data:image/{suffix[1:]};base64,{data}"><br>'
     return f'<video controls style="{style}" src="data:video/{kind};base64,{data}"></video><br>'

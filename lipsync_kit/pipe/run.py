@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VIDEOS', 'PICTURES', 'output_path', 'peak_memory', 'length_notes', 'written_sound', 'drawn_frames', 'write_frames',
-           'lipsync', 'result_of', 'process']
+           'lipsync', 'as_written', 'result_of', 'process']
 
 # %% ../../nbs/pipe/09_run.ipynb #dee98e58
 import sys, tempfile
@@ -17,11 +17,12 @@ from ..core import KitError, OnProgress, Progress, n_frames, no_progress
 from ..effects.effect import EffectContext, chained
 from ..faces.track import FaceReport
 from ..flow import prefetch
+from ..media.animation import ANIMATIONS, animation_size, is_animation, kept_of
 from ..media.length import FITS
 from ..media.provenance import mark
 from ..media.resume import ResumableWriter
 from ..media.streams import StreamReport
-from ..media.write import write_image
+from ..media.write import CODECS, write_image
 from ..models.contract import Model
 from ..models.identity import is_identity, open_identity
 from .clock import Clock
@@ -34,7 +35,7 @@ from .source import Source, open_source, still_frames
 from .stages import RenderProgress, Talk, keep_faces, video_frames
 
 # %% ../../nbs/pipe/09_run.ipynb #5f2dd4c9
-VIDEOS, PICTURES = ('.mp4', '.mov', '.mkv', '.webm'), ('.png', '.jpg', '.jpeg', '.webp')
+VIDEOS, PICTURES = (*CODECS, *ANIMATIONS), ('.png', '.jpg', '.jpeg', '.webp')
 
 @lru_cache(1)
 # kept until the process ends
@@ -143,12 +144,23 @@ def lipsync(
     tags = mark(o.model, __version__, still=job.source.still) if o.mark else {}
     rendering = RenderProgress(progress, n_frames(job.seconds, job.fps))
     with ResumableWriter(path, *job.size, job.fps, audio=written_sound(job), crf=o.crf, metadata=tags,
-                         variable=clip.variable, job=word, audio_end=end, audio_track=job.sound.track) as writer:
+                         variable=clip.variable, job=word, audio_end=end, audio_track=job.sound.track, largest=o.size) as writer:
         frames, effects = drawn_frames(job, report, writer.done, rendering)
         write_frames(frames, writer, rendering, job.clock)
         n, last = writer.n, writer.last_time
     progress(Progress('done', 1.))
-    return result_of(job, path, report, n, float(last + 1 / job.fps), effects)
+    return as_written(result_of(job, path, report, n, float(last + 1 / job.fps), effects))
+
+def as_written(
+    r:Result,
+)->Result:
+    "The result of an animation as it is in the file: smaller, slower and silent"
+    if not is_animation(r.path): return r
+    kind = ANIMATIONS[r.path.suffix.lower()]
+    every, (w, h) = kept_of(r.fps, kind), animation_size(*r.size, kind, r.options.size)
+    note = f'a {kind.name} has no sound; it has {w}x{h} pixels at {float(r.fps / every):.3g} frames a second'
+    if (w, h) != r.size: note += f', size={max(r.size)} makes it larger'
+    return replace(r, n_frames=-(-r.n_frames // every), fps=r.fps / every, size=(w, h), warnings=(*r.warnings, note))
 
 def result_of(
     job:PreparedRun,
@@ -189,8 +201,9 @@ def process(
     progress(Progress('done', 1.))
     notes = [*opened.warnings, *picture.notes, *(w for e in effects for w in e.warnings)]
     size, faces = (opened.clip.width, opened.clip.height), len(opened.faces) or len(report.ids)
-    return Result(path, o, seconds, n, fps, size, clock.total(), faces, tuple(report.gaps),
-                  tuple(dict.fromkeys(notes)), chain, None, peak_memory())
+    res = Result(path, o, seconds, n, fps, size, clock.total(), faces, tuple(report.gaps),
+                 tuple(dict.fromkeys(notes)), chain, None, peak_memory())
+    return res if opened.still else as_written(res)
 
 def _tags(o:Options, still:bool)->dict:
     return mark('+'.join(e.name for e in o.effects), __version__, still=still) if o.mark else {}
@@ -212,7 +225,7 @@ def _process_video(given, source:Source, o, effects, path, report, clock, progre
     sound = clip.path if clip.audio else None
     with ResumableWriter(path, clip.width, clip.height, clip.fps, audio=sound, crf=o.crf, metadata=_tags(o, False),
                          variable=clip.variable,
-                         job=word) as writer:
+                         job=word, largest=o.size) as writer:
         context = EffectContext(clip, clip.fps, writer.done, clip.n_frames, o.seed, o.device)
         write_frames(chained(clock.each('frames and faces', frames), effects, context), writer, rendering, clock)
         return writer.n, float(writer.last_time + 1 / clip.fps), clip.fps
