@@ -169,7 +169,8 @@ class FaceTracker:
 def _between(a:Face, b:Face, k:float, seen:bool)->Face:
     "A face part of the way from `a` to `b`"
     def mix(x, y): return None if x is None or y is None else (1 - k) * x + k * y
-    pose = tuple(mix(x, y) for x, y in zip(a.pose, b.pose))
+    near = *b.pose[:2], a.pose[2] + (b.pose[2] - a.pose[2] + 180) % 360 - 180   # the shorter way round
+    pose = tuple(mix(x, y) for x, y in zip(a.pose, near))
     return replace(a, points=mix(a.points, b.points), pose=pose, blendshapes=mix(a.blendshapes, b.blendshapes),
                    score=min(a.score, b.score), seen=seen)
 
