@@ -116,6 +116,8 @@ def agreement(
     c, s, turn = (points[:, :2].max(0) + points[:, :2].min(0)) / 2, _span(points) * 1.9, turn_of(points)
     found = _key_points_found(turned(_crop_around(image, c, s, 256), turn))
     own = np.concatenate([eye_centres(points)[:, :2], points[[1, 13], :2]])
-    there = [(q, _out_of_crop(np.pad(turned_points(p, -turn, (256, 256)), ((0, 0), (0, 1))), c, s, 256)) for q, p in found]
-    return max((q * float(np.exp(-4 * np.linalg.norm(p[:4, :2] - own, axis=1).mean() / _span(points)))
-                for q, p in there), default=0.)
+    def confirms(score, six):
+        in_crop = np.pad(turned_points(six[:4], -turn, (256, 256)), ((0, 0), (0, 1)))
+        off = np.linalg.norm(_out_of_crop(in_crop, c, s, 256)[:, :2] - own, axis=1).mean() / _span(points)
+        return score * float(np.exp(-4 * off))
+    return max((confirms(*f) for f in found), default=0.)
