@@ -149,3 +149,39 @@ def test_a_video_without_its_rotation_tag(media, tmp_path, turn):
     change = np.mean([np.abs(a - f.image).mean() for a, f in zip(upright, frames)])
     apart = np.mean([np.abs(a - b).mean() for a, b in zip(upright, lying)])
     assert len(upright) == len(lying) and apart < 2, (apart, change)
+
+# What is said about the faces
+
+from lipsync_kit.pipe.options import make_options
+from lipsync_kit.pipe.plan import faceless
+from lipsync_kit.pipe.source import open_source
+
+def said(path, **options): return ' '.join(open_source(path, make_options(**options)).warnings)
+
+def test_a_dog_is_hardly_human(media): assert 'hardly a human face' in said(media/'portraits'/'dog.jpg')
+
+def test_statues_paintings_and_cartoons_are(media):
+    for p in json.loads((media/'manifest.json').read_text())['portraits']:
+        if 'no-face' not in p['tags']: assert 'hardly' not in said(media/p['file']), p['name']
+
+def test_which_of_how_many(media):
+    group = media/'portraits'/'group_six.jpg'
+    assert '6 faces, took the largest (number 2 from the left' in said(group)
+    assert 'took' not in said(group, choose='all') + said(group, choose=3) + said(media/'portraits'/'photo_gray.jpg')
+
+@pytest.fixture
+def film_of(tmp_path):
+    "Makes a video of one picture"
+    def make(image, seconds=2):
+        path = tmp_path/'still.mp4'
+        with Writer(path, image.shape[1] // 2 * 2, image.shape[0] // 2 * 2, 25) as w:
+            for i in range(25 * seconds): w.write(image[:image.shape[0] // 2 * 2, :image.shape[1] // 2 * 2], Fraction(i, 25))
+        return path
+    return make
+
+@pytest.mark.parametrize('name, word', [('dog.jpg', 'hardly a human face'), ('group_six.jpg', '6 faces, took the largest')])
+def test_the_same_in_videos_and_their_plan(media, film_of, name, word):
+    path, tracked, planned = film_of(read_image(media/'portraits'/name).image), FaceReport(), FaceReport()
+    for _ in track_faces(read_frames(path), report=tracked): pass
+    faceless(open_source(path, make_options()), report=planned)
+    for report in (tracked, planned): assert len(report.notes) == 1 and word in report.notes[0], report.notes

@@ -105,7 +105,7 @@ def _key_points_found(
     import mediapipe as mp
     h, w = image.shape[:2]
     picture = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(image))
-    with _lock: found = _detector().detect(picture).detections
+    with _lock, _QuietStderr(): found = _detector().detect(picture).detections
     return [(float(d.categories[0].score), np.array([(k.x * w, k.y * h) for k in d.keypoints])) for d in found]
 
 def agreement(
