@@ -83,3 +83,105 @@ def test_few_frames_are_held(astronaut):
             yield Frame(np.zeros_like(astronaut) if 5 <= i < 40 else astronaut, Fraction(i, 25))
     for k, _ in enumerate(track_faces(film(), max_gap=.2)): ahead.append(taken - k - 1)
     assert max(ahead) <= 7
+
+# A face on its side or on its head
+
+from lipsync_kit.core import Audio
+from lipsync_kit.faces.align import crop
+from lipsync_kit.faces.turn import turned, turned_points
+from lipsync_kit.media.write import Writer
+
+QUARTERS = 1, 2, 3
+
+def back(face, turn, image): return turned_points(face.points, -turn, turned(image, turn).shape[1::-1])
+
+@pytest.mark.parametrize('name', ['photo_woman_474.png', 'statue.jpg', 'sunglasses_man.jpg', 'photo_gray.jpg', 'painting_pearl.jpg'])
+def test_landmarks_of_turned_portraits(media, name):
+    image = read_image(media/'portraits'/name).image
+    upright = landmarks(image)
+    for turn in QUARTERS:
+        off = np.linalg.norm(back(landmarks(turned(image, turn)), turn, image) - upright.points, axis=1) / upright.iod
+        assert np.median(off) < .03 and np.percentile(off, 95) < .08, (name, turn, np.median(off))
+
+@pytest.mark.parametrize('turn', QUARTERS)
+def test_mirror_images_are_turned_alike(astronaut, turn):
+    f = landmarks(turned(astronaut[:, ::-1].copy(), turn))
+    assert abs((f.pose[2] - {1: -90, 2: 180, 3: 90}[turn] + 180) % 360 - 180) < 8
+
+def test_clear_pictures_are_searched_once(astronaut, monkeypatch):
+    import lipsync_kit.faces.detect as d
+    def never(*_): raise AssertionError('the picture was turned')
+    monkeypatch.setattr(d, '_best_way_up', never)
+    assert d.landmarks(astronaut) is not None
+
+def crops(image, face):
+    from lipsync_kit.models.latentsync import preprocess as latentsync
+    from lipsync_kit.models.musetalk import pipeline as musetalk
+    from lipsync_kit.models.wav2lip import pipeline as wav2lip
+    M = latentsync.Aligner().matrix(latentsync.three_points(face.points))
+    return (crop(image, wav2lip.to_crop(wav2lip.box_of(face)), 96), crop(image, musetalk.to_crop(musetalk.box_of(face)), 256),
+            latentsync.aligned(image, M))
+
+@pytest.mark.parametrize('turn', QUARTERS)
+def test_crops_of_every_model_are_upright(astronaut, turn):
+    x = turned(astronaut, turn)
+    for a, b in zip(crops(astronaut, landmarks(astronaut)), crops(x, landmarks(x))):
+        off = np.abs(cv2.GaussianBlur(a, (0, 0), 3).astype(float) - cv2.GaussianBlur(b, (0, 0), 3)).mean()
+        assert off < 12, off   # grey levels: two pixels of 256 at most; a crop on its head differs by 50 to 60
+
+def spoken(film, audio, turn):
+    "Frames of a dub, turned upright"
+    from lipsync_kit.pipe.run import lipsync
+    return [turned(f.image, -turn).astype(float) for f in read_frames(lipsync(film, audio, idle=False, crf=8).path)]
+
+@pytest.mark.parametrize('turn', QUARTERS)
+def test_a_video_without_its_rotation_tag(media, tmp_path, turn):
+    t = np.arange(16000) / 16000
+    audio = Audio(.3 * np.sin(2 * np.pi * 140 * t) * (np.sin(2 * np.pi * 3 * t) > 0), 16000)
+    frames = list(read_frames(media/'clips'/'news_german_anchor.mp4', end=1.))
+    films = []
+    for k in (0, turn):
+        h, w = turned(frames[0].image, k).shape[:2]
+        with Writer(tmp_path/f'{k}.mp4', w, h, 25, crf=4) as writer:
+            for f in frames: writer.write(turned(f.image, k), f.time)
+        films.append(spoken(tmp_path/f'{k}.mp4', audio, k))
+    upright, lying = films
+    change = np.mean([np.abs(a - f.image).mean() for a, f in zip(upright, frames)])
+    apart = np.mean([np.abs(a - b).mean() for a, b in zip(upright, lying)])
+    assert len(upright) == len(lying) and apart < 2, (apart, change)
+
+# What is said about the faces
+
+from lipsync_kit.pipe.options import make_options
+from lipsync_kit.pipe.plan import faceless
+from lipsync_kit.pipe.source import open_source
+
+def said(path, **options): return ' '.join(open_source(path, make_options(**options)).warnings)
+
+def test_a_dog_is_hardly_human(media): assert 'hardly a human face' in said(media/'portraits'/'dog.jpg')
+
+def test_statues_paintings_and_cartoons_are(media):
+    for p in json.loads((media/'manifest.json').read_text())['portraits']:
+        if 'no-face' not in p['tags']: assert 'hardly' not in said(media/p['file']), p['name']
+
+def test_which_of_how_many(media):
+    group = media/'portraits'/'group_six.jpg'
+    assert '6 faces, took the largest (number 2 from the left' in said(group)
+    assert 'took' not in said(group, choose='all') + said(group, choose=3) + said(media/'portraits'/'photo_gray.jpg')
+
+@pytest.fixture
+def film_of(tmp_path):
+    "Makes a video of one picture"
+    def make(image, seconds=2):
+        path = tmp_path/'still.mp4'
+        with Writer(path, image.shape[1] // 2 * 2, image.shape[0] // 2 * 2, 25) as w:
+            for i in range(25 * seconds): w.write(image[:image.shape[0] // 2 * 2, :image.shape[1] // 2 * 2], Fraction(i, 25))
+        return path
+    return make
+
+@pytest.mark.parametrize('name, word', [('dog.jpg', 'hardly a human face'), ('group_six.jpg', '6 faces, took the largest')])
+def test_the_same_in_videos_and_their_plan(media, film_of, name, word):
+    path, tracked, planned = film_of(read_image(media/'portraits'/name).image), FaceReport(), FaceReport()
+    for _ in track_faces(read_frames(path), report=tracked): pass
+    faceless(open_source(path, make_options()), report=planned)
+    for report in (tracked, planned): assert len(report.notes) == 1 and word in report.notes[0], report.notes

@@ -61,6 +61,7 @@ def turned_upright(
     "Points as they are where the eyes are level"
     left, right = eye_centres(face.points)[:, :2]
     tilt = float(np.arctan2(*(right - left)[::-1]))
+    if tilt < -3 * np.pi / 4: tilt += 2 * np.pi   # a face on its head trembles about 180, not from 180 to -180 degrees
     c, s = np.cos(tilt), np.sin(tilt)
     return points @ np.array([[c, -s], [s, c]]), tilt
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import cv2, numpy as np
 from ..core import Face, Frame, KitError, unknown
 from .detect import _apart, _check_choice, _span, choose_faces, detect_faces, landmarks_near
+from .likeness import Likenesses, count_notes, faces_met, likeness_notes
 
 # %% ../../nbs/faces/04_track.ipynb #0df5c37e
 LIPS = np.array([
@@ -72,6 +73,8 @@ class FaceReport:
     ids:set[int]=field(default_factory=set)                     # tracks that were followed
     n_frames:int=0                                              # tracked
     cuts:list[float]=field(default_factory=list)                # where shots begin, seconds
+    likenesses:Likenesses=field(default_factory=Likenesses)     # whether the faces are human
+    most:list[str]=field(default_factory=list)                  # a note on the faces that were left out
     def note(self, t:float, faces:list[Face], step:float):
         "Add one frame"
         self.n_frames += 1
@@ -79,6 +82,10 @@ class FaceReport:
         if any(f.seen for f in faces): return
         if self.gaps and t - self.gaps[-1][1] < step / 2: self.gaps[-1] = self.gaps[-1][0], t + step
         else: self.gaps.append((t, t + step))
+    @property
+    def notes(self)->list[str]:
+        "What to say about the faces"
+        return [*self.most, *likeness_notes(self.likenesses.strange, len(self.likenesses.seen))]
 
 # %% ../../nbs/faces/04_track.ipynb #4264becc
 def _distance(a:Face, b:Face)->float:
@@ -96,7 +103,7 @@ class FaceTracker:
     ):
         _check_choice(choose)
         self.choose, self.smooth, self.detect, self.again, self.wait = choose, smooth, detect, again, wait
-        self.is_cut, self.next_id = CutDetector(), 0
+        self.is_cut, self.next_id, self.most = CutDetector(), 0, []
         self._forget()
     def __call__(self,
         frame:Frame,
@@ -133,12 +140,19 @@ class FaceTracker:
     def _search(self, image, t):
         "Search faces in the whole picture"
         tiles = not self.tracks and (self.tiled is None or t - self.tiled >= self.pause)
-        found = self.detect(image, 1 if self.choose == 'largest' and not self.lost else None, tiles=tiles)
+        found = self._found(image, tiles)
         self.searched = t
         if tiles:
             self.pause = self.again if self.tiled is None else min(2 * self.pause, 8.)
             self.tiled = t
         for f in self._take_back(found, t): self._begin(f)
+    def _found(self, image, tiles):
+        "The faces of the whole picture; how many there are is found out once"
+        if self.choose != 'largest' or self.lost: return self.detect(image, None, tiles=tiles)
+        if not tiles or self.next_id: return self.detect(image, 1, tiles=tiles)
+        found = faces_met(image, self.choose, self.detect)
+        self.most = count_notes(found, self.choose)
+        return found
     def _take_back(self, found, t)->list[Face]:
         "Lost faces among those `found` get their numbers back; returns the faces that begin new tracks"
         for i, (old, last) in list(self.lost.items()):
@@ -169,7 +183,8 @@ class FaceTracker:
 def _between(a:Face, b:Face, k:float, seen:bool)->Face:
     "A face part of the way from `a` to `b`"
     def mix(x, y): return None if x is None or y is None else (1 - k) * x + k * y
-    pose = tuple(mix(x, y) for x, y in zip(a.pose, b.pose))
+    near = *b.pose[:2], a.pose[2] + (b.pose[2] - a.pose[2] + 180) % 360 - 180   # the shorter way round
+    pose = tuple(mix(x, y) for x, y in zip(a.pose, near))
     return replace(a, points=mix(a.points, b.points), pose=pose, blendshapes=mix(a.blendshapes, b.blendshapes),
                    score=min(a.score, b.score), seen=seen)
 
@@ -285,5 +300,7 @@ def track_faces(
             gap.held.append((frame, False))
             continue
         faces = tracker.track(frame, cut)
+        gap.report.most = tracker.most
+        gap.report.likenesses.look(frame.image, faces, float(frame.time))
         yield from gap.found(frame, faces) if faces else gap.missing(frame)
     yield from gap.flush()

@@ -14,6 +14,8 @@ from time import perf_counter
 from ..models.contract import Model
 from ..core import Audio, KitError, Progress, device as chosen_device, n_frames
 from ..faces.detect import detect_faces
+from ..faces.likeness import count_notes, faces_met
+from ..faces.track import FaceReport
 from ..hub.cards import size_text
 from ..media.read import read_frames
 from .options import Options, make_options
@@ -38,12 +40,18 @@ def gaps_between(
 def faceless(
     source:Source,       # a video
     looks:int=400,       # at most so many
+    choose='largest',    # see `faces.detect.choose_faces`
+    report:FaceReport|None=None,   # told what else the looks show
 )->list[tuple[float, float]]:
     "Spans of the video in which no face is found"
-    step, due, seen = max(.2, source.clip.duration / looks), 0., []
+    step, due, seen, report = max(.2, source.clip.duration / looks), 0., [], report or FaceReport()
     for f in read_frames(source.clip.path):
         if f.time < due: continue
-        seen.append((float(f.time), bool(detect_faces(resized(f.image, source.scale), max_faces=1))))
+        t, image, known = float(f.time), resized(f.image, source.scale), any(there for _, there in seen)
+        found = detect_faces(image, max_faces=1) if known else faces_met(image, choose)
+        if found and not known: report.most = count_notes(found, choose)
+        report.likenesses.look(image, found[:1], t)
+        seen.append((t, bool(found)))
         due += step
     return gaps_between(seen, step)
 
@@ -108,15 +116,16 @@ def _beginning(source:Source, length:float, folder:str)->Path:
         for f in read_frames(source.clip.path, end=length): w.write(resized(f.image, source.scale))
     return path
 
-def _trouble(source:Source, audio:Audio)->list[str]:
+def _trouble(source:Source, audio:Audio, options:Options)->list[str]:
     "What to look at before running"
-    res = list(source.warnings)
+    res, report = list(source.warnings), FaceReport()
     for f in source.faces:
         if abs(f.pose[1]) > 30:
             res.append(f'the face is turned by {abs(f.pose[1]):.0f} degrees; above 30 motion is damped')
         if f.iod < 25: res.append(f'the face is small, {f.iod:.0f} pixels between the eyes; the mouth will be soft')
     if not source.still:
-        res += [f'no face from {a:.1f} to {b:.1f} s' for a, b in faceless(source)]
+        gaps = faceless(source, choose=options.choose, report=report)
+        res += [*report.notes, *(f'no face from {a:.1f} to {b:.1f} s' for a, b in gaps)]
         longer = audio.duration - source.clip.duration
         if longer > .1: res.append(f'the speech is {longer:.1f} s longer than the video; fit= says how it goes on')
     if float(abs(audio.samples).max()) < 1e-3: res.append('the speech is silent: the mouth will stay closed')
@@ -139,7 +148,7 @@ def plan(
     source = open_source(face, checked)
     sound = speech_of(audio, text, motion, source, checked)
     if sound.audio is None: raise KitError('nothing to say: give audio= or text=; a video with sound may speak its own')
-    trouble = _trouble(source, sound.audio)
+    trouble = _trouble(source, sound.audio, checked)
     start, rate = _trial(source, sound.audio, options)
     held = sound.audio.samples.nbytes * 3 / 1e6
     model = open_model(checked)

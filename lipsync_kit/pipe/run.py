@@ -173,7 +173,7 @@ def result_of(
     "What there is to know about the finished video"
     notes = [*job.source.warnings, *job.sound.notes, *(n for t in job.tracks for n in t.notes),
              *(w for e in effects for w in e.warnings)]
-    notes += [*job.picture.notes, *length_notes(job, report.n_frames)]
+    notes += [*report.notes, *job.picture.notes, *length_notes(job, report.n_frames)]
     faces = len(job.source.faces) or len(report.ids)
     return Result(path, job.options, seconds, n, job.fps, job.size, job.clock.total(), faces, tuple(report.gaps),
                   tuple(dict.fromkeys(notes)),

@@ -12,7 +12,8 @@ from fractions import Fraction
 from pathlib import Path
 import cv2, numpy as np
 from ..core import Clip, Face, Frame, KitError, check_shape, n_frames, time_of
-from ..faces.detect import choose_faces, detect_faces
+from ..faces.detect import choose_faces
+from ..faces.likeness import HARDLY, count_notes, faces_met, likeness, likeness_notes
 from ..media.probe import probe
 from ..media.read import read_image
 from ..models.identity import Identity, is_identity, open_identity
@@ -77,14 +78,20 @@ def open_still(
         h, w = image.shape[:2]
         notes.append(f'the picture was reduced from {w}x{h} to {want} pixels; size={max(w, h)} keeps it')
     image = resized(image, k)
-    found = detect_faces(image, 1 if options.choose == 'largest' else None)
+    found = faces_met(image, options.choose)
     if not found and needed:
         raise KitError(f"no face was found in {clip.path}; take a picture that shows a face from the front, at least "
                        "40 pixels wide")
     chosen = choose_faces(found, options.choose) if found else []
     faces = [replace(f, id=i, number=i) for i, f in enumerate(chosen)]
+    if needed: notes += _face_notes(image, found, faces, options)
     h, w = image.shape[:2]
     return Source(replace(clip, width=w, height=h), image, tuple(faces), warnings=tuple(notes))
+
+def _face_notes(image, found:list[Face], faces:list[Face], options:Options)->list[str]:
+    "What is odd about the faces of a still, and which were left out"
+    strange = sum(likeness(image, f) < HARDLY for f in faces)
+    return [*count_notes(found, options.choose), *likeness_notes(strange, len(faces))]
 
 def _array_or_path(face):
     "A face as an array or a path; an error that names the argument for anything else"
