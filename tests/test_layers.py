@@ -7,7 +7,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LIB, NBS = ROOT/'lipsync_kit', ROOT/'nbs'
 LINES = [s.split() for s in '''core
-params logs flow registry
+params logs flow registry display
 hub
 media audio
 nn

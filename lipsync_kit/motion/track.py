@@ -503,23 +503,31 @@ CURVES = dict(  # rows of the plot below the mouth: (field, column, name, colour
 def plot(
     track:MotionTrack,
     width:float=11,     # inches
+    only_mouth:bool=False,
 ):                      # a matplotlib figure
     "The mouth with its phonemes, and below it lips, face and head"
     import matplotlib.pyplot as plt
-    fig, axes = plt.subplots(4, 1, figsize=(width, 6.2), sharex=True, height_ratios=[3.2, 1.6, 1.2, 1.2],
-                             layout='constrained')
+    heights = [3.2, 1.6, 1.2, 1.2][:1 if only_mouth else 4]
+    fig, axes = plt.subplots(len(heights), 1, figsize=(width, .86 * sum(heights)), sharex=True, height_ratios=heights,
+                             layout='constrained', squeeze=False)
+    axes = axes[:, 0]
     _plot_mouth(axes[0], track)
-    for ax, curves in zip(axes[1:], CURVES.values()):
-        for field, k, name, color in curves:
-            ax.plot(track.times, getattr(track, field)[:, k], color=color, lw=1.2, label=name)
-    axes[1].set_ylabel('lip scores')
-    axes[2].set(ylabel='blendshapes', ylim=(-.03, 1.03))
-    axes[3].set(ylabel='head (°)', xlabel='seconds', xlim=(0, max(track.seconds, .04)))
+    axes[-1].set(xlabel='seconds', xlim=(0, max(track.seconds, .04)))
+    if not only_mouth: _plot_rest(axes, track)
     for ax in axes:
         ax.spines[['top', 'right']].set_visible(False)
         ax.grid(axis='x', alpha=.25)
         if ax is not axes[0]: ax.legend(loc='upper right', frameon=False, fontsize=8, ncols=3)
     plt.close(fig)
     return fig
+
+def _plot_rest(axes, track:MotionTrack):
+    "Lips, face and head in the axes below the mouth's"
+    for ax, curves in zip(axes[1:], CURVES.values()):
+        for field, k, name, color in curves:
+            ax.plot(track.times, getattr(track, field)[:, k], color=color, lw=1.2, label=name)
+    axes[1].set_ylabel('lip scores')
+    axes[2].set(ylabel='blendshapes', ylim=(-.03, 1.03))
+    axes[3].set(ylabel='head (°)')
 
 MotionTrack.plot = plot

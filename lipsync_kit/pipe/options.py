@@ -58,6 +58,14 @@ def _voices()->tuple[str, ...]:
     from lipsync_kit.speech.tts import VOICES
     return tuple(VOICES.all())
 
+def _frames()->tuple[str, ...]:
+    from lipsync_kit.faces.framing import FRAMES
+    return 'picture', *FRAMES
+
+def _aspects()->tuple[str, ...]:
+    from lipsync_kit.faces.framing import ASPECTS
+    return 'auto', *ASPECTS
+
 def _effects(value):
     from lipsync_kit.effects.effect import parse_effects
     return parse_effects(value)
@@ -76,6 +84,10 @@ class InputOptions:
     no_face:Annotated[str, Param("frames without the face: shown as they are, the last face kept, or an error",
                                  choices=NO_FACE,
                                  advanced=True)]='pass'
+    frame:Annotated[str, Param("how much of the person in a still is shown; 'picture' is all of it",
+                               choices=_frames)]='picture'
+    aspect:Annotated[str, Param("width by height of that part; 'auto' is square, tall for 'full'",
+                                choices=_aspects)]='auto'
 
 @dataclass(frozen=True)
 class SpeechOptions:

@@ -95,6 +95,7 @@ def _trial(
     options:dict,
 )->tuple[float, float]:    # seconds before the first frame, seconds a second of video
     "Make the first second, and a little more, and see what each costs"
+    options = {k: v for k, v in options.items() if k not in ('frame', 'aspect')}   # the source is cut already
     def seconds(length):
         t = perf_counter()
         with TemporaryDirectory() as d:

@@ -185,7 +185,8 @@ def process(
     effects,                   # such as 'sharpen:amount=.5', or a list; see `effects.effect.parse_effects`
     out=None,                  # the file to make; left out: a temporary file
     progress:OnProgress=no_progress,  # raising from it stops the job
-    **options,                 # of `pipe.options`: size, choose, no_face, crf, seed, policy, mark, device
+    # of `pipe.options`: size, choose, frame, aspect, no_face, crf, seed, policy, mark, device
+    **options,
 )->Result:
     "Apply effects to a picture or a video"
     o, clock, report = make_options(effects=effects, **options), Clock(), FaceReport()
