@@ -17,7 +17,7 @@ from ...faces.align import STABLE, similarity
 from ..contract import Model, RenderRequest, SessionRequest
 from .live import PortraitSession
 from ...core import ARKIT, Face, interocular, mouth_open as aperture
-from .fields import N_CLOSING, N_LIPS, Grid, components, grid_for, ramp
+from .fields import N_MOUTH, Grid, components, grid_for, ramp
 from .geometry import Geometry, IN_LOW, IN_UP, LOWER, UPPER, measure
 from .mouth import PAINTED, SMOOTH, median_colour, axes_of, lips_painted_shut, seam_of
 from .still import CONTOUR, Still, in_rect, pixel_places, prepare, warp_source
@@ -74,7 +74,7 @@ def carried_fields(
     fade = ramp(grid, .25 * g.iod)[..., None]
     def carried(field):
         return cv2.remap(field, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) @ turn * fade
-    k, n = N_LIPS + N_CLOSING, first.fields.shape[1]
+    k, n = N_MOUTH, first.fields.shape[1]
     fields = np.zeros((2, n, *places.shape), np.float32)
     for old, new in zip(first.fields.reshape(2, n, *first.places.shape), fields):
         for i in range(k): new[i] = carried(old[i])

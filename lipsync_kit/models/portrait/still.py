@@ -14,7 +14,7 @@ from ...faces.detect import landmarks_near
 from ...faces.paste import Rect
 from .eyes import Lid, close_lid, lids_for
 from .fields import (
-    N_CLOSING, N_LIPS, SHAPES, Grid, inverse_offsets, components, fields, grid_for, head_fields, moving_part, ramp)
+    N_CLOSING, N_LIPS, N_MOUTH, SHAPES, Grid, inverse_offsets, components, fields, grid_for, head_fields, moving_part, ramp)
 from .geometry import IN_LOW, IN_UP, Geometry, measure
 from .mouth import Mouth, lips_painted_shut, mouth_for, paint, uncrossed
 from ...motion.basis import Basis, load_basis
@@ -84,12 +84,14 @@ class Still:
         k[:N_LIPS] = lips * self.motion_scale - self.geometry.scores
         k[N_LIPS:N_LIPS + N_CLOSING] = self.geometry.closing
         if blendshapes is not None:
-            k[N_LIPS + N_CLOSING:] = np.asarray(blendshapes, np.float32)[SHAPES] * self.motion_scale
+            k[N_MOUTH:] = np.asarray(blendshapes, np.float32)[SHAPES] * self.motion_scale
+        pout = float(np.clip(-lips[1] - .5, 0, 1.5)) * self.motion_scale
+        k[N_LIPS + N_CLOSING:N_MOUTH] = 1.1 * press - .5 * pout, 1.1 * press + 1.2 * bite - .5 * pout
         k[4] += .5 * press
-        k[2] += .4 * bite
+        k[2] += .6 * bite
         requested = float(mouth_open if mouth_open is not None else lips @ self.opens[:N_LIPS])
         requested = self._to_draw(requested) * self.motion_scale
-        k[0] += (max(requested, .012 * bite) - self.geometry.gap - float(k @ self.opens)) / self.opens[0]
+        k[0] += (max(requested, .034 * bite) - self.geometry.gap - float(k @ self.opens)) / self.opens[0]
         return k
 
     def _to_draw(self, requested:float)->float:
