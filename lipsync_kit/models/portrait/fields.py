@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['N_LIPS', 'N_CLOSING', 'N_ROLLING', 'N_MOUTH', 'SHAPES', 'thin_plate_spline', 'Grid', 'ramp', 'grid_for', 'components',
-           'fields', 'head_fields', 'inverse_offsets', 'dense_map', 'moving_part']
+           'fields', 'inverse_offsets', 'dense_map', 'moving_part']
 
 # %% ../../../nbs/models/portrait/02_fields.ipynb #68d385f0
 from dataclasses import dataclass
 import cv2, numpy as np
-from .geometry import BROWS, LOWER, OVAL, SMILE, UPPER, Geometry, closing_parts, rolling_parts, with_jaw
+from .geometry import (
+    BROWS, LOWER, OVAL, SMILE, UPPER, Geometry, closing_parts, rolling_parts, with_jaw)
 from ...motion.basis import Basis
 
 # %% ../../../nbs/models/portrait/02_fields.ipynb #2252d4ed
@@ -63,12 +64,11 @@ def ramp(
 def grid_for(
     g:Geometry,
     picture:tuple[int, int],   # its width, height
-    head:bool=True,            # leave room for head motion
 )->Grid:
     "The rectangle that is drawn, and how finely"
     c = g.points[OVAL, :2].mean(0)
-    rx, ry = (2.1, 2.6) if head else (1.45, 1.9)
-    lo, hi = c - np.array([rx, ry]) * g.iod, c + np.array([rx, ry]) * g.iod
+    reach = np.array([1.45, 1.9]) * g.iod
+    lo, hi = c - reach, c + reach
     x0, y0 = np.maximum(np.floor(lo), 0).astype(int)
     x1, y1 = np.minimum(np.ceil(hi), picture).astype(int)
     return Grid(x0, y0, x1, y1, max(2., g.iod / 22))
@@ -129,28 +129,6 @@ def _inside(g:Geometry, where:np.ndarray)->np.ndarray:
     d = np.array([cv2.pointPolygonTest(oval, (float(x), float(y)), True) for x, y in where], np.float32)
     t = np.clip(1 + d / (.5 * g.iod), 0, 1)
     return t * t * (3 - 2 * t)
-
-# %% ../../../nbs/models/portrait/02_fields.ipynb #bcc883ba
-def head_fields(
-    g:Geometry,
-    grid:Grid,
-)->np.ndarray:   # [3,gh,gw,2] pixels a degree of pitch, yaw, roll
-    "How the picture moves when the head nods, turns and tilts"
-    R = g.pose.rotation[:2, :2]
-    c = g.points[OVAL, :2].mean(0)
-    axes = R / np.linalg.norm(R, axis=0, keepdims=True)
-    p = (grid.places() + [grid.x0, grid.y0] - c) @ axes / g.iod   # across and down the face
-    x, y = p[..., 0], p[..., 1]
-    rr = np.sqrt((x / 1.3)**2 + ((y + .25) / 1.75)**2)
-    t = np.clip((1.75 - rr) / .75, 0, 1)
-    w = t * t * (3 - 2 * t) * ramp(grid, .5 * g.iod)
-    z = .25 + .75 * np.sqrt(np.clip(1 - (rr / 1.35)**2, 0, 1))
-    rad = np.pi / 180 * g.iod
-    neck = y - 1.35
-    zero = np.zeros_like(x)
-    pitch, yaw, roll = (zero, z * rad), (z * rad, zero), (-neck * rad, x * rad)
-    res = np.stack([np.stack(motion, -1) for motion in (pitch, yaw, roll)])
-    return (res * w[..., None] @ axes.T).astype(np.float32)
 
 # %% ../../../nbs/models/portrait/02_fields.ipynb #4df53520
 def inverse_offsets(

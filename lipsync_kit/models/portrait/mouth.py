@@ -280,7 +280,6 @@ def paint(
     out:np.ndarray,      # [h,w,3] uint8, the drawn picture; painted on in place
     m:Mouth,
     up:np.ndarray, low:np.ndarray,  # [11,2] inner contours, pixels
-    skull:np.ndarray,    # [2] pixels, how far the head has moved at the mouth
     bite:float=0.,       # 0..1, the lower lip under the upper teeth
 ):
     "Paint the opening between the lips"
@@ -293,9 +292,9 @@ def paint(
     corner = np.array([rect.x0, rect.y0], np.float32)
     wide = float(np.linalg.norm(low[10] - low[0])) / m.iod / m.width
     opening = Opening(up - corner, low - corner, rect.size, float(gaps[5]), wide)
-    inside = _fine_interior(m, opening, m.seam + skull - corner, bite)
+    inside = _fine_interior(m, opening, m.seam - corner, bite)
     if m.view is not None: _add_view(inside, m, opening)
-    elif m.own is not None: _add_own_teeth(inside, m, opening, rect, skull)
+    elif m.own is not None: _add_own_teeth(inside, m, opening, rect)
     _blend(rect.of(out), inside, _visible(m, opening, bite), m.iod)
 
 def _add_view(inside, m, opening):
@@ -305,10 +304,9 @@ def _add_view(inside, m, opening):
     view = warped_view(m.view, SMOOTH @ opening.up, SMOOTH @ opening.low, m.down, opening.size, ratio)
     inside += (view - inside) * k
 
-def _add_own_teeth(inside, m, opening, rect, skull):
-    "Paint the photo's own teeth, moved with the skull; a round mouth hides them"
-    own = cv2.warpAffine(rect.of(m.own), np.float32([[1, 0, skull[0]], [0, 1, skull[1]]]), opening.size)
-    over(inside, own, float(np.clip((opening.wide - .62) / .2, 0, 1)))
+def _add_own_teeth(inside, m, opening, rect):
+    "Paint the photo's own teeth where they were; a round mouth hides them"
+    over(inside, rect.of(m.own), float(np.clip((opening.wide - .62) / .2, 0, 1)))
 
 def _visible(m, opening, bite)->np.ndarray:
     "Where the interior is visible, [h,w] 0..1; teeth that bite stand in front of the lower lip"
@@ -357,7 +355,8 @@ def _fine_interior(m:Mouth, opening:Opening, seam, bite)->np.ndarray:
     if m.iod >= SMALL: return _interior(m, opening, seam, bite)
     k = 3
     def fine(x): return (x + .5) * k - .5
-    large = opening._replace(up=fine(opening.up), low=fine(opening.low), size=(opening.size[0] * k, opening.size[1] * k))
+    size = opening.size[0] * k, opening.size[1] * k
+    large = opening._replace(up=fine(opening.up), low=fine(opening.low), size=size)
     big = _interior(replace(m, axes=m.axes * k), large, fine(seam), bite)
     return cv2.resize(big, opening.size, interpolation=cv2.INTER_AREA)
 
