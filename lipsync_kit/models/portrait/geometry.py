@@ -35,6 +35,7 @@ class Geometry:
     scores:np.ndarray    # [6] lip scores of the photo's mouth, 0 where it is closed
     closing:np.ndarray   # [9] inter-ocular distances, gaps that the scores leave and that are closed directly
     gap:float            # inner-lip aperture of the photo, inter-ocular distances
+    smile:float=0.       # how far the mouth is wider than a neutral one, in units of the second lip score
     def moved(self, d:np.ndarray)->np.ndarray:  # displacement [...,478,3] in inter-ocular distances -> pixels
         return self.pose.scale * d @ self.pose.rotation.T.astype(np.float32)
 
@@ -102,4 +103,14 @@ def measure(
     gap = float((points[14] - points[13]) @ pose.rotation[:, 1] / pose.scale)
     scores = close_scores(points, pose, basis) if gap > .03 else np.zeros(6, np.float32)
     shut = points - pose.scale * np.tensordot(scores, basis.lips, 1) @ pose.rotation.T.astype(np.float32)
-    return Geometry(points, pose, float(pose.scale), scores, gaps_of(shut, pose), max(gap, 0.))
+    return Geometry(points, pose, float(pose.scale), scores, gaps_of(shut, pose), max(gap, 0.), _smile(shut, pose, basis))
+
+def _smile(
+    shut:np.ndarray,     # [478,3] pixels, the mouth closed by its scores
+    pose:Similarity,
+    basis:Basis,
+)->float:                # 0..2.2
+    "How far the corners of the mouth are drawn out; differences between people are left"
+    width = float(np.linalg.norm(shut[308] - shut[78])) / pose.scale
+    neutral = float(np.linalg.norm(basis.reference[308] - basis.reference[78]))
+    return float(np.clip((width - neutral - .06) / (basis.lips[1, 308] - basis.lips[1, 78])[0], 0, 2.2))

@@ -98,7 +98,7 @@ def carry_to_frame(
     rest:float|None=None,# width of the mouth at rest, inter-ocular distances, to remove the frame's own spreading
 )->Still:                # this frame, ready to be drawn
     "The preparation of an earlier frame, carried to this one"
-    g = measure(face.points, first.basis)
+    g = replace(measure(face.points, first.basis), smile=0.)
     if rest is not None:
         g = replace(g, scores=g.scores + np.float32([0, mouth_spread(g, first.basis, rest), 0, 0, 0, 0]))
     grid = grid_for(g, frame.shape[1::-1])

@@ -12,7 +12,8 @@ __all__ = ['CHEEKS', 'AROUND_LIPS', 'PX', 'ARC', 'UP_WIDTHS', 'LOW_WIDTHS', 'SHO
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 import cv2, numpy as np
-from ...faces.paste import Rect
+from ...faces.paste import LIPS_OUTSIDE, Rect
+from .fill import push_pull
 from .geometry import IN_LOW, IN_UP, LOWER, UPPER, Geometry
 from .views import View, warped_view
 
@@ -306,7 +307,7 @@ def _add_view(inside, m, opening):
 
 def _add_own_teeth(inside, m, opening, rect):
     "Paint the photo's own teeth where they were; a round mouth hides them"
-    over(inside, rect.of(m.own), float(np.clip((opening.wide - .62) / .2, 0, 1)))
+    over(inside, rect.of(m.own), float(np.clip((opening.wide - .70) / .16, 0, 1)))
 
 def _visible(m, opening, bite)->np.ndarray:
     "Where the interior is visible, [h,w] 0..1; teeth that bite stand in front of the lower lip"
@@ -479,9 +480,27 @@ def lips_painted_shut(
 )->np.ndarray:          # [h,w,3] uint8
     "The photo with the opening of the mouth filled with lip colour, so that no tooth shows on the closed lips"
     if g.gap < PAINTED: return image
-    area = np.zeros(image.shape[:2], np.uint8)
-    poly = opening_polygon(g.points[IN_UP, :2], g.points[IN_LOW, :2])
-    cv2.fillPoly(area, [np.rint(poly).astype(np.int32)], 255)
-    r = max(1, round(.016 * g.iod))
-    area = cv2.dilate(area, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2*r+1, 2*r+1)))
-    return cv2.inpaint(image, area, max(2, round(.03 * g.iod)), cv2.INPAINT_TELEA)
+    p = g.points[:, :2]
+    rect = piece_around(p[LIPS_OUTSIDE], .12 * g.iod, image)
+    if rect is None: return image
+    part, corner = rect.of(image).astype(np.float32), [rect.x0, rect.y0]
+    def area(points): return _polygon(points - corner, rect.size) > 0
+    opening = _grown(area(opening_polygon(p[IN_UP], p[IN_LOW])), .016 * g.iod)
+    near = _grown(opening, .035 * g.iod)
+    lip = median_colour(image, p[np.r_[UPPER[1, 2:7], LOWER[1, 2:7]]], max(1, round(.015 * g.iod)))
+    hidden = opening | near & _grown(near & _tooth_coloured(part, lip), 1)
+    lips = area(p[LIPS_OUTSIDE]) & ~hidden
+    fill = push_pull(part, lips if lips.any() else ~hidden)
+    soft = cv2.GaussianBlur(hidden.astype(np.float32), (0, 0), max(.6, .008 * g.iod))[..., None]
+    out = image.copy()
+    rect.of(out)[:] = np.clip(part + (fill - part) * np.maximum(soft, hidden[..., None]) + .5, 0, 255)
+    return out
+
+def _polygon(points, size)->np.ndarray:
+    "[h,w] uint8 1 inside"
+    return cv2.fillPoly(np.zeros(size[::-1], np.uint8), [np.rint(points).astype(np.int32)], 1)
+
+def _grown(area, r)->np.ndarray:
+    "[h,w] bool, wider by `r` pixels"
+    r = max(1, round(r))
+    return cv2.dilate(area.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2*r+1, 2*r+1))) > 0

@@ -87,6 +87,7 @@ class Still:
         k[N_LIPS:N_LIPS + N_CLOSING] = self.geometry.closing
         if blendshapes is not None:
             k[N_MOUTH:] = np.asarray(blendshapes, np.float32)[SHAPES] * self.motion_scale
+        k[1] -= self.geometry.smile * (.3 + .6 * float(np.clip(-lips[1] / 1.5, 0, 1)))   # a smile can't say "oo"
         pout = float(np.clip(-lips[1] - .5, 0, 1.5)) * self.motion_scale
         k[N_LIPS + N_CLOSING:N_MOUTH] = 1.1 * press - .5 * pout, 1.1 * press + 1.2 * bite - .5 * pout
         k[4] += .5 * press
