@@ -11,10 +11,10 @@ LIPS = np.eye(6, dtype=np.float32)
 MOUTHS = [(0 * LIPS[0], 0.), (LIPS[0], .1), (2.5 * LIPS[0], .25),
           (LIPS[0] - 2 * LIPS[1], .08), (LIPS[0] + 2 * LIPS[1], .08)]
 
-def outside(still):
+def outside(still, turned=False):
     m = np.ones(still.image.shape[:2], bool)
-    g = still.grid
-    m[g.y0:g.y1, g.x0:g.x1] = False
+    r = still.turn.rect if turned else still.grid
+    m[r.y0:r.y1, r.x0:r.x1] = False
     return m
 
 def portraits(media):
@@ -30,9 +30,10 @@ def test_every_portrait_is_drawn(media):
         assert face is not None, p['name']
         still = prepare(image, face, gain=1.)
         for lips, gap in MOUTHS:
-            out = still.draw(lips, gap, blink=(.7, .7), head=(2, -3, 1))
-            assert out.shape == image.shape and out.dtype == np.uint8
-            assert not np.abs(out.astype(int) - image)[outside(still)].any(), p['name']
+            for head in (0, 0, 0), (2, -3, 1):
+                out = still.draw(lips, gap, blink=(.7, .7), head=head, gaze=(.08, .02))
+                assert out.shape == image.shape and out.dtype == np.uint8
+                assert not np.abs(out.astype(int) - image)[outside(still, any(head))].any(), p['name']
         assert bool(still.warnings) == (abs(face.pose[1]) > 30), (p['name'], face.pose)
 
 def test_the_requested_opening_is_drawn(media):
@@ -57,6 +58,30 @@ def test_any_size(iod):
     still = prepare(image, landmarks(image), gain=1.)
     out = still.draw(2 * LIPS[0], .2)
     assert np.abs(out.astype(int) - image).max() > 40 and not np.abs(out.astype(int) - image)[outside(still)].any()
+
+def test_the_head_turns_as_far_as_requested(media):
+    "A tracker sees the degrees that were asked for, and what is far from the head stands still"
+    for name in ('photo_woman_474.png', 'photo_woman_624.jpg'):
+        image = read_image(media/'portraits'/name).image
+        face = landmarks(image)
+        still = prepare(image, face, gain=1.)
+        for axis in (0, 1, 2):
+            asked = np.array([-6, 6])
+            views = [still.draw(0 * LIPS[0], 0., head=a * np.eye(3)[axis]) for a in asked]
+            seen = [landmarks_near(x, face.points).pose[axis] - face.pose[axis] for x in views]
+            assert .6 < (seen[1] - seen[0]) / 12 < 1.25, (name, axis, seen)
+        assert np.abs(views[0].astype(int) - image)[:4, :4].max() == 0
+
+def test_a_gaze_moves_the_irises():
+    image = astronaut(84)
+    face = landmarks(image)
+    still = prepare(image, face, gain=1.)
+    def iris(x):
+        p = landmarks_near(x, face.points).points
+        return np.mean([((p[c] - p[a])[:2] @ (p[b] - p[a])[:2]) / np.sum((p[b] - p[a])[:2]**2)
+                        for a, b, c in ((33, 133, 468), (362, 263, 473))])
+    left, right = (iris(still.draw(0 * LIPS[0], 0., gaze=(x, 0))) for x in (-.11, .11))
+    assert .06 < right - left < .3, (left, right)
 
 def test_grey_stays_grey():
     image = np.repeat(astronaut(84).mean(-1, keepdims=True).astype(np.uint8), 3, -1)

@@ -74,7 +74,7 @@ def open_session(
     source, model = open_source(face, o), open_model(o)
     fps = as_fps(o.fps or 25) if source.still else source.clip.fps
     motion = dict(motion_model=o.motion_model, emotion=o.emotion, strength=o.strength, idle=o.idle, seed=o.seed,
-                  gain=o.gain)
+                  gain=o.gain, head=o.head)
     frames = prefetch(endless_frames(source, fps, o.fit))
     return model.open_session(SessionRequest(source.clip, frames, lambda: tracked_once(source, o), source.image,
                                              source.faces, fps,

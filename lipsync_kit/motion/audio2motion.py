@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CHOICES', 'BLOCK', 'BESIDE', 'HISTORY', 'SEAM', 'STEP', 'HEAD_DELAY', 'choose_motion_model', 'AudioFeatures',
-           'extract_features', 'mouth_motion', 'MotionOptions', 'check_motion_options', 'motion_at', 'speech_to_motion',
-           'MotionStream', 'stream_motion']
+           'extract_features', 'mouth_motion', 'MotionOptions', 'check_motion_options', 'varied_seed', 'motion_at',
+           'speech_to_motion', 'MotionStream', 'stream_motion']
 
 # %% ../../nbs/motion/06_audio2motion.ipynb #6fe71b03
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +14,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 import numpy as np
 from ..audio.whisper import KEPT, has_whisper
 from ..audio.signal import loudness, nonempty
@@ -166,15 +167,25 @@ class MotionOptions(NamedTuple):
     "How the face should move"
     emotion:str='neutral'   # see `motion.idle.EMOTIONS`
     strength:float=1.       # of the emotion, 0..1.5
-    idle:bool=True          # blinks, small movements of head and brows
-    seed:int=0              # of the idle motion
+    idle:bool=True          # blinks, gaze, and movements of head and brows
+    seed:int=0              # of the idle motion; the sound itself varies it too
     gain:float=1.           # of the lips' movement, 0..3
+    head:float=1.           # how much the head moves, 0..2; 1 is as people do
 
 def check_motion_options(options:MotionOptions)->MotionOptions:
     "The options, if their values are allowed"
     emotion_shapes(options.emotion, options.strength)
     if not 0 <= options.gain <= 3: raise KitError(f"the gain of the lips must be in 0..3, not {options.gain}")
+    if not 0 <= options.head <= 2: raise KitError(f"the head moves by 0..2 times what is usual, not {options.head}")
     return options
+
+def varied_seed(
+    seed:int,
+    audio:Audio,
+)->int:         # 0..2**32 - 1
+    "A seed that differs from sound to sound: from its loudness in coarse steps, which no decoder's rounding changes"
+    steps = np.rint(loudness(audio, 4, .25)/3).astype(np.int16)
+    return crc32(steps.tobytes(), int(seed) & 0xffffffff)
 
 def motion_at(
     audio:Audio,
@@ -187,12 +198,12 @@ def motion_at(
     delay:float=0.,     # see `motion.idle.idle_motion`
 )->MotionTrack:         # its first frame is times[0]
     "A track at given times"
-    emotion, strength, idle, seed, gain = options
+    emotion, strength, idle, seed, gain, head = options
     m = mouth_motion(audio, features, times, gain)
     lips, opening, face = apply_emotion(m.lips, m.mouth_open, np.maximum(m.press, m.bite), emotion, strength)
     shapes, pose = load_basis().blendshapes(lips) + face, np.zeros((len(times), 3))
     if idle:
-        added = idle_motion(audio, times + start, features.spans, seed, start, delay)
+        added = idle_motion(audio, times + start, features.spans, seed, start, delay, head)
         shapes, pose = shapes + added.blendshapes, added.head
     return MotionTrack(fps, lips, shapes, opening, pose, features.phonemes, m.bite, m.press,
                        (note,) if note else (), features.sources)
@@ -204,14 +215,16 @@ def speech_to_motion(
     motion_model:str='auto',         # 'auto' | 'whisper' | 'mel' | 'rules', or the path of a motion model's file
     emotion:str='neutral',           # see `motion.idle.EMOTIONS`
     strength:float=1.,               # of the emotion, 0..1.5
-    idle:bool=True,                  # blinks, small movements of head and brows
-    seed:int=0,                      # of the idle motion
+    idle:bool=True,                  # blinks, gaze, and movements of head and brows
+    seed:int=0,                      # of the idle motion; the sound itself varies it too
     gain:float=1.,                   # of the lips' movement, 0..3
+    head:float=1.,                   # how much the head moves, 0..2; 1 is as people do
     progress=no_progress,            # called with (0..1, what)
 )->MotionTrack:
     "The motion of a face that speaks this sound"
     nonempty(audio)
-    fps, options = as_fps(fps), check_motion_options(MotionOptions(emotion, strength, idle, seed, gain))
+    options = check_motion_options(MotionOptions(emotion, strength, idle, seed, gain, head))
+    fps, options = as_fps(fps), options._replace(seed=varied_seed(seed, audio))
     model, note = choose_motion_model(motion_model)
     progress(Progress('listening', 0.))
     features = extract_features(audio, model, phonemes, progress)
@@ -255,11 +268,12 @@ class MotionStream:
         lookahead:float=.2,         # seconds of sound that a frame waits for
         first:float=1.,             # seconds of sound before the first piece
         motion_model:str='auto',    # 'auto' | 'whisper' | 'mel' | 'rules', or the path of a motion model's file
-        **options,                  # emotion, strength, idle, seed, gain, as in `speech_to_motion`
+        **options,                  # emotion, strength, idle, seed, gain, head, as in `speech_to_motion`
     ):
         if not 0 <= lookahead <= 5: raise KitError(f"lookahead must be in 0..5 seconds, not {lookahead}")
         self.fps, self.lookahead, self.first = as_fps(fps), lookahead, first
         self.options = check_motion_options(MotionOptions(**options))
+        self.seed = self.options.seed
         self.model, self.note = choose_motion_model(motion_model)
         self.samples, self.rate = np.zeros(0, np.float32), 0  # sound that is still needed
         self.dropped = 0     # samples before it
@@ -300,6 +314,7 @@ class MotionStream:
         "Motion from the first frame that is not sent to frame `end`"
         self._drop_history()
         start, audio = self.dropped/self.rate, Audio(self.samples, self.rate)
+        if not self.sent: self.options = self.options._replace(seed=varied_seed(self.seed, audio))
         times = np.arange(self.sent, end)/float(self.fps) - start
         features = extract_features(audio, self.model, level=self.level)
         if features.level is not None: self.level = features.level if self.level is None else self.level
@@ -324,7 +339,7 @@ def stream_motion(
     lookahead:float=.2,         # seconds of sound that a frame waits for
     first:float=1.,             # seconds of sound before the first piece
     motion_model:str='auto',    # 'auto' | 'whisper' | 'mel' | 'rules', or the path of a motion model's file
-    **options,                  # emotion, strength, idle, seed, gain, as in `speech_to_motion`
+    **options,                  # emotion, strength, idle, seed, gain, head, as in `speech_to_motion`
 )->Iterator[MotionTrack]:       # pieces, one after the other; together as long as the sound
     "Motion while the sound arrives"
     stream = MotionStream(fps, lookahead, first, motion_model, **options)

@@ -115,8 +115,10 @@ class MotionOptions:
     strength:Annotated[float, Param('of the emotion', low=0, high=1.5, requires='emotion')]=1.
     gain:Annotated[float, Param("of the mouth's opening; 1 is as wide as real mouths", low=0, high=3,
                                 requires='motion')]=1.
-    idle:Annotated[bool, Param('blinks, small head and brow motion of a still; a video keeps its own',
+    idle:Annotated[bool, Param('blinks, gaze, head and brow motion of a still; a video keeps its own',
                                requires='motion')]=True
+    head:Annotated[float, Param("how much a still's head moves; 1 is as people do", low=0, high=2,
+                                requires='motion')]=1.
 
 @dataclass(frozen=True)
 class OutputOptions:

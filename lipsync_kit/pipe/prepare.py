@@ -40,7 +40,8 @@ def open_motion(
     o = options
     return speech_to_motion(sound.audio, fps=fps, phonemes=sound.phonemes, motion_model=o.motion_model,
                             emotion=o.emotion,
-                            strength=o.strength, idle=o.idle and still, seed=o.seed, gain=o.gain, progress=progress)
+                            strength=o.strength, idle=o.idle and still, seed=o.seed, gain=o.gain, head=o.head,
+                            progress=progress)
 
 def save_motion(
     audio,             # any file with sound, or an `Audio`; None where there is a text

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CONTOUR', 'FAR', 'WORSE', 'below_seam', 'Still', 'upsampled', 'warp_source', 'in_rect', 'pixel_places', 'opened_by',
-           'contour_turned', 'damping', 'prepare', 'measured_curve']
+           'damping', 'prepare', 'measured_curve']
 
 # %% ../../../nbs/models/portrait/06_still.ipynb #c549fc91
 from dataclasses import dataclass, replace
@@ -14,9 +14,11 @@ from ...faces.detect import landmarks_near
 from ...faces.paste import Rect
 from .eyes import Lid, close_lid, lids_for
 from .fields import (
-    N_CLOSING, N_LIPS, SHAPES, Grid, inverse_offsets, components, fields, grid_for, head_fields, moving_part, ramp)
+    N_CLOSING, N_LIPS, N_MOUTH, SHAPES, Grid, inverse_offsets, components, fields, grid_for, moving_part, ramp)
+from .gaze import MovableIris, irises_for, look
 from .geometry import IN_LOW, IN_UP, Geometry, measure
 from .mouth import Mouth, lips_painted_shut, mouth_for, paint, uncrossed
+from .turn import Turn, turn_for, turned
 from ...motion.basis import Basis, load_basis
 
 # %% ../../../nbs/models/portrait/06_still.ipynb #8f897b05
@@ -52,12 +54,12 @@ class Still:
     places:np.ndarray      # [gh,gw,2] the grid's nodes
     own:np.ndarray         # [h,w,2] each pixel's own place
     fields:np.ndarray      # [2,k,gh*gw*2] components above and below
-    head:np.ndarray        # [3,gh*gw*2] pixels a degree
     contour:np.ndarray     # [k,22,2] by how much each component moves the inner lips
-    contour_head:np.ndarray  # [3,22,2] by how much a degree moves them
     opens:np.ndarray       # [k] by how much each component opens the mouth, inter-ocular distances
     mouth:Mouth
-    lids:tuple[Lid|None, Lid|None]
+    lids:tuple[Lid|None, Lid|None]=(None, None)
+    irises:tuple[MovableIris, ...]=()
+    turn:Turn|None=None    # None where the head is to stay as it is
     curve:tuple=((0., 1.), (0., 1.))  # openings a tracker measures, and what to draw for them, inter-ocular distances
     motion_scale:float=1.  # of all motion; less than 1 where the face is turned far
     warnings:tuple[str, ...]=()
@@ -70,13 +72,13 @@ class Still:
         blendshapes:np.ndarray|None=None,  # [52] offsets of brows and mouth corners for emotion
         bite:float=0.,              # 0..1 lower lip under the upper teeth (f, v)
         press:float=0.,             # 0..1 lips pressed (p, b, m)
+        gaze=(0., 0.),              # right and down in the picture, widths of the eye
     )->np.ndarray:                  # [h,w,3] uint8 RGB
         "The photo with this mouth"
         k = self._coefficients(np.asarray(lips, np.float32), mouth_open, blendshapes, bite, press)
-        part = self._warped(k, np.asarray(head, np.float32), blink, bite)
         out = self.image.copy()
-        out[self.grid.y0:self.grid.y1, self.grid.x0:self.grid.x1] = part
-        return out
+        out[self.grid.y0:self.grid.y1, self.grid.x0:self.grid.x1] = self._warped(k, self._eyes(blink, gaze), bite)
+        return out if self.turn is None else turned(out, self.turn, head)
 
     def _coefficients(self, lips, mouth_open, blendshapes, bite, press)->np.ndarray:
         "How much of each component"
@@ -84,12 +86,15 @@ class Still:
         k[:N_LIPS] = lips * self.motion_scale - self.geometry.scores
         k[N_LIPS:N_LIPS + N_CLOSING] = self.geometry.closing
         if blendshapes is not None:
-            k[N_LIPS + N_CLOSING:] = np.asarray(blendshapes, np.float32)[SHAPES] * self.motion_scale
+            k[N_MOUTH:] = np.asarray(blendshapes, np.float32)[SHAPES] * self.motion_scale
+        k[1] -= self.geometry.smile * (.3 + .6 * float(np.clip(-lips[1] / 1.5, 0, 1)))   # a smile can't say "oo"
+        pout = float(np.clip(-lips[1] - .5, 0, 1.5)) * self.motion_scale
+        k[N_LIPS + N_CLOSING:N_MOUTH] = 1.1 * press - .5 * pout, 1.1 * press + 1.2 * bite - .5 * pout
         k[4] += .5 * press
-        k[2] += .4 * bite
+        k[2] += .6 * bite
         requested = float(mouth_open if mouth_open is not None else lips @ self.opens[:N_LIPS])
         requested = self._to_draw(requested) * self.motion_scale
-        k[0] += (max(requested, .012 * bite) - self.geometry.gap - float(k @ self.opens)) / self.opens[0]
+        k[0] += (max(requested, .034 * bite) - self.geometry.gap - float(k @ self.opens)) / self.opens[0]
         return k
 
     def _to_draw(self, requested:float)->float:
@@ -98,38 +103,44 @@ class Still:
         if requested <= measured[-1]: return float(np.interp(requested, measured, draw))
         return requested * float(draw[-1] / measured[-1])
 
-    def _contours(self, k, head)->tuple[np.ndarray, np.ndarray]:
+    def _contours(self, k)->tuple[np.ndarray, np.ndarray]:
         "The inner lips, pixels of the rectangle"
         rest = self.geometry.points[CONTOUR, :2] - [self.grid.x0, self.grid.y0]
-        c = rest + np.tensordot(k, self.contour, 1) + np.tensordot(head, self.contour_head, 1)
+        c = rest + np.tensordot(k, self.contour, 1)
         return c[:11].astype(np.float32), c[11:].astype(np.float32)
 
-    def _warped(self, k, head, blink, bite)->np.ndarray:
+    def _warped(self, k, eyes, bite)->np.ndarray:
         "The rectangle, drawn"
         shape = self.places.shape
-        turn = head @ self.head if head.any() else 0.
         used = np.flatnonzero(k)
-        d_up, d_low = ((k[used] @ f[used] + turn).reshape(shape) for f in self.fields)
+        d_up, d_low = ((k[used] @ f[used]).reshape(shape) for f in self.fields)
         x_up, x_low = inverse_offsets(d_up, self.places), inverse_offsets(d_low, self.places)
-        up, low = self._contours(k, head)
         down = self.mouth.down
-        up, low = uncrossed(up, low, down)
-        out = self._joined(*self._blinked(blink), x_up, x_low, (up + low) / 2, down)
-        skull = np.tensordot(head, self.contour_head, 1)[[5, 16]].mean(0)
-        paint(out, self.mouth, up, low, skull, bite)
+        up, low = uncrossed(*self._contours(k), down)
+        out = self._joined(*eyes, x_up, x_low, (up + low) / 2, down)
+        paint(out, self.mouth, up, low, bite)
         return out
 
-    def _blinked(self, blink):
-        "The rectangle and its finer form with the eyes closed by `blink`"
-        closing = [(float(min(b, 1.)), lid) for b, lid in zip(blink, self.lids) if b > .01 and lid is not None]
-        part = self.part.copy()
-        if not closing: return part, self.source
-        source, fine = self.source.copy(), self.source.shape[1] // self.own.shape[1]
-        for b, lid in closing:
-            shut = close_lid(lid.rect.of(self.part), lid, b)
-            lid.rect.of(part)[:] = shut
-            Rect(*(fine * v for v in lid.rect)).of(source)[:] = upsampled(shut) if fine == 2 else shut
-        return part, source
+    def _eyes(self, blink, gaze):
+        "The rectangle and its finer form with the eyes closed by `blink` and looking at `gaze`"
+        part, pieces = self.part.copy(), []
+        if self.irises and np.abs(gaze).max() > .005:
+            look(part, self.irises, np.asarray(gaze, np.float32))
+            pieces += [m.rect for m in self.irises]
+        for b, lid in zip(blink, self.lids):
+            if b <= .01 or lid is None: continue
+            lid.rect.of(part)[:] = close_lid(lid.rect.of(part), lid, float(min(b, 1.)))
+            pieces.append(lid.rect)
+        return part, self._finer(part, pieces)
+
+    def _finer(self, part, pieces)->np.ndarray:
+        "The finer form of a rectangle that differs from the photo's in some pieces"
+        fine = self.source.shape[1] // self.own.shape[1]
+        if not pieces: return self.source
+        if fine == 1: return part
+        source = self.source.copy()
+        for r in pieces: Rect(*(fine * v for v in r)).of(source)[:] = upsampled(r.of(part))
+        return source
 
     def _moved(self, x_up, x_low)->Rect:
         "The piece of the rectangle in which anything moves; empty where nothing does"
@@ -229,16 +240,6 @@ def opened_by(
     opens[:N_LIPS] = ((lips[:, 14] - lips[:, 13]) @ down) / g.iod
     return opens.astype(np.float32)
 
-def contour_turned(
-    g:Geometry,
-    grid:Grid,
-    turn:np.ndarray,   # [3,gh,gw,2] from `head_fields`
-)->np.ndarray:         # [3,22,2] pixels a degree
-    "By how much pitch, yaw and roll move the inner lips"
-    places = g.points[CONTOUR, :2] - [grid.x0, grid.y0]
-    at = ((places + .5) * np.array(grid.nodes) / np.array(grid.size) - .5).astype(np.float32)
-    return np.stack([cv2.remap(t, at[None], None, cv2.INTER_LINEAR)[0] for t in turn]).astype(np.float32)
-
 def damping(
     yaw:float,   # degrees
 )->tuple[float, tuple[str, ...]]:   # scale of all motion, warnings
@@ -252,26 +253,24 @@ def prepare(
     image:np.ndarray,      # [h,w,3] uint8 RGB
     face:Face,
     gain='auto',           # of the opening; 'auto' draws a few openings and measures them, a number is taken as it is
-    head:bool=True,        # leave room for head motion
+    head:bool=True,        # with a head and eyes that move; a video keeps its own
     basis:Basis|None=None, # the package's own where left out
 )->Still:
     "A photograph, ready to be drawn"
     basis = basis or load_basis()
     g, size, yaw = measure(face.points, basis), image.shape[1::-1], abs(face.pose[1])
-    grid = grid_for(g, size, head)
+    grid = grid_for(g, size)
     spread = (fields(g, basis, grid) * ramp(grid, .25 * g.iod)[..., None]).astype(np.float32)
-    turn = head_fields(g, grid) if head else np.zeros((3, *grid.places().shape), np.float32)
     comps, local = components(g, basis), in_rect(g, grid)
     part = np.ascontiguousarray(image[grid.y0:grid.y1, grid.x0:grid.x1])
     shut = lips_painted_shut(part, local)
-    lids = lids_for(part, local) if head and yaw < FAR else (None, None)
+    eyes = dict(lids=lids_for(part, local), irises=irises_for(part, local)) if head and yaw < FAR else {}
     motion_scale, warnings = damping(yaw)
     still = Still(
         image, shut, warp_source(shut), g, basis, grid, grid.places(), pixel_places(grid.size),
         fields=np.ascontiguousarray(spread.reshape(2, spread.shape[1], -1)),
-        head=np.ascontiguousarray(turn.reshape(3, -1)), contour=comps[:, CONTOUR].astype(np.float32),
-        contour_head=contour_turned(g, grid, turn), opens=opened_by(g, basis, comps), mouth=mouth_for(part, local),
-        lids=lids, motion_scale=motion_scale, warnings=warnings)
+        contour=comps[:, CONTOUR].astype(np.float32), opens=opened_by(g, basis, comps), mouth=mouth_for(part, local),
+        turn=turn_for(size, g, face.pose[1]) if head else None, motion_scale=motion_scale, warnings=warnings, **eyes)
     return replace(still, curve=measured_curve(still, face) if gain == 'auto' else ((0., 1.), (0., float(gain))))
 
 def measured_curve(
