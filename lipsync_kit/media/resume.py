@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from ..core import Audio, KitError, replacing
 from ..hub.cards import sha256
 from .join import join
+from .planes import Planes
 from .write import Writer
 from .probe import probe
 
@@ -82,7 +83,7 @@ def release(
 
 # %% ../../nbs/media/06_resume.ipynb #eadb8e4e
 PART = 10   # seconds
-FORMAT = 2  # of the folder and of how parts are cut and coded; the parts of another one are drawn again
+FORMAT = 3  # of the folder and of how parts are cut and coded; the parts of another one are drawn again
 
 class ResumableWriter(Writer):
     "A `Writer` that resumes where an earlier run of the same job was interrupted"
@@ -129,7 +130,7 @@ class ResumableWriter(Writer):
             if f.name not in ('lock', 'parts.json', *(p.name for p in self.parts)): f.unlink()
 
     def write(self,
-        image:np.ndarray,   # [h,w,3] uint8 RGB
+        image:np.ndarray|Planes,   # [h,w,3] uint8 RGB
         time=None,          # when it comes on screen, seconds; left out: one frame after the last that was given
     ):
         "The next frame; one before `done` is skipped"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 import cv2, numpy as np
 from .geometry import Geometry
-from ...faces.paste import Rect
+from ...core import Rect
 from .mouth import median_colour, piece_around
 
 # %% ../../../nbs/models/portrait/05_eyes.ipynb #99873167

@@ -12,7 +12,7 @@ __all__ = ['CHEEKS', 'PX', 'ARC', 'UP_WIDTHS', 'LOW_WIDTHS', 'SHORTER', 'SMOOTH'
 from dataclasses import dataclass
 from typing import NamedTuple
 import cv2, numpy as np
-from ...faces.paste import Rect
+from ...core import Rect
 from .geometry import IN_LOW, IN_UP, LOWER, UPPER, Geometry
 from .views import View, warped_view
 
