@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['ARKIT', 'EYE_CORNERS', 'INNER_LIPS', 'OnProgress', 'log', 'KitError', 'unknown', 'as_fps', 'frame_at', 'time_of',
-           'n_frames', 'sample_at', 'same_value', 'value_hash', 'ByValue', 'AudioInfo', 'Clip', 'Frame', 'Audio',
-           'Phoneme', 'eye_centres', 'interocular', 'mouth_open', 'Face', 'replacing', 'Progress', 'no_progress',
-           'part_of', 'device', 'check_shape']
+           'n_frames', 'sample_at', 'same_value', 'value_hash', 'ByValue', 'AudioInfo', 'Clip', 'Rect', 'Frame',
+           'Audio', 'Phoneme', 'eye_centres', 'interocular', 'mouth_open', 'Face', 'replacing', 'Progress',
+           'no_progress', 'part_of', 'device', 'check_shape']
 
 # %% ../nbs/00_core.ipynb #0a0e97b0
 import logging, os
@@ -131,17 +131,65 @@ class Clip:
     audio:tuple[AudioInfo,...]=()  # its audio tracks, in order
     warnings:tuple[str,...]=()  # what is unusual about it, in words
 
-class Frame(NamedTuple):
-    "A picture and the moment it comes on screen"
-    image:np.ndarray   # [h,w,3] uint8 RGB
+class Rect(NamedTuple):
+    "A piece of a picture, in whole pixels; false where it is empty"
+    x0:int
+    y0:int
+    x1:int   # not included
+    y1:int
+    @property
+    def size(self)->tuple[int, int]: return self.x1 - self.x0, self.y1 - self.y0   # width, height
+    def __bool__(self): return self.x1 > self.x0 and self.y1 > self.y0
+    def of(self, image): return image[self.y0:self.y1, self.x0:self.x1]
+    def moved(self, x:int, y:int)->'Rect': return Rect(self.x0 + x, self.y0 + y, self.x1 + x, self.y1 + y)
+    def within(self, outer:'Rect')->'Rect': return self.moved(-outer.x0, -outer.y0)   # as a piece of that piece
+    def holds(self, other:'Rect')->bool: return self.common(other) == other
+    @classmethod
+    def around(cls, low, high, size)->'Rect':   # from `low` to `high`, cut to a picture of `size`, at least one pixel of it
+        (x0, y0), (x1, y1) = np.clip(np.floor(low), 0, np.array(size) - 1), np.ceil(high)
+        return cls(int(x0), int(y0), *(int(min(max(b, a + 1), n)) for a, b, n in zip((x0, y0), (x1, y1), size)))
+    def common(self, other:'Rect')->'Rect':   # what lies in both
+        return Rect(*map(max, self[:2], other[:2]), *map(min, self[2:], other[2:]))
+
+class _Frame(NamedTuple):
+    pixels:object      # [h,w,3] uint8 RGB, or something that looks like it, such as `media.planes.Planes`; None: no picture
     time:Fraction      # seconds from the start of the clip
     alpha:np.ndarray|None=None  # [h,w] uint8 where the file has one
     # seconds into the source where that is another moment: in a video that is shown again, backwards or stretched
     taken:Fraction|None=None
+
+class Frame(_Frame):
+    "A picture and the moment it comes on screen: `Frame(image, time)`"
+    __slots__ = ()
+    def __new__(cls, image, time, alpha=None, taken=None): return super().__new__(cls, image, time, alpha, taken)
+    @property
+    def image(self)->np.ndarray|None:    # [h,w,3] uint8 RGB, not to be changed
+        "The whole picture"
+        return None if self.pixels is None else np.asarray(self.pixels)
+    @property
+    def size(self)->tuple[int, int]: return self.pixels.shape[1::-1]   # width, height
+    def part(self,
+        rect:Rect,         # inside the picture
+    )->np.ndarray:         # [h,w,3] uint8 RGB, not to be changed
+        "A piece of the picture, which may cost less than the whole"
+        return rect.of(self.pixels) if isinstance(self.pixels, np.ndarray) else self.pixels.part(rect)
+    def drawn(self,
+        rect:Rect,         # inside the picture
+        image:np.ndarray,  # [h,w,3] uint8 RGB
+    )->'Frame':
+        "The frame with another piece; the rest stays as it was decoded"
+        if not isinstance(self.pixels, np.ndarray): return self._replace(pixels=self.pixels.drawn(rect, image))
+        out = self.pixels.copy()
+        rect.of(out)[:] = image
+        return self._replace(pixels=out)
+    def _replace(self, **fields):
+        if 'image' in fields: fields['pixels'] = fields.pop('image')
+        return super()._replace(**fields)
+    def _seen(self)->tuple: return self.image, *self[1:]
     def __eq__(self, other):
-        return tuple(map(type, (self, other))) == (Frame, Frame) and same_value(tuple(self), tuple(other))
+        return tuple(map(type, (self, other))) == (Frame, Frame) and same_value(self._seen(), other._seen())
     def __ne__(self, other): return not self == other
-    def __hash__(self): return value_hash(tuple(self))
+    def __hash__(self): return value_hash(self._seen())
 
 # %% ../nbs/00_core.ipynb #53a24d92
 def _full_scale(

@@ -49,8 +49,16 @@ class Effect:
     )->Iterator[tuple[Frame, Faces]]:           # as many, in order
         "The frames, changed"
         for frame, faces in frames:
-            if frame.image is not None: frame = frame._replace(image=self.draw(frame.image, faces, frame.time))
-            yield frame, faces
+            yield frame if frame.pixels is None else self.drawn(frame, faces), faces
+
+    def drawn(self,
+        frame:Frame,           # with its picture
+        faces:Faces,
+    )->Frame:
+        "The frame, changed; an effect that changes a piece of it does so by `Frame.part` and `Frame.drawn`, which costs less"
+        image = frame.image
+        new = self.draw(image, faces, frame.time)
+        return frame if new is image else frame._replace(image=new)
 
 def chained(
     frames:Iterable[tuple[Frame, Faces]],

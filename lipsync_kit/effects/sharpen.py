@@ -9,7 +9,7 @@ __all__ = ['AREAS', 'CARDS', 'area_of', 'denoised', 'sharpened', 'SharpenSetting
 from dataclasses import dataclass
 from typing import Annotated
 import cv2, numpy as np
-from ..core import Face
+from ..core import Face, Frame
 from .effect import Effect, EffectCard
 from ..faces.paste import lower_face, mouth_area, rect_around, soft_mask
 from ..params import Param
@@ -57,23 +57,22 @@ class Sharpen(Effect):
     "Sharpness inside a soft mask"
     def __init__(self, settings:SharpenSettings=SharpenSettings()): self.settings, self.warnings = settings, []
 
-    def draw(self, image, faces, time):
-        "The frame with each face sharpened"
-        out = image
-        for face in faces: out = self._one(out, face)
-        return out
+    def draw(self, image, faces, time): return self.drawn(Frame(image, time), faces).image
 
-    def _one(self, image:np.ndarray, face:Face)->np.ndarray:
+    def drawn(self, frame, faces):
+        "The frame with each face sharpened"
+        for face in faces: frame = self._one(frame, face)
+        return frame
+
+    def _one(self, frame:Frame, face:Face)->Frame:
         "One face"
         s, edge = self.settings, .1 * face.iod
         area = area_of(face, s.where)
-        rect = rect_around(area, 2 * edge + 2, image.shape[1::-1])
-        if rect is None: return image
-        own, mask = rect.of(image), soft_mask(area, rect, edge)[..., None]
+        rect = rect_around(area, 2 * edge + 2, frame.size)
+        if rect is None: return frame
+        own, mask = frame.part(rect), soft_mask(area, rect, edge)[..., None]
         better = sharpened(denoised(own, s.denoise, .03 * face.iod), s.amount, .02 * face.iod)
-        out = image.copy()
-        rect.of(out)[:] = np.rint(own + mask * (better - own))
-        return out
+        return frame.drawn(rect, np.rint(own + mask * (better - own)).astype(np.uint8))
 
 CARDS = (EffectCard('sharpen', 'sharper, with less noise, inside the mouth or face',
                     'lipsync_kit.effects.sharpen:Sharpen', SharpenSettings),)

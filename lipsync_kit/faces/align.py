@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['STABLE', 'Similarity', 'similarity', 'fit_pose', 'turned_upright', 'upright_box', 'square_transform', 'crop',
-           'area_reduced']
+           'area_reduced', 'rect_under', 'shifted', 'crop_of']
 
 # %% ../../nbs/faces/00_align.ipynb #cc271fb4
 from typing import NamedTuple
 import cv2, numpy as np
-from ..core import Face, KitError, eye_centres
+from ..core import Face, Frame, KitError, Rect, eye_centres
 
 # %% ../../nbs/faces/00_align.ipynb #0170015a
 class Similarity(NamedTuple):
@@ -114,3 +114,31 @@ def area_reduced(
     bw, bh = max(1, (x1 - x0) // n), max(1, (y1 - y0) // n)
     small = cv2.resize(image[y0:y0 + bh * n, x0:x0 + bw * n], (bw, bh), interpolation=cv2.INTER_AREA)
     return small, np.hstack([M[:, :2] * n, (M[:, 2] + M[:, :2] @ [x0 + (n - 1) / 2, y0 + (n - 1) / 2])[:, None]])
+
+
+def rect_under(
+    M:np.ndarray,          # [2,3] from picture to crop
+    size:int,              # side of the crop in pixels
+    picture:tuple[int, int],   # its width, height
+)->Rect:
+    "The piece of a picture that a crop is made of"
+    back = np.linalg.inv(M[:, :2])
+    corners = np.array([[0, 0], [size, 0], [size, size], [0, size]], float) @ back.T - back @ M[:, 2]
+    room = 2 / max(float(np.linalg.norm(M[:, 0])), 1e-3) + 4
+    return Rect.around(corners.min(0) - room, corners.max(0) + room, picture)
+
+def shifted(
+    M:np.ndarray,          # [2,3] from picture to crop
+    rect:Rect,
+)->np.ndarray:             # [2,3] from a piece of the picture to the crop
+    "The map for a piece of the picture"
+    return np.hstack([M[:, :2], (M[:, 2] + M[:, :2] @ rect[:2])[:, None]])
+
+def crop_of(
+    frame:Frame,
+    M:np.ndarray,          # [2,3] from frame to crop
+    size:int,              # side of the crop in pixels
+)->np.ndarray:             # [size,size,3]
+    "A `crop` of a frame, of which only the piece under it is read"
+    rect = rect_under(M, size, frame.size)
+    return crop(frame.part(rect), shifted(M, rect), size)

@@ -15,6 +15,7 @@ from ..core import Audio, Frame, KitError, as_fps
 from .animated import animated_frames
 from .deinterlace import deinterlaced
 from .pixels import frame_pixels
+from .planes import Planes, is_plain, planes_of
 from .probe import (
     DAMAGES, animation, existing, opened, picture_decoded, picture_stream, sound_streams, still_image, unreadable)
 from .tone import HDR, ToneMap
@@ -67,8 +68,9 @@ def _upright(
     convert:VideoReformatter,  # kept from frame to frame: making one costs more than using it
     sar:Fraction,      # width of a pixel by its height
     alpha:bool,        # also give the alpha plane
-)->tuple[np.ndarray, np.ndarray|None]:
+)->tuple[np.ndarray|Planes, np.ndarray|None]:
     "A decoded frame as it is seen"
+    if sar == 1 and not alpha and is_plain(f): return planes_of(f), None
     planes = frame_pixels(getattr(f, 'frame', f), convert, alpha)
     if sar != 1:
         h, w = planes[0].shape[:2]
@@ -96,9 +98,9 @@ class _Turned:
     def __init__(self, f, rotation): self.frame, self.rotation = f, rotation
     def __getattr__(self, name): return getattr(self.frame, name)
 
-def _sized(x:np.ndarray, size:tuple[int, int])->np.ndarray:
+def _sized(x:np.ndarray|Planes, size:tuple[int, int])->np.ndarray|Planes:
     "`x` at the size of the first frame"
-    return x if x.shape[1::-1] == size else cv2.resize(x, size, interpolation=cv2.INTER_AREA)
+    return x if x.shape[1::-1] == size else cv2.resize(np.asarray(x), size, interpolation=cv2.INTER_AREA)
 
 def _frames_of_stream(c, v, start:float, end:float|None, report:StreamReport)->Iterator[Frame]:
     "The frames of a picture stream, upright, all of the size of the first"

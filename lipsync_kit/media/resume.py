@@ -17,6 +17,7 @@ from ..core import Audio, KitError, replacing
 from ..hub.cards import sha256
 from .animation import ANIMATIONS, is_animation, write_animation
 from .join import join
+from .planes import Planes
 from .write import CODECS, Writer
 from .probe import probe
 
@@ -83,7 +84,7 @@ def release(
 
 # %% ../../nbs/media/06_resume.ipynb #eadb8e4e
 PART = 10   # seconds
-FORMAT = 2  # of the folder and of how parts are cut and coded; the parts of another one are drawn again
+FORMAT = 3  # of the folder and of how parts are cut and coded; the parts of another one are drawn again
 
 class ResumableWriter(Writer):
     "A `Writer` that resumes where an earlier run of the same job was interrupted; it makes animations too"
@@ -133,7 +134,7 @@ class ResumableWriter(Writer):
             if f.name not in ('lock', 'parts.json', *(p.name for p in self.parts)): f.unlink()
 
     def write(self,
-        image:np.ndarray,   # [h,w,3] uint8 RGB
+        image:np.ndarray|Planes,   # [h,w,3] uint8 RGB
         time=None,          # when it comes on screen, seconds; left out: one frame after the last that was given
     ):
         "The next frame; one before `done` is skipped"

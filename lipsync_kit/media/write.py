@@ -15,6 +15,7 @@ from pathlib import Path
 import av, cv2, numpy as np
 from ..core import Audio, KitError, as_fps, check_shape, replacing, unknown
 from .pixels import PixelsToVideo
+from .planes import Planes
 from .probe import opened, sound_streams
 from .streams import StreamReport, sound_blocks, sound_layout
 
@@ -143,7 +144,7 @@ class Writer:
         return packets()
 
     def write(self,
-        image:np.ndarray,   # [h,w,3] uint8 RGB
+        image:np.ndarray|Planes,   # [h,w,3] uint8 RGB
         time=None,          # when it comes on screen, seconds; left out: one frame after the last
     ):
         "The next frame"
@@ -151,7 +152,7 @@ class Writer:
         h, w = image.shape[:2]
         t = Fraction(time) if time is not None else Fraction(self.n) / self.fps
         if w % 2 or h % 2: image = cv2.copyMakeBorder(image, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
-        f = self.convert(image)
+        f = image.video_frame() if isinstance(image, Planes) else self.convert(image)
         f.time_base = self.video.codec_context.time_base
         f.pts = self.last = self._tick(t)
         self.n += 1

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MEMORY_ERRORS', 'DTYPES', 'ROWS_PER_WORKER', 'copy_sharing_memory', 'can_fold', 'fold_batch_norms', 'is_memory_error',
-           'row_count', 'BatchHalving', 'torch_dtype', 'cpp_compiler', 'compiled', 'as_arrays', 'join_batches',
-           'single_thread_pool', 'split_rows', 'SizedNetwork', 'Runner']
+           'row_count', 'BatchHalving', 'torch_dtype', 'cpu_multiplies_bfloat16', 'drawing_dtype', 'cpp_compiler',
+           'compiled', 'as_arrays', 'join_batches', 'single_thread_pool', 'split_rows', 'SizedNetwork', 'Runner']
 
 # %% ../../nbs/nn/00_runner.ipynb #15b42907
 import copy, os, shutil, sys
@@ -115,6 +115,21 @@ def torch_dtype(
     if name != 'auto': return DTYPES[name]
     if not device.startswith('cuda'): return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+# %% ../../nbs/nn/00_runner.ipynb #78152df6
+def cpu_multiplies_bfloat16()->bool:
+    "Whether the CPU has instructions for it, and oneDNN to use them"
+    asked = ('_is_avx512_bf16_supported', '_is_amx_tile_supported')
+    return torch.backends.mkldnn.is_available() and any(getattr(torch.cpu, name, lambda: False)() for name in asked)
+
+def drawing_dtype(
+    name:str,             # 'auto' | 'float32' | 'bfloat16' | 'float16'
+    device:str,           # 'auto', 'cpu', 'cuda', ...
+    preset:str='best',    # 'original' is exact
+)->str:                   # likewise; 'auto' is `torch_dtype`'s choice
+    "The precision of a network that draws"
+    if name != 'auto' or preset == 'original' or str(chosen_device(device)) != 'cpu': return name
+    return 'bfloat16' if cpu_multiplies_bfloat16() else name
 
 # %% ../../nbs/nn/00_runner.ipynb #82e32fe1
 def cpp_compiler()->str|None:

@@ -119,7 +119,7 @@ def write_frames(
     "Write each frame at its time; one without a picture was written by an earlier run"
     for frame, _ in frames:
         clock.once('first frame')
-        if frame.image is not None: clock.call('writing', writer.write, frame.image, frame.time)
+        if frame.pixels is not None: clock.call('writing', writer.write, frame.pixels, frame.time)
         progress.one_more()
 
 def lipsync(

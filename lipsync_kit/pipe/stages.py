@@ -91,7 +91,7 @@ def video_frames(
     frames = fitted(source.clip, length, chosen_fit(options, model), picture)
     if source.clip.alpha: frames = flattened(frames, picture)
     if fps and fps > source.clip.fps: frames = repeated(frames, fps, 1 / source.clip.fps)
-    frames = (f._replace(image=resized(f.image, source.scale)) for f in frames)
+    if source.scale != 1: frames = (f._replace(image=resized(f.image, source.scale)) for f in frames)
     if not track or not model.tracked: return ((f, []) for f in frames)
     return track_faces(frames, choose=options.choose, policy=options.no_face, smooth=model.smooth, report=report,
                        detect=model.detect, every=model.every)

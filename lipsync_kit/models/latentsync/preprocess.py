@@ -122,10 +122,10 @@ def covered(
 def in_view(
     M:np.ndarray,        # [2,3] from the frame to the canvas
     size:int,            # of the square, pixels
-    frame:np.ndarray,    # [h,w,3]
+    frame:tuple[int, int],   # its width and height
 )->bool:
     "Does the canvas cover some of the frame"
-    return all(s.start < s.stop for s in covered(M, canvas_size(size), frame.shape[1::-1]))
+    return all(s.start < s.stop for s in covered(M, canvas_size(size), frame))
 
 def matrix_of_part(
     M:np.ndarray,                # [2,3] from the frame to the canvas
@@ -143,7 +143,7 @@ def aligned(
     "The face in its square"
     canvas = canvas_size(size)
     part = covered(M, canvas, check_shape(frame, 'h w 3', 'a frame').shape[1::-1])
-    if not in_view(M, size, frame):
+    if not in_view(M, size, frame.shape[1::-1]):
         h, w = frame.shape[:2]
         raise KitError(f"the face lies outside its frame of {w} x {h} pixels; leave the frame as it is")
     piece, border = np.ascontiguousarray(frame[part], np.float32), (127,) * 3

@@ -136,7 +136,7 @@ def align_frames(
         at = frame.time if frame.taken is None else frame.taken
         if at not in known:
             M = None if points is None else aligner.matrix(points)
-            known[at] = M if M is not None and in_view(M, size, frame.image) else None
+            known[at] = M if M is not None and in_view(M, size, frame.size) else None
         yield AlignedFrame(frame, known[at])
 
 class ChunkItem(NamedTuple):

@@ -9,7 +9,7 @@ __all__ = ['SIGMA', 'box_of', 'to_crop', 'FaceJob', 'face_jobs', 'draw_batch', '
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 import numpy as np
-from ...faces.align import crop, square_transform, turned_upright, upright_box
+from ...faces.align import crop_of, square_transform, turned_upright, upright_box
 from ..contract import RenderRequest, in_batches
 from ...faces.paste import paste_back_all
 from ...core import Face
@@ -68,10 +68,10 @@ def draw_batch(
     "A batch through the networks"
     jobs, parts = face_jobs(batch, windows), [[] for _ in batch]
     if jobs:
-        crops = np.stack([crop(batch[j.frame][0].image, j.M, CROP) for j in jobs])
+        crops = np.stack([crop_of(batch[j.frame][0], j.M, CROP) for j in jobs])
         pictures = nets.pictures(face_latents(crops, nets.latents), [j.features for j in jobs])
         for job, picture in zip(jobs, pictures): parts[job.frame].append((picture, job.M, job.points))
-    return [(frame.image, drawn) for (frame, _), drawn in zip(batch, parts)]
+    return [(frame, drawn) for (frame, _), drawn in zip(batch, parts)]
 
 def box_and_landmarks(
     margin:float,    # below the chin, by the height of the box

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2, numpy as np
 from .fill import push_pull
 from .geometry import Geometry
-from ...faces.paste import Rect
+from ...core import Rect
 from .mouth import median_colour, softness
 
 # %% ../../../nbs/models/portrait/05_eyes.ipynb #99873167

@@ -17,7 +17,7 @@ import cv2, numpy as np
 from ...faces.align import STABLE, similarity
 from ..contract import Model, RenderRequest, SessionRequest
 from .live import PortraitSession
-from ...core import ARKIT, Face, interocular, mouth_open as aperture
+from ...core import ARKIT, Face, Frame, Rect, interocular, mouth_open as aperture
 from .fields import N_MOUTH, Grid, components, grid_for, ramp
 from .geometry import Geometry, IN_LOW, IN_UP, LOWER, UPPER, measure
 from .mouth import PAINTED, SMOOTH, median_colour, axes_of, lips_painted_shut, seam_of
@@ -93,7 +93,7 @@ def carried_fields(
 
 def carry_to_frame(
     first:Still,         # prepared on an earlier frame
-    frame:np.ndarray,    # [h,w,3] uint8
+    frame:Frame,
     face:Face,
     rest:float|None=None,# width of the mouth at rest, inter-ocular distances, to remove the frame's own spreading
 )->Still:                # this frame, ready to be drawn
@@ -101,13 +101,13 @@ def carry_to_frame(
     g = replace(measure(face.points, first.basis), smile=0.)
     if rest is not None:
         g = replace(g, scores=g.scores + np.float32([0, mouth_spread(g, first.basis, rest), 0, 0, 0, 0]))
-    grid = grid_for(g, frame.shape[1::-1])
+    grid = grid_for(g, frame.size)
     places, local = grid.places(), in_rect(g, grid)
-    part = np.ascontiguousarray(frame[grid.y0:grid.y1, grid.x0:grid.x1])
+    part = np.ascontiguousarray(frame.part(Rect(grid.x0, grid.y0, grid.x1, grid.y1)))
     shut = lips_painted_shut(part, local)
     mouth = replace(first.mouth, axes=axes_of(g), seam=seam_of(local), shut=g.gap >= PAINTED, own=None)
     return replace(
-        first, image=frame, part=shut, source=warp_source(shut), geometry=g, grid=grid, places=places,
+        first, image=frame.pixels, part=shut, source=warp_source(shut), geometry=g, grid=grid, places=places,
         own=pixel_places(grid.size), fields=carried_fields(first, g, grid), mouth=mouth,
         contour=components(g, first.basis)[:, CONTOUR].astype(np.float32))
 
@@ -115,15 +115,18 @@ def carry_to_frame(
 LOOKAHEAD = 25   # frames that are read ahead of the one that is drawn
 
 def mouth_view(
-    frame:np.ndarray,    # [h,w,3] uint8
+    frame:Frame,
     face:Face,
 )->View|None:            # None where the mouth is almost closed
     "The opening of the mouth in a frame"
     p = face.points
     gap, width = float(aperture(p)), mouth_width(p)
     if gap < .045 or gap * face.iod < 4: return None
-    lip = median_colour(frame, p[np.r_[UPPER[1, 2:7], LOWER[1, 2:7]], :2], max(1, round(.015 * face.iod)))
-    image = straightened(frame, SMOOTH @ p[IN_UP, :2], SMOOTH @ p[IN_LOW, :2])
+    lips, room = p[np.r_[UPPER.ravel(), LOWER.ravel(), IN_UP, IN_LOW], :2], .05 * face.iod + 4
+    rect = Rect.around(lips.min(0) - room, lips.max(0) + room, frame.size)
+    part, p = frame.part(rect), p - np.array([rect.x0, rect.y0, 0], np.float32)
+    lip = median_colour(part, p[np.r_[UPPER[1, 2:7], LOWER[1, 2:7]], :2], max(1, round(.015 * face.iod)))
+    image = straightened(part, SMOOTH @ p[IN_UP, :2], SMOOTH @ p[IN_LOW, :2])
     if np.abs(image[8:-8, 20:-20].astype(np.float32) - lip).mean() < 22: return None    # it shows lips, not an opening
     detail = cv2.Laplacian(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.CV_32F).std()
     return View(image, gap, width, face.pose[1], float(detail) / gap)
@@ -226,14 +229,14 @@ class Portrait(Model):
                 width = requested_width(still, moment.lips)
                 before[f.id] = libraries[f.id].nearest(opening, width, f.pose[1], before.get(f.id))
                 known[f.id] = still, before[f.id], libraries[f.id].width, moment
-            yield nothing if frame.time < request.start else partial(self._redrawn, frame.image, tuple(faces), known)
+            yield nothing if frame.time < request.start else partial(self._redrawn, frame, tuple(faces), known)
 
     def _looking_ahead(self, frames, libraries:dict[int, Library]):
         "The frames, each after the views of those up to `LOOKAHEAD` later have been stored"
         waiting = deque()
         for frame, faces in frames:
             for f in faces:
-                view = mouth_view(frame.image, f)
+                view = mouth_view(frame, f)
                 library = libraries.setdefault(f.id, Library())
                 if view is not None: library.add(view)
                 if aperture(f.points) < .06: library.rest(mouth_width(f.points))
@@ -250,14 +253,15 @@ class Portrait(Model):
         first[face.id] = face.pose[1], still
         if not self.warnings: self._note(*(f'at {float(frame.time):.2f} s {w}' for w in still.warnings))   # said once
 
-    def _redrawn(self, image, faces, known)->np.ndarray:
+    def _redrawn(self, frame, faces, known):
         "A frame of a video with its faces drawn"
         for f in faces:
             still, view, rest, moment = known[f.id]
-            s = carry_to_frame(still, image, f, rest)
+            s = carry_to_frame(still, frame, f, rest)
             s = replace(s, mouth=replace(s.mouth, view=view))
-            image = s.draw(moment.lips, float(moment.mouth_open), bite=float(moment.bite), press=float(moment.press))
-        return image
+            part = s.draw_part(moment.lips, float(moment.mouth_open), bite=float(moment.bite), press=float(moment.press))
+            frame = frame.drawn(s.rect, part)
+        return frame.pixels
 
 def load(
     name:str='portrait',

@@ -12,7 +12,8 @@ __all__ = ['CHEEKS', 'AROUND_LIPS', 'PX', 'ARC', 'UP_WIDTHS', 'LOW_WIDTHS', 'SHO
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 import cv2, numpy as np
-from ...faces.paste import LIPS_OUTSIDE, Rect
+from ...core import Rect
+from ...faces.paste import LIPS_OUTSIDE
 from .fill import push_pull
 from .geometry import IN_LOW, IN_UP, LOWER, UPPER, Geometry
 from .views import View, warped_view

@@ -9,9 +9,8 @@ __all__ = ['CONTOUR', 'FAR', 'WORSE', 'below_seam', 'Still', 'upsampled', 'warp_
 # %% ../../../nbs/models/portrait/06_still.ipynb #c549fc91
 from dataclasses import dataclass, replace
 import cv2, numpy as np
-from ...core import Face, mouth_open as aperture
+from ...core import Face, Frame, Rect, mouth_open as aperture
 from ...faces.detect import landmarks_near
-from ...faces.paste import Rect
 from .eyes import Lid, close_lid, lids_for
 from .fields import (
     N_CLOSING, N_LIPS, N_MOUTH, SHAPES, Grid, inverse_offsets, components, fields, grid_for, moving_part, ramp)
@@ -75,10 +74,17 @@ class Still:
         gaze=(0., 0.),              # right and down in the picture, widths of the eye
     )->np.ndarray:                  # [h,w,3] uint8 RGB
         "The photo with this mouth"
-        k = self._coefficients(np.asarray(lips, np.float32), mouth_open, blendshapes, bite, press)
-        out = self.image.copy()
-        out[self.grid.y0:self.grid.y1, self.grid.x0:self.grid.x1] = self._warped(k, self._eyes(blink, gaze), bite)
+        part = self.draw_part(lips, mouth_open, blink, blendshapes, bite, press, gaze)
+        out = Frame(self.image, 0).drawn(self.rect, part).image
         return out if self.turn is None else turned(out, self.turn, head)
+
+    @property
+    def rect(self)->Rect: return Rect(self.grid.x0, self.grid.y0, self.grid.x1, self.grid.y1)
+
+    def draw_part(self, lips, mouth_open=None, blink=(0., 0.), blendshapes=None, bite=0., press=0., gaze=(0., 0.)):
+        "The rectangle of the photo that changes, before the head is turned, [h,w,3] uint8 RGB; see `draw`"
+        k = self._coefficients(np.asarray(lips, np.float32), mouth_open, blendshapes, bite, press)
+        return self._warped(k, self._eyes(blink, gaze), bite)
 
     def _coefficients(self, lips, mouth_open, blendshapes, bite, press)->np.ndarray:
         "How much of each component"

@@ -21,6 +21,7 @@ from ...media.probe import existing
 from .card import Wav2LipSettings
 from .pipeline import render_pipeline
 from .reference import render_reference
+from ...nn.runner import drawing_dtype
 from ...nn.wav2lip import SMALL, load_wav2lip
 
 # %% ../../../nbs/models/wav2lip/04_model.ipynb #6fe41a78
@@ -81,7 +82,7 @@ def network(
     name:str,             # on the card
     weights=None,         # path of your own checkpoint
     device:str='auto',
-    dtype:str='auto',
+    dtype:str='auto',     # see `nn.runner.drawing_dtype`
     engine:str='torch',
     compile:bool=False,
 ):                        # (mel, faces) -> drawn faces, float32 arrays
@@ -108,7 +109,8 @@ def load(
     "A model of the Wav2Lip family"
     s, best = settings, settings.preset == 'best'
     detector = s.detector if s.detector != 'auto' else 'mediapipe' if best else 's3fd'
-    draw = network(name, s.weights, device, s.dtype, s.engine, s.compile)
+    dtype = drawing_dtype(s.dtype, device, s.preset) if s.engine == 'torch' else s.dtype
+    draw = network(name, s.weights, device, dtype, s.engine, s.compile)
     detect = DETECTORS.get(detector).load(device) if best and s.detector != 'auto' else None
     rect = S3FDBoxes(device) if detector == 's3fd' and not best else None
     padding = 'constant' if name in ZERO_PADDED else 'reflect'

@@ -10,11 +10,11 @@ __all__ = ['SHIFT', 'SILENCE', 'FADE', 'CHIN', 'SIGMA', 'gate_mel', 'MelWindows'
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 import numpy as np
-from ...faces.align import crop, square_transform, turned_upright, upright_box
+from ...faces.align import crop_of, square_transform, turned_upright, upright_box
 from ...audio.voice import voice_spans
 from ..contract import RenderRequest, in_batches
 from ...faces.paste import paste_back_all
-from ...core import Audio, Face, mouth_open
+from ...core import Audio, Face, Frame, mouth_open
 from ...faces.smooth import smoothed
 from .preprocess import COLUMNS, HOP, RATE, SIDE, wav2lip_mel
 
@@ -73,11 +73,11 @@ def to_crop(
     return square_transform(box, SIDE)
 
 def network_input(
-    image:np.ndarray,  # [h,w,3] uint8 RGB
+    frame:Frame,
     M:np.ndarray,      # [2,3] from frame to crop
 )->np.ndarray:         # [6,96,96] float32: the crop with its lower half masked, then the crop, BGR
     "A face as the network takes it"
-    x = crop(image, M, SIDE)[..., ::-1].transpose(2, 0, 1).astype(np.float32) / 255
+    x = crop_of(frame, M, SIDE)[..., ::-1].transpose(2, 0, 1).astype(np.float32) / 255
     masked = x.copy()
     masked[:, SIDE // 2:] = 0
     return np.concatenate([masked, x])
@@ -114,10 +114,10 @@ def draw_batch(
     "A batch through the network"
     jobs, parts = face_jobs(batch, windows), [[] for _ in batch]
     if jobs:
-        faces = np.stack([network_input(batch[j.frame][0].image, j.M) for j in jobs])
+        faces = np.stack([network_input(batch[j.frame][0], j.M) for j in jobs])
         for job, drawn in zip(jobs, draw(np.stack([j.mel for j in jobs]), faces)):
             parts[job.frame].append((drawn[::-1].transpose(1, 2, 0) * 255, job.M, job.points))   # [96,96,3] RGB
-    return [(frame.image, drawn) for (frame, _), drawn in zip(batch, parts)]
+    return [(frame, drawn) for (frame, _), drawn in zip(batch, parts)]
 
 def render_pipeline(
     request:RenderRequest,
