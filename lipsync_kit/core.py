@@ -45,7 +45,7 @@ def as_fps(
         raise KitError(f"a frame rate must be a number above 0, not {fps!r}") from e
     if not 0 < f <= 1000: raise KitError(f"a frame rate must lie above 0 and not above 1000, not {fps}")
     ntsc = Fraction(round(f) * 1000, 1001)
-    return ntsc if abs(f - ntsc) < Fraction(5, 10_000) and f != round(f) else f
+    return ntsc if ntsc and abs(f - ntsc) < Fraction(5, 10_000) and f != round(f) else f
 
 def frame_at(
     t:float,   # seconds

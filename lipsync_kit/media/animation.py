@@ -28,7 +28,8 @@ class AnimationKind:
     fastest:int     # frames a second
     base:Fraction   # seconds; times are whole multiples of it
 
-ANIMATIONS = {'.gif': AnimationKind('GIF', 480, 25, Fraction(1, 100)), '.webp': AnimationKind('WebP', 720, 30, Fraction(1, 1000))}
+ANIMATIONS = {'.gif': AnimationKind('GIF', 480, 25, Fraction(1, 100)),
+              '.webp': AnimationKind('WebP', 720, 30, Fraction(1, 1000))}
 
 def is_animation(
     path,      # of a file to be written

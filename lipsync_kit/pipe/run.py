@@ -144,7 +144,8 @@ def lipsync(
     tags = mark(o.model, __version__, still=job.source.still) if o.mark else {}
     rendering = RenderProgress(progress, n_frames(job.seconds, job.fps))
     with ResumableWriter(path, *job.size, job.fps, audio=written_sound(job), crf=o.crf, metadata=tags,
-                         variable=clip.variable, job=word, audio_end=end, audio_track=job.sound.track, largest=o.size) as writer:
+                         variable=clip.variable, job=word, audio_end=end, audio_track=job.sound.track,
+                         largest=o.size) as writer:
         frames, effects = drawn_frames(job, report, writer.done, rendering)
         write_frames(frames, writer, rendering, job.clock)
         n, last = writer.n, writer.last_time
