@@ -28,6 +28,10 @@ def existing(
 )->Path:
     "`path`, if there is a file with something in it"
     path = Path(path)
+    try: path.stat()
+    except FileNotFoundError: pass
+    except (OSError, ValueError) as e:        # too long, a zero byte, a folder that is closed
+        raise KitError(f"{str(path)[:80]!r} can't be opened: {getattr(e, 'strerror', None) or e}") from e
     if path.is_dir(): raise KitError(f"{path} is a folder; name a file in it")
     if not path.exists(): raise KitError(f"there is no file {path}; check the name and the folder")
     if path.stat().st_size == 0:
