@@ -89,7 +89,7 @@ AVIF BMP DDS DIB GIF HEIF ICNS ICO JPEG JPEG2000 MPO PCX PNG PPM PSD QOI SGI SUN
 '''.split()
 
 # what Pillow's readers raise on damaged pictures, DecompressionBombError apart
-DAMAGES = OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, RuntimeError, struct.error
+DAMAGES = OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, ArithmeticError, RuntimeError, struct.error
 
 def _too_large(path, w:int, h:int)->KitError:
     return KitError(f"{path} is {w}x{h} pixels; reduce it below {LARGEST_SIDE} a side")
