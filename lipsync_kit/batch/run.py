@@ -17,7 +17,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
-from ..core import KitError, OnProgress, Progress, no_progress
+from ..core import KitError, beside, OnProgress, Progress, no_progress
 from .table import MATERIAL, Job, make_job, read_jobs, with_outputs
 from ..pipe.result import Result
 from ..models.contract import files_of, model_card
@@ -55,10 +55,10 @@ def verdict(
         raise KitError(f"a gate answers None or the reason to reject in words, not {said!r}")
     return said or ''
 
-def rejected_name(out:Path)->Path: return out.with_name(f'{out.stem}.rejected{out.suffix}')
+def rejected_name(out:Path)->Path: return beside(out.with_name(out.stem), '', f'.rejected{out.suffix}')
 
 # %% ../../nbs/batch/02_run.ipynb #717e403e
-def making_place(out:Path)->Path: return out.with_name(f'.{out.name}.making')
+def making_place(out:Path)->Path: return beside(out, '.', '.making')
 
 def do_job(
     row:dict,              # arguments of `lipsync`, `out` among them

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['UsageError', 'STOPPED', 'OUR_FAULT', 'batch', 'voices', 'doctor', 'verify', 'top', 'build_app', 'complain', 'run',
-           'main']
+           'Stopped', 'main']
 
 # %% ../../nbs/cli/05_main.ipynb #8e8383e8
 import sys
@@ -106,17 +106,36 @@ def run(
     own = args[:args.index('--')] if '--' in args else args
     debug = '--debug' in own
     if debug: args = [a for a in args if a != '--debug']
-    try: return build_app(args)(args, prog_name='lipsync', standalone_mode=False) or 0
+    try:
+        command = _told_of_stops(typer.main.get_command(build_app(args)))
+        return command(args, prog_name='lipsync', standalone_mode=False) or 0
     except typer.Exit as e: return e.exit_code
+    except Stopped as e: return _explained(e)
     except Exception as e:
         if debug: raise
         return _explained(e)
-    except KeyboardInterrupt: return _explained(KeyboardInterrupt())
+    except KeyboardInterrupt as e: return _explained(e)
+
+class Stopped(Exception): "Ctrl-C, past typer, which would end without a word"
+
+def _told_of_stops(command):
+    "The command, from which Ctrl-C comes as `Stopped`"
+    invoke = command.invoke
+    def told(context):
+        try: return invoke(context)
+        except KeyboardInterrupt as e: raise Stopped from e
+    command.invoke = told
+    return command
+
+def _stopped(e:BaseException)->str:
+    "What Ctrl-C left"
+    kept = getattr(e, 'kept', None) or getattr(e.__cause__ or e.__context__, 'kept', None)
+    return f'stopped; {kept}' if kept else STOPPED
 
 def _explained(e:BaseException)->int:
     "One line on what went wrong, and the exit code"
     from lipsync_kit.core import KitError
-    if isinstance(e, (KeyboardInterrupt, typer.Abort)): text, code = STOPPED, 130
+    if isinstance(e, (KeyboardInterrupt, Stopped, typer.Abort)): text, code = _stopped(e), 130
     elif isinstance(e, UsageError): text, code = f'{e.format_message()} (lipsync --help lists what there is)', 2
     elif isinstance(e, KitError): text, code = str(e), 2
     else: text, code = f'unexpected {type(e).__name__}: {e}. {OUR_FAULT}', 1

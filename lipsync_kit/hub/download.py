@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['TRIES', 'PAUSE', 'BLOCK', 'BUSY', 'KINDS', 'SourceRefused', 'TransientError', 'is_transient', 'with_retries',
-           'file_size', 'check_writable', 'check_disk_space', 'version_of', 'part_version', 'discard', 'fetch_url',
-           'Origin', 'split_hf', 'lock', 'recorded_source', 'download', 'with_needs', 'remove']
+           'file_size', 'nearest_there', 'check_writable', 'check_disk_space', 'version_of', 'part_version', 'discard',
+           'fetch_url', 'Origin', 'split_hf', 'lock', 'recorded_source', 'download', 'with_needs', 'remove']
 
 # %% ../../nbs/hub/01_download.ipynb #4ec9912a
 import errno, json, os, shutil, time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -65,16 +66,21 @@ def file_size(
     "Bytes that are there already"
     return part.stat().st_size if part.exists() else 0
 
+def nearest_there(
+    folder:Path,
+)->Path:
+    "The folder, or the nearest above it that is there"
+    return next(p for p in (folder, *folder.absolute().parents) if p.exists())
+
 def check_writable(
-    folder:Path,  # of models
+    folder:Path,  # of models; it need not be there, and is not made
 ):
-    "Make the folder; an error if it can't be written to"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK): raise PermissionError(errno.EACCES, 'permission denied')
-    except OSError as e:
-        raise KitError(f"can't write to {folder}: {e.strerror or e}; "
-                       "choose another folder with --path or LIPSYNC_KIT_HOME") from e
+    "An error if it can't be written to"
+    there = nearest_there(folder)
+    wrong = None if there.is_dir() else 'not a folder'
+    if not wrong and not os.access(there, os.W_OK | os.X_OK): wrong = 'permission denied'
+    if wrong: raise KitError(f"can't write to {folder}: {there}: {wrong}; "
+                             "choose another folder with --path or LIPSYNC_KIT_HOME")
 
 def check_disk_space(
     folder:Path,  # of the file
@@ -83,7 +89,7 @@ def check_disk_space(
 ):
     "An error if the disk is too small"
     check_writable(folder)
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(nearest_there(folder)).free
     if n <= free: return
     raise KitError(f"{name} needs {size_text(n)} but only {size_text(free)} are free in {folder}; "
                    "free some space or choose another folder with --path or LIPSYNC_KIT_HOME")
@@ -401,6 +407,26 @@ def _share(
         progress(Progress(f'{c.name} {size_text(base + n)} of {c.size}', min(1., (base + n) / max(1, c.bytes))))
     return report
 
+@contextmanager
+def _tidy(folder:Path, name:str)->Iterator[None]:
+    "Around a download: what it made and left empty goes when it fails, with folders that were not there before"
+    there = nearest_there(folder)
+    try: yield
+    except BaseException:
+        own = [folder/name, *(folder/name).rglob('*')] if name else []
+        for p in sorted((p for p in own if p.is_dir() and not p.is_symlink()), reverse=True): _gone(p)
+        if not any(p.name != '.locks' for p in folder.glob('*')):
+            for p in (folder/'.locks').glob('*.lock'): p.unlink(missing_ok=True)
+            for p in (folder/'.locks', folder, *folder.absolute().parents):
+                if p == there or not _gone(p): break
+        raise
+
+def _gone(folder:Path)->bool:
+    "Whether the folder was empty, and is gone"
+    try: folder.rmdir()
+    except OSError: return not folder.exists()
+    return True
+
 def download(
     name:str,                       # of a model
     folder:str|Path|None=None,      # `$LIPSYNC_KIT_HOME` or ~/.cache/lipsync_kit if left out
@@ -410,13 +436,14 @@ def download(
     "Put the weights of `name` on this machine, unless they are here"
     c, folder, base = card(name), models_folder(folder), 0
     if status(name, folder).whole: return find(name, folder)
-    check_writable(folder)
     def waiting(): progress(Progress(f'{c.name}: another process downloads it', 0.))
-    for f in c.files:
-        report = _share(c, f, base, progress)
-        with _locked(folder, f'{c.name}--{f.name}', waiting):
-            if not _is_here(c, f, folder): _fetch_file(c, f, folder, report, source)
-        base += f.n_bytes
+    with _tidy(folder, c.name):
+        check_writable(folder)
+        for f in c.files:
+            report = _share(c, f, base, progress)
+            with _locked(folder, f'{c.name}--{f.name}', waiting):
+                if not _is_here(c, f, folder): _fetch_file(c, f, folder, report, source)
+            base += f.n_bytes
     return find(name, folder)
 
 def _is_here(c:Card, f:File, folder:Path)->bool:

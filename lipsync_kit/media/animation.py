@@ -28,7 +28,8 @@ class AnimationKind:
     fastest:int     # frames a second
     base:Fraction   # seconds; times are whole multiples of it
 
-ANIMATIONS = {'.gif': AnimationKind('GIF', 480, 25, Fraction(1, 100)), '.webp': AnimationKind('WebP', 720, 30, Fraction(1, 1000))}
+ANIMATIONS = {'.gif': AnimationKind('GIF', 480, 25, Fraction(1, 100)),
+              '.webp': AnimationKind('WebP', 720, 30, Fraction(1, 1000))}
 
 def is_animation(
     path,      # of a file to be written
@@ -143,7 +144,7 @@ def _encode(path:Path, frames, codec:str, pixels:str, size, kind:AnimationKind, 
     "Frames into a file that plays again and again"
     out = {'loop': '0'}
     if codec == 'gif': out['final_delay'] = str(round(step / kind.base))
-    with av.open(str(path), 'w', options=out) as c:
+    with av.open(str(path.absolute()), 'w', options=out) as c:
         v = c.add_stream(codec, rate=Fraction(1 / step).limit_denominator(1001), options=options)
         v.width, v.height, v.pix_fmt = *size, pixels
         v.time_base = v.codec_context.time_base = kind.base

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['LARGEST_SIDE', 'CONTAINERS', 'FFMPEG_PICTURES', 'WHITELISTS', 'LISTS', 'XML_LISTS', 'PICTURES', 'DAMAGES', 'ATTACHED',
-           'UNEVEN', 'INTERLACED', 'FASTEST', 'existing', 'is_file_list', 'opened', 'picture_decoded', 'opened_picture',
-           'still_image', 'animation', 'is_heif', 'display_size', 'unreadable', 'decodable', 'picture_stream',
-           'sound_streams', 'first_frame', 'sound_info', 'video_info', 'probe']
+           'UNEVEN', 'INTERLACED', 'FASTEST', 'SLOWEST', 'existing', 'is_file_list', 'opened', 'picture_decoded',
+           'opened_picture', 'still_image', 'animation', 'is_heif', 'display_size', 'unreadable', 'decodable',
+           'picture_stream', 'sound_streams', 'first_frame', 'sound_info', 'video_info', 'probe']
 
 # %% ../../nbs/media/00_probe.ipynb #5abe90a9
 from collections.abc import Iterator
@@ -28,6 +28,10 @@ def existing(
 )->Path:
     "`path`, if there is a file with something in it"
     path = Path(path)
+    try: path.stat()
+    except FileNotFoundError: pass
+    except (OSError, ValueError) as e:        # too long, a zero byte, a folder that is closed
+        raise KitError(f"{str(path)[:80]!r} can't be opened: {getattr(e, 'strerror', None) or e}") from e
     if path.is_dir(): raise KitError(f"{path} is a folder; name a file in it")
     if not path.exists(): raise KitError(f"there is no file {path}; check the name and the folder")
     if path.stat().st_size == 0:
@@ -85,7 +89,7 @@ AVIF BMP DDS DIB GIF HEIF ICNS ICO JPEG JPEG2000 MPO PCX PNG PPM PSD QOI SGI SUN
 '''.split()
 
 # what Pillow's readers raise on damaged pictures, DecompressionBombError apart
-DAMAGES = OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, RuntimeError, struct.error
+DAMAGES = OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, ArithmeticError, RuntimeError, struct.error
 
 def _too_large(path, w:int, h:int)->KitError:
     return KitError(f"{path} is {w}x{h} pixels; reduce it below {LARGEST_SIDE} a side")
@@ -207,7 +211,8 @@ def _notes(c, uneven:bool, interlaced:bool)->tuple[str, ...]:
     if interlaced: notes.append(INTERLACED)
     return tuple(notes)
 
-FASTEST = 400   # frames a second, above which a rate is a time base
+# frames a second, above which a rate is a time base; the slowest rate that is told
+FASTEST, SLOWEST = 400, Fraction(1, 100)
 
 def _length_and_rate(c, v, lengths)->tuple[float, int, Fraction]:   # seconds, frames, frames a second
     "How long a video is, and at which rate it plays"
@@ -215,7 +220,7 @@ def _length_and_rate(c, v, lengths)->tuple[float, int, Fraction]:   # seconds, f
     told = float((v.duration or 0) * v.time_base) or (c.duration or 0) / 1e6
     length, n = lengths.get(v.index, (told, 0))
     if not rate or rate > FASTEST: rate = Fraction(n / length).limit_denominator(1001) if n > 1 and length else 25
-    fps = as_fps(rate)
+    fps = as_fps(max(rate, SLOWEST))
     n = n or v.frames
     return length, n if n > .9 * length * fps or _uneven(v) and n else round(length * fps), fps
 
@@ -242,7 +247,7 @@ def _picture_info(im, path:Path)->Clip:
 def _animation_info(im, path:Path)->Clip:
     "The clip of an animation that Pillow plays"
     with picture_decoded(path, im): ends = frame_ends(path, im)
-    fps = as_fps(len(ends) / ends[-1])
+    fps = as_fps(max(len(ends) / ends[-1], SLOWEST))
     uneven = any(abs(t - (i + 1) / fps) > .01 for i, t in enumerate(ends))
     return Clip(path, 'video', *im.size, fps, float(ends[-1]), len(ends), variable=uneven, alpha='A' in im.getbands(),
                 codec=im.format.lower(), warnings=(UNEVEN,) if uneven else ())

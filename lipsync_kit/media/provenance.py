@@ -37,7 +37,8 @@ def read_mark(
 )->dict[str, str]|None:  # its tags; None where it carries no mark
     "The mark of a generated file"
     im = opened_picture(existing(path))
-    if im is not None and im.format != 'GIF': tags = {**_xmp_tags(im), **{k: v for k, v in im.info.items() if isinstance(v, str)}}
+    if im is not None and im.format != 'GIF':
+        tags = {**_xmp_tags(im), **{k: v for k, v in im.info.items() if isinstance(v, str)}}
     else:
         with opened(path) as c: tags = dict(c.metadata)
     low = {k.lower(): v for k, v in tags.items()}

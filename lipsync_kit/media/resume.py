@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 import av, numpy as np
 from filelock import FileLock, Timeout
-from ..core import Audio, KitError, replacing
+from ..core import Audio, KitError, beside, checked_name, replacing
 from ..hub.cards import sha256
 from .animation import ANIMATIONS, is_animation, write_animation
 from .join import join
@@ -108,7 +108,7 @@ class ResumableWriter(Writer):
         audio, self.largest = None if is_animation(path) else audio, largest     # animations are silent
         super().__init__(path, width, height, fps, audio, crf, preset, metadata, variable, audio_end,
                          audio_track)
-        self.seconds, self.folder = Fraction(seconds), self.path.with_name(f'.{self.path.name}.parts')
+        self.seconds, self.folder = Fraction(seconds), beside(checked_name(self.path), '.', '.parts')
         if self.seconds <= 0: raise KitError(f"a part must be longer than 0 s, not {seconds}")
         coded = (FORMAT, self.path.suffix.lower(), self.size, self.fps, crf, preset, variable, self.seconds,
                  av.library_versions)
@@ -176,8 +176,15 @@ class ResumableWriter(Writer):
             raise KitError(f"can't write {self.path}: {e.strerror or e}; "
                            "free some space or choose another folder") from e
 
+    def _kept(self)->str:
+        "What a job that stops leaves behind, in words"
+        if not (self.job and self.parts): return f'nothing of {self.path} is kept, since no part was finished'
+        seconds = float((self.parts[-1].index + 1) * self.seconds)
+        return f'the first {seconds:g} s of {self.path} are kept in {self.folder}; the same command goes on from there'
+
     def __exit__(self, kind, error, trace):
         whole = False
+        if error is not None: error.kept = self._kept()
         try:
             if kind is None:
                 self._finish()

@@ -80,7 +80,7 @@ class Writer:
             undo.push(self.stack)
             tmp = self.stack.enter_context(replacing(self.path))
             options = dict(movflags='+faststart+use_metadata_tags') if tmp.suffix.lower() in ('.mp4', '.mov') else {}
-            self.out = self.stack.enter_context(av.open(str(tmp), 'w', options=options))
+            self.out = self.stack.enter_context(av.open(str(tmp.absolute()), 'w', options=options))
             self.out.metadata.update({k: str(v) for k, v in self.metadata.items()})
             self._add_video()
             self.sound = self._add_audio() if self.audio is not None else iter(())

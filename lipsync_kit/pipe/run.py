@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from .. import __version__
-from ..core import KitError, OnProgress, Progress, n_frames, no_progress
+from ..core import KitError, OnProgress, Progress, checked_name, n_frames, no_progress
 from ..effects.effect import EffectContext, chained
 from ..faces.track import FaceReport
 from ..flow import prefetch
@@ -48,10 +48,12 @@ def output_path(
     "Where the video goes"
     if out is None: return Path(tempfile.mkdtemp(dir=_temporary().name))/f'talk{kinds[0]}'
     out = Path(out)
+    if out.suffix.strip().lower() in kinds and out.suffix != out.suffix.strip():
+        raise KitError(f"the name {out.name!r} ends in a space; write {out.name.strip()!r}")
     if out.suffix.lower() not in kinds:
         names = f"{', '.join(kinds[:-1])} or {kinds[-1]}"
         raise KitError(f"{out.name!r} does not say what kind of file it shall be; end its name in {names}")
-    return out
+    return checked_name(out)
 
 # %% ../../nbs/pipe/09_run.ipynb #077c3fdd
 def peak_memory()->int:   # MB; 0 where the system does not say
@@ -144,7 +146,8 @@ def lipsync(
     tags = mark(o.model, __version__, still=job.source.still) if o.mark else {}
     rendering = RenderProgress(progress, n_frames(job.seconds, job.fps))
     with ResumableWriter(path, *job.size, job.fps, audio=written_sound(job), crf=o.crf, metadata=tags,
-                         variable=clip.variable, job=word, audio_end=end, audio_track=job.sound.track, largest=o.size) as writer:
+                         variable=clip.variable, job=word, audio_end=end, audio_track=job.sound.track,
+                         largest=o.size) as writer:
         frames, effects = drawn_frames(job, report, writer.done, rendering)
         write_frames(frames, writer, rendering, job.clock)
         n, last = writer.n, writer.last_time
