@@ -241,7 +241,7 @@ def fitted(X, y, weight, epochs=12, hidden=32):
     with torch.no_grad():
         w1 = net[1].weight / spread
         res = dict(w1=w1, b1=net[1].bias - w1 @ mean, w2=net[4].weight[0], b2=net[4].bias)
-    return {k: v.numpy() for k, v in res.items()}
+    return {k: v.detach().numpy() for k, v in res.items()}
 
 def scores(net, X):
     from scipy.special import erf

@@ -132,7 +132,6 @@ def _trouble(source:Source, audio:Audio, options:Options)->list[str]:
         res += [f'no face from {a:.1f} to {b:.1f} s' for a, b in gaps]
         longer = audio.duration - source.clip.duration
         if longer > .1: res.append(f'the speech is {longer:.1f} s longer than the video; fit= says how it goes on')
-    if float(abs(audio.samples).max()) < 1e-3: res.append('the speech is silent: the mouth will stay closed')
     if float((abs(audio.samples) > .999).mean()) > .01: res.append('the speech is clipped')
     return res
 
@@ -152,7 +151,7 @@ def plan(
     source = open_source(face, checked, covers=covers_wanted(checked))
     sound = speech_of(audio, text, motion, source, checked)
     if sound.audio is None: raise KitError('nothing to say: give audio= or text=; a video with sound may speak its own')
-    trouble = _trouble(source, sound.audio, checked)
+    trouble = [*sound.notes, *_trouble(source, sound.audio, checked)]
     start, rate = _trial(source, sound.audio, options)
     held = sound.audio.samples.nbytes * 3 / 1e6
     model = open_model(checked)

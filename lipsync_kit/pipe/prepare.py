@@ -22,7 +22,7 @@ from .licences import COVERS, basis_licence, check_licences, licences, looks_for
 from .options import Options, setting
 from .result import Licence
 from .source import Source, open_source
-from .speech import Sound, open_sound
+from .speech import Sound, heard, open_sound
 from .stages import chosen_fit, frame_rate_of, talk_seconds
 
 # %% ../../nbs/pipe/08_prepare.ipynb #9ac604e9
@@ -65,7 +65,8 @@ def speech_of(
 )->Sound:
     "The speech; a video that is given none speaks its own"
     sound = open_sound(audio, text, options)
-    return open_sound(source.clip.path, None, options) if sound.audio is None and source.clip.audio else sound
+    if sound.audio is None and source.clip.audio: sound = open_sound(source.clip.path, None, options)
+    return sound if text is not None or motion is not None else heard(sound, options)
 
 def driving_signals(
     sound:Sound,
@@ -150,6 +151,7 @@ def prepare(
     covers = CoverReport() if covers_wanted(options) else None
     source = clock.call('reading', open_source, face, options, covers=covers is not None)
     sound = clock.call('speech', speech_of, audio, text, motion, source, options)
+    for note in sound.notes: progress(Progress('speech', 0., note=note))
     fps = frame_rate_of(source, options)
     if not source.still and fps != source.clip.fps:
         note = (f'the video has {float(source.clip.fps):.3g} frames a second; each is repeated, {fps} a second, '
