@@ -134,8 +134,8 @@ class _Covers:
     def add(self, frame:Frame, faces:list[Face]):
         "One more frame"
         if self.waiting: self.step = float(frame.time - self.waiting[-1][0].time)
-        for f in faces:
-            if f.seen: self.mouths.setdefault(f.id, _Mouth()).add(float(frame.time), cover_score(frame.image, f.points))
+        for f in faces:   # those of a short gap too: a hand may be why the face was not found
+            self.mouths.setdefault(f.id, _Mouth()).add(float(frame.time), cover_score(frame.image, f.points))
         self.waiting.append((frame, faces))
 
     def due(self)->bool:
