@@ -284,6 +284,7 @@ class Face(ByValue):
     score:float=1.                         # 0..1, how sure the detector is
     seen:bool=True                         # False where it was interpolated over a short gap
     number:int=0                           # among the wanted faces of its shot, from the left when it began, 0 first
+    shown:float=1.                         # 0..1, how much of a drawing is shown: 0 where the mouth is covered
     @property
     def box(self)->tuple[float,float,float,float]:  # x0,y0,x1,y1 in pixels, end not included
         p = self.points[:, :2]

@@ -15,6 +15,7 @@ class Bar:
     "A progress bar on the terminal, made at the first report and gone at the end"
     def __init__(self, quiet:bool=False):
         self.silent, self.hidden, self.rich = quiet, quiet or not sys.stderr.isatty(), None
+        self.told = set()   # notes that were shown on the way
 
     def __enter__(self): return self
 
@@ -22,7 +23,9 @@ class Bar:
         if self.rich: self.rich.stop()
 
     def __call__(self, p):   # a `core.Progress`
-        if p.note and not self.silent: typer.echo(p.note, err=True)
+        if p.note and not self.silent and p.note not in self.told:
+            typer.echo(f'note: {p.note}', err=True)
+            self.told.add(p.note)
         if self.hidden: return
         if not self.rich: self.start()
         self.rich.update(self.task, completed=p.share, description=p.stage)
@@ -45,8 +48,10 @@ Verbose = Annotated[bool, typer.Option('--verbose', '-v', help='all that is know
 def show(
     result,               # a `pipe.result.Result`
     verbose:bool=False,
+    told=(),              # notes that were shown already
 ):
     "Print what there is to know about a finished video"
     from lipsync_kit.pipe.result import brief
     head = str(result).splitlines()[0]
-    typer.echo(result if verbose else '\n'.join([head, *brief(result)]))
+    facts = [f for f in brief(result) if f.removeprefix('note: ') not in told]
+    typer.echo(result if verbose else '\n'.join([head, *facts]))

@@ -71,7 +71,7 @@ def talk(
                                      model=model)}
     from lipsync_kit.pipe.run import lipsync
     with Bar(quiet) as bar: r = lipsync(**job, progress=bar)
-    show(r, verbose)
+    show(r, verbose, bar.told)
 
 def plan(
     face:Face=None,
@@ -101,7 +101,7 @@ def process(
     from lipsync_kit.pipe.run import process as run
     out = out or f'processed{Path(source).suffix.lower()}'
     with Bar(quiet) as bar: r = run(source, given.pop('effects', ()), out, progress=bar, **given)
-    show(r, verbose)
+    show(r, verbose, bar.told)
 
 def motion(
     audio:Speech=None,
@@ -131,7 +131,7 @@ def demo(
     from lipsync_kit.pipe.run import lipsync
     photo = Path(__file__).parents[1]/'data'/'astronaut.jpg'
     with Bar(quiet) as bar: r = lipsync(photo, text=text, out=out, progress=bar, **DEMO)
-    show(r, verbose)
+    show(r, verbose, bar.told)
     typer.echo(f'\nthe video is at {r.path.resolve()}')
 
 # %% ../../nbs/cli/04_talk.ipynb #c21efa5e

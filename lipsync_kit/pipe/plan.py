@@ -13,13 +13,14 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from ..models.contract import Model
 from ..core import Audio, KitError, Progress, device as chosen_device, n_frames
+from ..faces.cover import COVERED, CoverReport, cover_score
 from ..faces.detect import detect_faces
 from ..faces.likeness import count_notes, faces_met
 from ..faces.track import FaceReport
 from ..hub.cards import size_text
 from ..media.read import read_frames
 from .options import Options, make_options
-from .prepare import open_model, speech_of
+from .prepare import covers_wanted, open_model, speech_of
 from .run import lipsync, peak_memory
 from .source import Source, open_source, resized
 from .stages import frame_rate_of, talk_seconds
@@ -42,6 +43,7 @@ def faceless(
     looks:int=400,       # at most so many
     choose='largest',    # see `faces.detect.choose_faces`
     report:FaceReport|None=None,   # told what else the looks show
+    covers:CoverReport|None=None,  # likewise; left out: nobody looks for covered mouths
 )->list[tuple[float, float]]:
     "Spans of the video in which no face is found"
     step, due, seen, report = max(.2, source.clip.duration / looks), 0., [], report or FaceReport()
@@ -51,6 +53,7 @@ def faceless(
         found = detect_faces(image, max_faces=1) if known else faces_met(image, choose)
         if found and not known: report.most = count_notes(found, choose)
         report.likenesses.look(image, found[:1], t)
+        if covers is not None and found and cover_score(image, found[0].points) > COVERED: covers.note(t, step)
         seen.append((t, bool(found)))
         due += step
     return gaps_between(seen, step)
@@ -119,17 +122,17 @@ def _beginning(source:Source, length:float, folder:str)->Path:
 
 def _trouble(source:Source, audio:Audio, options:Options)->list[str]:
     "What to look at before running"
-    res, report = list(source.warnings), FaceReport()
+    res, report, covers = list(source.warnings), FaceReport(), CoverReport() if covers_wanted(options) else None
     for f in source.faces:
         if abs(f.pose[1]) > 30:
             res.append(f'the face is turned by {abs(f.pose[1]):.0f} degrees; above 30 motion is damped')
         if f.iod < 25: res.append(f'the face is small, {f.iod:.0f} pixels between the eyes; the mouth will be soft')
     if not source.still:
-        gaps = faceless(source, choose=options.choose, report=report)
-        res += [*report.notes, *(f'no face from {a:.1f} to {b:.1f} s' for a, b in gaps)]
+        gaps = faceless(source, choose=options.choose, report=report, covers=covers)
+        res += [*report.notes, *(covers.notes if covers else [])]
+        res += [f'no face from {a:.1f} to {b:.1f} s' for a, b in gaps]
         longer = audio.duration - source.clip.duration
         if longer > .1: res.append(f'the speech is {longer:.1f} s longer than the video; fit= says how it goes on')
-    if float(abs(audio.samples).max()) < 1e-3: res.append('the speech is silent: the mouth will stay closed')
     if float((abs(audio.samples) > .999).mean()) > .01: res.append('the speech is clipped')
     return res
 
@@ -146,10 +149,10 @@ def plan(
 )->Plan:
     "What `lipsync` with the same arguments will take"
     checked = make_options(**options)
-    source = open_source(face, checked)
+    source = open_source(face, checked, covers=covers_wanted(checked))
     sound = speech_of(audio, text, motion, source, checked)
     if sound.audio is None: raise KitError('nothing to say: give audio= or text=; a video with sound may speak its own')
-    trouble = _trouble(source, sound.audio, checked)
+    trouble = [*sound.notes, *_trouble(source, sound.audio, checked)]
     start, rate = _trial(source, sound.audio, options)
     held = sound.audio.samples.nbytes * 3 / 1e6
     model = open_model(checked)

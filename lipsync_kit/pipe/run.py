@@ -101,7 +101,8 @@ def drawn_frames(
     source, o, clock = job.source, job.options, job.clock
     if source.still: frames = still_frames(source, job.seconds, job.fps)
     else:
-        frames = video_frames(source, o, job.speech_seconds, job.model, report, picture=job.picture, fps=job.fps)
+        frames = video_frames(source, o, job.speech_seconds, job.model, report, picture=job.picture, fps=job.fps,
+                              covers=job.covers)
         frames = prefetch(frames, stop=progress.closed)
     if None not in job.signals: frames = keep_faces(frames, job.signals)
     talk = Talk(job.model, job.signals, source.still, job.size, o.model, source.identity, progress.on_work)
@@ -176,7 +177,8 @@ def result_of(
     "What there is to know about the finished video"
     notes = [*job.source.warnings, *job.sound.notes, *(n for t in job.tracks for n in t.notes),
              *(w for e in effects for w in e.warnings)]
-    notes += [*report.notes, *job.picture.notes, *length_notes(job, report.n_frames)]
+    covered = job.covers.notes if job.covers is not None else []
+    notes += [*report.notes, *covered, *job.picture.notes, *length_notes(job, report.n_frames)]
     faces = len(job.source.faces) or len(report.ids)
     return Result(path, job.options, seconds, n, job.fps, job.size, job.clock.total(), faces, tuple(report.gaps),
                   tuple(dict.fromkeys(notes)),

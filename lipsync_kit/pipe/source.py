@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 import cv2, numpy as np
 from ..core import Clip, Face, Frame, KitError, check_shape, n_frames, time_of
+from ..faces.cover import still_covers
 from ..faces.detect import choose_faces, detect_faces
 from ..faces.framing import crop_for
 from ..faces.likeness import HARDLY, count_notes, faces_met, likeness, likeness_notes
@@ -99,6 +100,7 @@ def open_still(
     frame:Frame,      # the picture
     options:Options,
     needed:bool=True, # a picture without a face is an error
+    covers:bool=True, # look for covered mouths
 )->Source:
     "A picture, at the size it will be drawn, with the chosen faces"
     image, notes = on_white(frame), list(clip.warnings)
@@ -115,7 +117,9 @@ def open_still(
     if not found and needed: raise no_face(clip.path)
     chosen = choose_faces(found, scaled_choice(choose, k) if cut_asked(options) else choose) if found else []
     faces = [replace(f, id=i, number=i) for i, f in enumerate(chosen)]
-    if needed: notes += _face_notes(image, found, faces, options)
+    if needed:
+        faces, covered = still_covers(image, faces) if covers else (faces, [])
+        notes += [*_face_notes(image, found, faces, options), *covered]
     h, w = image.shape[:2]
     return Source(replace(clip, width=w, height=h), image, tuple(faces), warnings=tuple(notes))
 
@@ -132,20 +136,21 @@ def _array_or_path(face):
     if isinstance(face, (str, Path, np.ndarray)): return face
     raise KitError(f"face must be a path, an [h,w,3] uint8 RGB array or a Pillow image, not {type(face).__name__}")
 
-def _of_identity(identity:Identity, options:Options, needed:bool)->Source:
+def _of_identity(identity:Identity, options:Options, needed:bool, covers:bool)->Source:
     "What a prepared person is drawn on"
     if not identity.source:
         raise KitError(f"this person was prepared for {identity.model} without a picture or video to draw on")
     if cut_asked(options): raise KitError('this person was prepared as the picture is; leave frame and aspect out')
-    return replace(open_source(identity.source, options, needed), identity=identity)
+    return replace(open_source(identity.source, options, needed, covers), identity=identity)
 
 def open_source(
     face,             # path of an image, a video or a prepared person, an `Identity`, or an [h,w,3] uint8 RGB array
     options:Options,
     needed:bool=True, # a picture without a face is an error
+    covers:bool=True, # look for covered mouths in a picture
 )->Source:
     "The picture or video"
-    if is_identity(face): return _of_identity(open_identity(face), options, needed)
+    if is_identity(face): return _of_identity(open_identity(face), options, needed, covers)
     face = _array_or_path(face)
     if isinstance(face, np.ndarray):
         image = check_shape(np.ascontiguousarray(face), 'h w 3', 'a picture given as an array')
@@ -153,10 +158,11 @@ def open_source(
             raise KitError(f"a picture given as an array must be uint8 RGB, not {image.dtype}; multiply by 255 and "
                            "convert")
         h, w = image.shape[:2]
-        return open_still(Clip(Path('<array>'), 'image', w, h, n_frames=1), Frame(image, Fraction(0)), options, needed)
+        return open_still(Clip(Path('<array>'), 'image', w, h, n_frames=1), Frame(image, Fraction(0)), options, needed,
+                          covers)
     clip = probe(face)
     if clip.kind == 'audio': raise KitError(f"{clip.path} holds sound only; the face must be an image or a video")
-    if clip.kind == 'image': return open_still(clip, read_image(face), options, needed)
+    if clip.kind == 'image': return open_still(clip, read_image(face), options, needed, covers)
     if cut_asked(options):
         raise KitError(f"frame and aspect cut stills, and {clip.path} is a video, which keeps its frame; leave "
                        "them out")

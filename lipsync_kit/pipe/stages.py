@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from ..core import Face, Frame, KitError, OnProgress, Progress, as_fps, no_progress, time_of
 from ..effects.effect import Effect, EffectContext
+from ..faces.cover import CoverReport, uncovered, with_covers
 from ..faces.track import FaceReport, track_faces
 from ..media.length import fitted, played_seconds
 from ..media.streams import StreamReport
@@ -84,6 +85,7 @@ def video_frames(
     track:bool=True,          # faces are needed
     picture:StreamReport|None=None,   # filled with what is odd in the file
     fps:Fraction|None=None,   # frames a second that are drawn, where they are more than the video has
+    covers:CoverReport|None=None,     # filled where a mouth is covered; left out: nobody looks
 )->Iterator[tuple[Frame, list[Face]]]:
     "The frames of a video with the chosen faces"
     length = seconds + (CUT if model.cut else 0)
@@ -93,8 +95,9 @@ def video_frames(
     if fps and fps > source.clip.fps: frames = repeated(frames, fps, 1 / source.clip.fps)
     if source.scale != 1: frames = (f._replace(image=resized(f.image, source.scale)) for f in frames)
     if not track or not model.tracked: return ((f, []) for f in frames)
-    return track_faces(frames, choose=options.choose, policy=options.no_face, smooth=model.smooth, report=report,
-                       detect=model.detect, every=model.every)
+    pairs = track_faces(frames, choose=options.choose, policy=options.no_face, smooth=model.smooth, report=report,
+                        detect=model.detect, every=model.every)
+    return pairs if covers is None else uncovered(pairs, covers)
 
 def keep_faces(
     frames:Iterator[tuple[Frame, list[Face]]],
@@ -131,6 +134,7 @@ class Talk(Effect):
             if not waiting and not self.still:
                 raise KitError(f"{self.name} drew more frames than it was given; report this to its makers")
             frame, faces = waiting.popleft() if waiting else (Frame(None, time_of(n, context.fps)), [])
+            if image is not None and frame.image is not None: image = with_covers(image, frame.image, faces)
             yield frame._replace(image=image), faces
             n += 1
         if not self.model.cut: self._check(n, len(waiting), frames, context)

@@ -7,9 +7,12 @@ __all__ = ['VOICES', 'Speech', 'VoiceCard', 'speak']
 
 # %% ../../nbs/speech/00_tts.ipynb #8c7cd7c1
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+import numpy as np
 from ..core import Audio, KitError, Phoneme
 from ..registry import Registry
+from .language import language_notes
+from .ssml import pieces_of
 
 # %% ../../nbs/speech/00_tts.ipynb #244cdd5e
 @dataclass(frozen=True)
@@ -42,4 +45,26 @@ def speak(
     "`text`, spoken"
     card = VOICES.get(voice)
     if not .5 <= speed <= 2: raise KitError(f"the voice speaks at a speed from 0.5 to 2, not {speed}")
-    return card.speak(text, speed, seed)
+    pieces, notes = pieces_of(text)
+    words = ' '.join(p for p in pieces if isinstance(p, str))
+    notes += language_notes(words, card.languages, {name: c.languages for name, c in VOICES.all().items()})
+    said = _joined([p if isinstance(p, float) else card.speak(p, speed, seed) for p in pieces if _sounds(p, pieces)])
+    return replace(said, notes=tuple(dict.fromkeys([*notes, *said.notes])))
+
+def _sounds(piece, pieces)->bool:
+    "Is it a pause, or words; a lone full stop between two pauses is neither"
+    return len(pieces) == 1 or isinstance(piece, float) or any(c.isalnum() for c in piece)
+
+def _joined(parts:list)->Speech:
+    "Spoken pieces and pauses in seconds as one"
+    spoken = [p for p in parts if not isinstance(p, float)]
+    if len(parts) == 1 and spoken: return spoken[0]
+    if not spoken: raise KitError("there is nothing to say between the pauses; give some words")
+    rate, samples, phonemes, t = spoken[0].audio.rate, [], [], 0.
+    for p in parts:
+        if isinstance(p, float): p = Speech(Audio(np.zeros(round(p * rate), np.float32), rate), [], '')
+        phonemes += [x._replace(start=round(x.start + t, 3), end=round(x.end + t, 3)) for x in p.phonemes]
+        samples.append(p.audio.samples)
+        t += p.audio.duration
+    notes = tuple(n for p in spoken for n in p.notes)
+    return Speech(Audio(np.concatenate(samples), rate), phonemes, ' '.join(p.text for p in spoken), notes)

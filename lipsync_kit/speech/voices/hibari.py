@@ -14,6 +14,7 @@ import numpy as np
 from ...audio.signal import loudness
 from ...core import Audio, KitError, Phoneme
 from ...hub.cards import find
+from ..language import language_of
 from ..tts import Speech, VoiceCard
 
 # %% ../../../nbs/speech/voices/01_hibari.ipynb #06c9864c
@@ -146,6 +147,7 @@ NOT_ENGLISH = "most words are not English; the voice reads them by English rules
 
 def _foreign(v, text:str)->tuple[str,...]:
     "A note if most words are in no English dictionary"
+    if language_of(text) not in (None, 'en'): return ()   # `speak` says which
     words = [w for w in re.findall(r"[^\W\d_]{2,}", text.lower()) if w.isalpha()]
     d = v.g2p.lexicon
     known = sum(w in d.golds or w in d.silvers for w in words)
