@@ -105,7 +105,7 @@ def stressed_syllables(
     return [(i/50, float(np.clip((above[i] - over)/9, .2, 1))) for i in np.flatnonzero(voiced) if is_peak(i)]
 
 # %% ../../nbs/motion/05_idle.ipynb #39eb64f4
-SPREAD = np.array([4.1, 3.8, 3.2])         # degrees over a minute, of pitch, yaw and roll; less over a few seconds
+SPREAD = np.array([4.2, 4.0, 2.8])         # degrees over a minute, of pitch, yaw and roll; less over a few seconds
 POSTURES = Rhythm(1.1, .6)
 SLOW, QUICK = .38, .16                     # seconds between the random points of the noise
 LAYERS = dict(posture=.76, slow=.59, quick=.26)   # standard deviations, of which the squares sum to 1
