@@ -222,13 +222,13 @@ def brow_motion(
     seed:int=0,
 )->np.ndarray:             # [n] 0..1
     "How far the brows are raised"
-    up = .03*np.maximum(smooth_noise(times, 'brow', seed, 1.), 0)
+    up = .06*np.maximum(smooth_noise(times, 'brow', seed, 1.), 0)
     for at, strength in stresses:
         rng = random_by_index(seed, 'brow', int(at/.5))
         happens, size, longer = rng.random(), np.exp(.4*rng.normal()), rng.random()
         if happens > .5: continue
         hold = .1 + (1.5*longer if longer < .4 else 0)
-        lift = .11*(1.2 + 2.6*strength)*size*cosine_pulse(times, max(.02, at - .22), .2, hold, .45)
+        lift = .15*(1.2 + 2.6*strength)*size*cosine_pulse(times, max(.02, at - .22), .2, hold, .45)
         up = np.maximum(up, lift)
     return np.clip(up, 0, .6)*cosine_pulse(times, 0, .3, 1e9, 1)
 
