@@ -17,7 +17,7 @@ from .geometry import OVAL, Geometry
 # %% ../../../nbs/models/portrait/05_turn.ipynb #6ff2ec31
 RELIEF = 1.45                                   # of the mesh's depth
 RINGS = (.35, -.12), (.8, -.35), (1.5, -.5)     # outside the oval, and how far behind its border
-PIVOT = np.array([0, 1.05, -.75])               # top of the neck from the middle of the face: across, down, towards us
+PIVOT = np.array([0, .6, -.75])                 # where the skull sits on the neck, from the middle of the face: across, down, towards us
 FOLLOW = .3                                     # of what the middle of the head moves by, the shoulders do
 ROOM = 3.2, 4.4, 4.8                            # reach beside, above and below the middle of the face
 
