@@ -2989,6 +2989,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                      'lipsync_kit/models/portrait/turn.py'),
                                                   'lipsync_kit.models.portrait.turn.face_axes': ( 'models/portrait/turn.html#face_axes',
                                                                                                   'lipsync_kit/models/portrait/turn.py'),
+                                                  'lipsync_kit.models.portrait.turn.lines_beside': ( 'models/portrait/turn.html#lines_beside',
+                                                                                                     'lipsync_kit/models/portrait/turn.py'),
                                                   'lipsync_kit.models.portrait.turn.rotation': ( 'models/portrait/turn.html#rotation',
                                                                                                  'lipsync_kit/models/portrait/turn.py'),
                                                   'lipsync_kit.models.portrait.turn.turn_for': ( 'models/portrait/turn.html#turn_for',

@@ -314,7 +314,9 @@ class MotionStream:
         "Motion from the first frame that is not sent to frame `end`"
         self._drop_history()
         start, audio = self.dropped/self.rate, Audio(self.samples, self.rate)
-        if not self.sent: self.options = self.options._replace(seed=varied_seed(self.seed, audio))
+        if not self.sent:    # the same for chunks of any size
+            seed = varied_seed(self.seed, audio.cut(0, min(max(self.first, .25), audio.duration)))
+            self.options = self.options._replace(seed=seed)
         times = np.arange(self.sent, end)/float(self.fps) - start
         features = extract_features(audio, self.model, level=self.level)
         if features.level is not None: self.level = features.level if self.level is None else self.level

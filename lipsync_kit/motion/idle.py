@@ -105,7 +105,7 @@ def stressed_syllables(
     return [(i/50, float(np.clip((above[i] - over)/9, .2, 1))) for i in np.flatnonzero(voiced) if is_peak(i)]
 
 # %% ../../nbs/motion/05_idle.ipynb #39eb64f4
-SPREAD = np.array([4.1, 3.8, 3.2])         # degrees over a minute, of pitch, yaw and roll; less over a few seconds
+SPREAD = np.array([4.7, 4.6, 3.1])         # degrees over a minute, of pitch, yaw and roll; less over a few seconds
 POSTURES = Rhythm(1.1, .6)
 SLOW, QUICK = .38, .16                     # seconds between the random points of the noise
 LAYERS = dict(posture=.76, slow=.59, quick=.26)   # standard deviations, of which the squares sum to 1
@@ -222,13 +222,13 @@ def brow_motion(
     seed:int=0,
 )->np.ndarray:             # [n] 0..1
     "How far the brows are raised"
-    up = .03*np.maximum(smooth_noise(times, 'brow', seed, 1.), 0)
+    up = .06*np.maximum(smooth_noise(times, 'brow', seed, 1.), 0)
     for at, strength in stresses:
         rng = random_by_index(seed, 'brow', int(at/.5))
         happens, size, longer = rng.random(), np.exp(.4*rng.normal()), rng.random()
         if happens > .5: continue
         hold = .1 + (1.5*longer if longer < .4 else 0)
-        lift = .11*(1.2 + 2.6*strength)*size*cosine_pulse(times, max(.02, at - .22), .2, hold, .45)
+        lift = .18*(1.2 + 2.6*strength)*size*cosine_pulse(times, max(.02, at - .22), .2, hold, .45)
         up = np.maximum(up, lift)
     return np.clip(up, 0, .6)*cosine_pulse(times, 0, .3, 1e9, 1)
 

@@ -11,5 +11,6 @@ from ..contract import ModelCard
 # %% ../../../nbs/models/portrait/00_card.ipynb #968f3665
 CARDS = (ModelCard(
     'portrait', 'moves the lips of the photograph itself; no download, no GPU', 'lipsync_kit.models.portrait.model',
-    inputs=('image', 'video'), driven_by=('motion',), capabilities=('emotion', 'head_pose', 'realtime', 'multi_face'),
+    inputs=('image', 'video'), driven_by=('motion',),
+    capabilities=('emotion', 'head_pose', 'gaze', 'realtime', 'multi_face'),
     weights=('face_landmarker',), weights_from='ours'),)

@@ -75,7 +75,7 @@ def rolling_parts(
             res[1, LOWER[ring, j]] = -.045 * arch * down
     return res
 
-CHIN = .37   # by how much further the chin follows an opening than the landmarks of the basis say
+CHIN = .15   # by how much further the chin follows an opening than the landmarks of the basis say
 
 def with_jaw(
     basis:Basis,
@@ -103,7 +103,8 @@ def measure(
     gap = float((points[14] - points[13]) @ pose.rotation[:, 1] / pose.scale)
     scores = close_scores(points, pose, basis) if gap > .03 else np.zeros(6, np.float32)
     shut = points - pose.scale * np.tensordot(scores, basis.lips, 1) @ pose.rotation.T.astype(np.float32)
-    return Geometry(points, pose, float(pose.scale), scores, gaps_of(shut, pose), max(gap, 0.), _smile(shut, pose, basis))
+    smile, closing = _smile(shut, pose, basis), gaps_of(shut, pose)
+    return Geometry(points, pose, float(pose.scale), scores, closing, max(gap, 0.), smile)
 
 def _smile(
     shut:np.ndarray,     # [478,3] pixels, the mouth closed by its scores

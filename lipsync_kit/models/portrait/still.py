@@ -276,7 +276,7 @@ def prepare(
         image, shut, warp_source(shut), g, basis, grid, grid.places(), pixel_places(grid.size),
         fields=np.ascontiguousarray(spread.reshape(2, spread.shape[1], -1)),
         contour=comps[:, CONTOUR].astype(np.float32), opens=opened_by(g, basis, comps), mouth=mouth_for(part, local),
-        turn=turn_for(size, g, face.pose[1]) if head else None, motion_scale=motion_scale, warnings=warnings, **eyes)
+        turn=turn_for(image, g, face.pose[1]) if head else None, motion_scale=motion_scale, warnings=warnings, **eyes)
     return replace(still, curve=measured_curve(still, face) if gain == 'auto' else ((0., 1.), (0., float(gain))))
 
 def measured_curve(
