@@ -139,7 +139,7 @@ class Rect(NamedTuple):
     y1:int
     @property
     def size(self)->tuple[int, int]: return self.x1 - self.x0, self.y1 - self.y0   # width, height
-    def __bool__(self): return self.x1 > self.x0 and self.y1 > self.y0
+    def __bool__(self): return bool(self.x1 > self.x0 and self.y1 > self.y0)
     def of(self, image): return image[self.y0:self.y1, self.x0:self.x1]
     def moved(self, x:int, y:int)->'Rect': return Rect(self.x0 + x, self.y0 + y, self.x1 + x, self.y1 + y)
     def within(self, outer:'Rect')->'Rect': return self.moved(-outer.x0, -outer.y0)   # as a piece of that piece

@@ -80,10 +80,11 @@ SHAPES = np.array(SMILE + BROWS)  # then one for each of these blendshapes, as i
 def components(
     g:Geometry,
     basis:Basis,
+    at=slice(None),   # which points
 )->np.ndarray:   # [k,478,2] pixels
     "By how much one unit of each component moves each point"
-    lips, shapes = g.moved(basis.lips), g.moved(basis.expression[SHAPES])
-    return np.concatenate([lips, closing_parts(g.pose), shapes])[..., :2]
+    lips, shapes = g.moved(basis.lips[:, at]), g.moved(basis.expression[SHAPES][:, at])
+    return np.concatenate([lips, closing_parts(g.pose)[:, at], shapes])[..., :2]
 
 def _rings(
     g:Geometry,

@@ -451,6 +451,9 @@ def lips_painted_shut(
     area = np.zeros(image.shape[:2], np.uint8)
     poly = opening_polygon(g.points[IN_UP, :2], g.points[IN_LOW, :2])
     cv2.fillPoly(area, [np.rint(poly).astype(np.int32)], 255)
-    r = max(1, round(.016 * g.iod))
-    area = cv2.dilate(area, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2*r+1, 2*r+1)))
-    return cv2.inpaint(image, area, max(2, round(.03 * g.iod)), cv2.INPAINT_TELEA)
+    r, wide = max(1, round(.016 * g.iod)), max(2, round(.03 * g.iod))
+    rect = Rect.around(poly.min(0) - r - 2 * wide - 2, poly.max(0) + r + 2 * wide + 3, image.shape[1::-1])
+    area = cv2.dilate(rect.of(area), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2*r+1, 2*r+1)))
+    out = image.copy()
+    rect.of(out)[:] = cv2.inpaint(np.ascontiguousarray(rect.of(image)), area, wide, cv2.INPAINT_TELEA)
+    return out
