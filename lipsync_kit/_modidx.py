@@ -2091,6 +2091,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                                 'lipsync_kit/models/latentsync/pipeline.py'),
                                                         'lipsync_kit.models.latentsync.pipeline.TimedFrame': ( 'models/latentsync/pipeline.html#timedframe',
                                                                                                                'lipsync_kit/models/latentsync/pipeline.py'),
+                                                        'lipsync_kit.models.latentsync.pipeline.canvases_apart': ( 'models/latentsync/pipeline.html#canvases_apart',
+                                                                                                                   'lipsync_kit/models/latentsync/pipeline.py'),
                                                         'lipsync_kit.models.latentsync.pipeline.draw_chunk': ( 'models/latentsync/pipeline.html#draw_chunk',
                                                                                                                'lipsync_kit/models/latentsync/pipeline.py'),
                                                         'lipsync_kit.models.latentsync.pipeline.draw_face': ( 'models/latentsync/pipeline.html#draw_face',
