@@ -132,4 +132,5 @@ def render_pipeline(
 )->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
     "The frames of `request`, drawn"
     return in_batches(timed_frames(request, states), draw.settings.frames, request.start,
-        lambda chunk: draw_chunk(chunk, draw, size, request.on_work), lambda drawn: [f.pixels for f in paste_faces(*drawn)])
+        lambda chunk: draw_chunk(chunk, draw, size, request.on_work),
+        lambda drawn: [f.pixels for f in paste_faces(*drawn)])

@@ -241,8 +241,8 @@ class Portrait(Model):
             still, view, rest, moment = known[f.id]
             s = carry_to_frame(still, frame, f, rest)
             s = replace(s, mouth=replace(s.mouth, view=view))
-            part = s.draw_part(moment.lips, float(moment.mouth_open), bite=float(moment.bite), press=float(moment.press))
-            frame = frame.drawn(s.rect, part)
+            bite, press = float(moment.bite), float(moment.press)
+            frame = frame.drawn(s.rect, s.draw_part(moment.lips, float(moment.mouth_open), bite=bite, press=press))
         return frame.pixels
 
 def load(

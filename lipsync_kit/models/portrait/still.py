@@ -238,7 +238,8 @@ def in_rect(g:Geometry, grid:Grid)->Geometry:
     return replace(g, points=g.points - off, pose=g.pose._replace(shift=g.pose.shift - off))
 
 @lru_cache(2)
-def _places_up_to(w:int, h:int)->np.ndarray: return np.dstack(np.meshgrid(np.arange(w), np.arange(h))).astype(np.float32)
+def _places_up_to(w:int, h:int)->np.ndarray:
+    return np.dstack(np.meshgrid(np.arange(w), np.arange(h))).astype(np.float32)
 
 def pixel_places(size:tuple[int, int])->np.ndarray:   # width, height -> [h,w,2], not to be changed
     "Each pixel's own place"
