@@ -140,20 +140,21 @@ class Rect(NamedTuple):
     y1:int
     @property
     def size(self)->tuple[int, int]: return self.x1 - self.x0, self.y1 - self.y0   # width, height
-    def __bool__(self): return self.x1 > self.x0 and self.y1 > self.y0
+    def __bool__(self): return bool(self.x1 > self.x0 and self.y1 > self.y0)
     def of(self, image): return image[self.y0:self.y1, self.x0:self.x1]
     def moved(self, x:int, y:int)->'Rect': return Rect(self.x0 + x, self.y0 + y, self.x1 + x, self.y1 + y)
     def within(self, outer:'Rect')->'Rect': return self.moved(-outer.x0, -outer.y0)   # as a piece of that piece
     def holds(self, other:'Rect')->bool: return self.common(other) == other
     @classmethod
-    def around(cls, low, high, size)->'Rect':   # from `low` to `high`, cut to a picture of `size`, at least one pixel of it
+    # from `low` to `high`, cut to a picture of `size`, at least one pixel of it
+    def around(cls, low, high, size)->'Rect':
         (x0, y0), (x1, y1) = np.clip(np.floor(low), 0, np.array(size) - 1), np.ceil(high)
         return cls(int(x0), int(y0), *(int(min(max(b, a + 1), n)) for a, b, n in zip((x0, y0), (x1, y1), size)))
     def common(self, other:'Rect')->'Rect':   # what lies in both
         return Rect(*map(max, self[:2], other[:2]), *map(min, self[2:], other[2:]))
 
 class _Frame(NamedTuple):
-    pixels:object      # [h,w,3] uint8 RGB, or something that looks like it, such as `media.planes.Planes`; None: no picture
+    pixels:object      # [h,w,3] uint8 RGB, or what looks like it, such as `media.planes.Planes`; None: no picture
     time:Fraction      # seconds from the start of the clip
     alpha:np.ndarray|None=None  # [h,w] uint8 where the file has one
     # seconds into the source where that is another moment: in a video that is shown again, backwards or stretched

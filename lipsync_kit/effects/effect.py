@@ -55,7 +55,7 @@ class Effect:
         frame:Frame,           # with its picture
         faces:Faces,
     )->Frame:
-        "The frame, changed; an effect that changes a piece of it does so by `Frame.part` and `Frame.drawn`, which costs less"
+        "The frame, changed; an effect that changes a piece only uses `Frame.part` and `Frame.drawn`, which costs less"
         image = frame.image
         new = self.draw(image, faces, frame.time)
         return frame if new is image else frame._replace(image=new)

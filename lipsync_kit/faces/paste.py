@@ -100,7 +100,7 @@ def restore_detail(
     low = cv2.GaussianBlur(own, (0, 0), blur).astype(np.float32)
     off = cv2.blur(channel_difference(drawn, low), (2 * max(1, round(blur)) + 1,) * 2)
     share = (1 - mouth) * np.exp(-(off / agree)**2)
-    return drawn + share[..., None] * (own - low)
+    return cv2.add(drawn, cv2.multiply(cv2.subtract(own, low, dtype=cv2.CV_32F), cv2.merge([share] * 3)))
 
 # %% ../../nbs/faces/06_paste.ipynb #33d2116a
 class PasteSettings(NamedTuple):
@@ -141,8 +141,8 @@ def paste_in_frame(
     if settings.colour: x = match_colour(x, own, (1 - mouth) * alpha, .3 * iod)
     pixel = np.sqrt(abs(np.linalg.det(back[:, :2])))   # size of a drawn pixel in the frame, which sets its blur
     if settings.detail: x = restore_detail(x, own, mouth, .6 * pixel)
-    out = np.clip(np.rint(own + alpha[..., None] * (x - own)), 0, 255)   # the frame's own where alpha is 0
-    return frame.drawn(rect, out.astype(np.uint8))
+    out = cv2.blendLinear(x, own.astype(np.float32), alpha, 1 - alpha)   # the frame's own where alpha is 0
+    return frame.drawn(rect, np.clip(np.rint(out, out), 0, 255, out).astype(np.uint8))
 
 def paste_back(
     image:np.ndarray,    # [h,w,3] uint8 RGB

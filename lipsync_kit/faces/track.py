@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 import cv2, numpy as np
 from ..core import Face, Frame, KitError, unknown
-from .detect import _apart, _check_choice, _span, choose_faces, detect_faces, landmarks_near, square_around
+from .detect import (
+    _apart, _check_choice, _span, choose_faces, detect_faces, landmarks_near, square_around)
 from .likeness import Likenesses, count_notes, faces_met, likeness_notes
 from ..media.planes import thumbnail
 

@@ -4,16 +4,18 @@
 
 # %% auto #0
 __all__ = ['SMOOTHING', 'landmark_values', 'TimedFrame', 'timed_frames', 'FaceInFrame', 'occurrences', 'rect_of_canvas',
-           'square_of', 'paste_faces', 'draw_face', 'draw_chunk', 'render_pipeline']
+           'square_of', 'paste_faces', 'canvases_apart', 'draw_face', 'draw_chunk', 'render_pipeline']
 
 # %% ../../../nbs/models/latentsync/07_pipeline.ipynb #08d02b9c
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 import numpy as np
+from torch import Tensor
 from ..contract import RenderRequest, in_batches
 from ...core import Face, Frame, Rect, no_progress
 from ...faces.align import shifted
 from ...faces.smooth import smoothed
+from ...nn.runner import single_thread_pool
 from .preprocess import (
     Aligner, aligned, canvas_size, canvases, covered, in_view, restored, three_points)
 from .audio import audio_features, first_state
@@ -87,6 +89,12 @@ def paste_faces(
         if rect: frames[i] = frames[i].drawn(rect, restored(frames[i].part(rect), canvas, there, None))
     return frames
 
+def canvases_apart(
+    faces:Tensor,     # [n,3,s,s]
+)->Iterator[np.ndarray]:   # [h,w,3] float32
+    "`canvases` by threads that compute alone: those that share small steps spend more on waiting than on computing"
+    for piece in single_thread_pool().map(canvases, faces.split(4)): yield from piece
+
 def draw_face(
     chunk:list[TimedFrame],
     face:int,              # its `id`
@@ -100,7 +108,7 @@ def draw_face(
     if not found: return []
     squares = [square_of(frames[f.index], f.M, size) for f in found]
     drawn = draw(squares, [f.features for f in found], lambda share, what: progress(share * len(found), what))
-    return [(f.index, canvas, f.M) for f, canvas in zip(found, canvases(drawn.faces))]
+    return [(f.index, canvas, f.M) for f, canvas in zip(found, canvases_apart(drawn.faces))]
 
 # %% ../../../nbs/models/latentsync/07_pipeline.ipynb #1ec50aa9
 def draw_chunk(
@@ -124,4 +132,5 @@ def render_pipeline(
 )->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
     "The frames of `request`, drawn"
     return in_batches(timed_frames(request, states), draw.settings.frames, request.start,
-        lambda chunk: draw_chunk(chunk, draw, size, request.on_work), lambda drawn: [f.pixels for f in paste_faces(*drawn)])
+        lambda chunk: draw_chunk(chunk, draw, size, request.on_work),
+        lambda drawn: [f.pixels for f in paste_faces(*drawn)])

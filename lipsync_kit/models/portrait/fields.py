@@ -81,10 +81,11 @@ SHAPES = np.array(SMILE + BROWS)         # then one for each of these blendshape
 def components(
     g:Geometry,
     basis:Basis,
+    at=slice(None),   # which points
 )->np.ndarray:   # [k,478,2] pixels
     "By how much one unit of each component moves each point"
-    lips, shapes = g.moved(with_jaw(basis)), g.moved(basis.expression[SHAPES])
-    return np.concatenate([lips, closing_parts(g.pose), rolling_parts(g.pose), shapes])[..., :2]
+    lips, shapes = g.moved(with_jaw(basis)[:, at]), g.moved(basis.expression[SHAPES][:, at])
+    return np.concatenate([lips, closing_parts(g.pose)[:, at], rolling_parts(g.pose)[:, at], shapes])[..., :2]
 
 def _rings(
     g:Geometry,

@@ -18,10 +18,10 @@ from ...faces.align import STABLE, similarity
 from ..contract import Model, RenderRequest, SessionRequest
 from .live import PortraitSession
 from ...core import ARKIT, Face, Frame, Rect, interocular, mouth_open as aperture
-from .fields import N_MOUTH, Grid, components, grid_for, ramp
+from .fields import Grid, components, grid_for, ramp
 from .geometry import Geometry, IN_LOW, IN_UP, LOWER, UPPER, measure
 from .mouth import PAINTED, SMOOTH, median_colour, axes_of, lips_painted_shut, seam_of
-from .still import CONTOUR, Still, in_rect, pixel_places, prepare, warp_source
+from .still import CONTOUR, Carried, Still, in_rect, pixel_places, prepare, warp_source
 from .views import Library, View, straightened
 from ...motion.basis import Basis
 from ...motion.idle import EYE_WIDTHS, LOOK_X, LOOK_Y
@@ -74,22 +74,15 @@ def carried_fields(
     first:Still,         # prepared on an earlier frame
     g:Geometry,          # of this frame
     grid:Grid,           # of this frame
-)->np.ndarray:           # [2,k,gh*gw*2]
-    "The fields of an earlier frame, moved to this one; those of blendshapes are left out"
-    places = grid.places()
+    places:np.ndarray,   # [gh,gw,2] of the grid
+)->Carried:
+    "How the fields of an earlier frame are moved to this one"
     move = similarity(first.geometry.points[STABLE, :2].astype(float), g.points[STABLE, :2].astype(float))
     there = move.back(places.reshape(-1, 2) + [grid.x0, grid.y0]) - [first.grid.x0, first.grid.y0]
     at = (there + .5) * np.array(first.grid.nodes) / np.array(first.grid.size) - .5
     at = at.astype(np.float32).reshape(places.shape)   # nodes of the earlier grid
     turn = (move.scale * move.rotation.T).astype(np.float32)
-    fade = ramp(grid, .25 * g.iod)[..., None]
-    def carried(field):
-        return cv2.remap(field, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) @ turn * fade
-    k, n = N_MOUTH, first.fields.shape[1]
-    fields = np.zeros((2, n, *places.shape), np.float32)
-    for old, new in zip(first.fields.reshape(2, n, *first.places.shape), fields):
-        for i in range(k): new[i] = carried(old[i])
-    return fields.reshape(2, n, -1)
+    return Carried(first.places.shape, at, turn.T, ramp(grid, .25 * g.iod)[..., None].astype(np.float32))
 
 def carry_to_frame(
     first:Still,         # prepared on an earlier frame
@@ -103,13 +96,13 @@ def carry_to_frame(
         g = replace(g, scores=g.scores + np.float32([0, mouth_spread(g, first.basis, rest), 0, 0, 0, 0]))
     grid = grid_for(g, frame.size)
     places, local = grid.places(), in_rect(g, grid)
-    part = np.ascontiguousarray(frame.part(Rect(grid.x0, grid.y0, grid.x1, grid.y1)))
+    part = np.ascontiguousarray(frame.part(Rect(int(grid.x0), int(grid.y0), int(grid.x1), int(grid.y1))))
     shut = lips_painted_shut(part, local)
     mouth = replace(first.mouth, axes=axes_of(g), seam=seam_of(local), shut=g.gap >= PAINTED, own=None)
     return replace(
-        first, image=frame.pixels, part=shut, source=warp_source(shut), geometry=g, grid=grid, places=places,
-        own=pixel_places(grid.size), fields=carried_fields(first, g, grid), mouth=mouth,
-        contour=components(g, first.basis)[:, CONTOUR].astype(np.float32))
+        first, image=frame.pixels, part=shut, source=shut, geometry=g, grid=grid, places=places,
+        own=pixel_places(grid.size), carried=carried_fields(first, g, grid, places), mouth=mouth,
+        contour=components(g, first.basis, CONTOUR).astype(np.float32))
 
 # %% ../../../nbs/models/portrait/07_model.ipynb #dc960ee7
 LOOKAHEAD = 25   # frames that are read ahead of the one that is drawn
@@ -259,8 +252,8 @@ class Portrait(Model):
             still, view, rest, moment = known[f.id]
             s = carry_to_frame(still, frame, f, rest)
             s = replace(s, mouth=replace(s.mouth, view=view))
-            part = s.draw_part(moment.lips, float(moment.mouth_open), bite=float(moment.bite), press=float(moment.press))
-            frame = frame.drawn(s.rect, part)
+            bite, press = float(moment.bite), float(moment.press)
+            frame = frame.drawn(s.rect, s.draw_part(moment.lips, float(moment.mouth_open), bite=bite, press=press))
         return frame.pixels
 
 def load(
