@@ -66,15 +66,15 @@ class Result:
         speed = f'{float(self.fps):g} fps, {self.realtime:.1f} times real time'
         return '\n'.join([f'{self.path}  {self.seconds:.2f} s, {w}x{h}, {speed}', *facts(self)])
 
-    def _repr_html_(self): return player(self.path) + '<br>'.join(escape(f) for f in facts(self))
+    def html(self)->str: return player(self.path) + '<br>'.join(escape(f) for f in facts(self))
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        if is_live() or not self.path.exists(): return {'text/html': self._repr_html_(), 'text/plain': repr(self)}
+        if is_live() or not self.path.exists(): return {'text/html': self.html(), 'text/plain': repr(self)}
         return {**self.strip()._repr_mimebundle_(), 'text/plain': repr(self).replace(str(self.path), self.path.name)}
 
     def strip(self,
-        n:int=6,           # pictures
-        height:int=160,    # pixels
+        n:int=4,           # pictures
+        height:int=200,    # pixels
     )->Jpeg:
         "Moments of the video side by side: mouth open and shut by turns"
         return row(*moments(self, n), height=height)
