@@ -116,7 +116,8 @@ class Plan:
         w, h = self.size
         device = f', {self.device}' if self.device else ''
         time = f'about {self.seconds:.1f} s for {self.video_seconds:.1f} s of video ({self.n_frames} frames, {w}x{h})'
-        return '\n'.join([f'{time}, {self.memory} MB of memory{device}', *([f'estimated {self.basis}'] if self.basis else []),
+        basis = [f'estimated {self.basis}'] if self.basis else []
+        return '\n'.join([f'{time}, {self.memory} MB of memory{device}', *basis,
                           *(f'trouble: {t}' for t in self.trouble or ('none seen',))])
 
 def _of_faces(faces:Iterable[Face])->Iterable[str]:
@@ -224,4 +225,5 @@ def plan(
     n, area = n_frames(seconds, fps), float(np.mean([face_area(f, size) for f in seen.values()] or [0.]))
     work = work_for(checked, source, speech, text is not None, n, size, area)
     e = estimate(work) or tried(source, heard, options, seconds)
-    return Plan(e.seconds, seconds, n, e.memory, size, on_device(model, checked), tuple(dict.fromkeys(odd)), e.cpu, e.basis)
+    return Plan(e.seconds, seconds, n, e.memory, size, on_device(model, checked), tuple(dict.fromkeys(odd)), e.cpu,
+                e.basis)

@@ -30,8 +30,8 @@ from .stages import chosen_fit, frame_rate_of, talk_seconds
 def nothing_to_say(model:str='')->KitError:
     "The error where there is no speech; of a model that is driven by audio alone, by its name"
     if not model: return KitError('nothing to say: give audio=, text= or motion=; a video with sound may speak its own')
-    return KitError(f"nothing to say: {model} is driven by audio, so give audio= or text=; a video with sound may speak "
-                    "its own")
+    return KitError(f"nothing to say: {model} is driven by audio, so give audio= or text=; a video with sound may "
+                    "speak its own")
 
 def open_motion(
     motion,            # a `MotionTrack`, the path of a saved one, or None to make one from the speech
