@@ -7,7 +7,7 @@ __all__ = ['Licence', 'Result', 'facts', 'brief', 'moments', 'player']
 
 # %% ../../nbs/pipe/01_result.ipynb #f7799281
 import base64, shutil
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from html import escape
 from pathlib import Path
@@ -60,6 +60,13 @@ class Result:
                            f"pass out={path.name!r} to make another kind")
         with replacing(path) as tmp: shutil.copyfile(self.path, tmp)
         return path
+
+    def to_dict(self)->dict:   # what JSON can hold
+        "What there is to know, without the pixels and the motion"
+        own = {k: getattr(self, k) for k in ('seconds', 'n_frames', 'timings', 'faces', 'memory')}
+        return dict(path=str(self.path), **own, fps=float(self.fps), size=list(self.size), realtime=self.realtime,
+                    gaps=[list(map(float, g)) for g in self.gaps], notes=list(self.warnings),
+                    licences=[asdict(l) for l in self.licences], commercial=all(l.commercial for l in self.licences))
 
     def __repr__(self):
         w, h = self.size
