@@ -178,7 +178,8 @@ def tried(
 )->Estimate:
     "Make the first moments, and see what they cost"
     watch, t = _Watch(TRIAL), perf_counter()
-    words = {k: v for k, v in options.items() if k not in ('size', 'choose', 'frame', 'aspect')} if source.still else options
+    done = ('size', 'choose', 'frame', 'aspect') if source.still else ()   # by `open_source`
+    words = {k: v for k, v in options.items() if k not in done}
     try:
         with TemporaryDirectory() as d:
             face = source.image if source.still else _short(source, d)
