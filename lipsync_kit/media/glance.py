@@ -33,21 +33,33 @@ def _key_frame(path, t:float)->float:   # seconds; 0 where it is not known
             return max(float(p.pts * p.time_base - zero), 0.) if p.pts is not None else 0.
         except (av.FFmpegError, StopIteration): return 0.
 
+def _parts(path, moments:Iterable[float])->dict[float, list[float]]:
+    "The moments by the key frame before them"
+    res = {}
+    for t in moments: res.setdefault(_key_frame(path, t) if t > 0 else 0., []).append(t)
+    return res
+
+def _forward(path, key:float, moments:list[float], near:float, due:float)->Iterator[Frame]:
+    "From a key frame on, the frames at some moments"
+    left, f = sorted(moments), None
+    for f in read_frames(path, key):
+        late = perf_counter() > due
+        if f.time < left[0] - near and not late: continue
+        yield f
+        while left and f.time >= left[0] - near: left.pop(0)
+        if late or not left: return
+    if f is not None and left: yield f       # the video is shorter than it says
+
 def glances(
     path,                      # a video
     moments:Iterable[float],   # seconds
-    near:float=0.,             # seconds from a moment within which a key frame takes its place
+    near:float=0.,             # seconds from a moment within which an earlier frame takes its place
     budget:float=1.,           # seconds that all of it may take; one frame comes in any case
-)->Iterator[Frame]:            # in the order of the moments; some of them where time runs out
+)->Iterator[Frame]:            # the frames between two key frames in order; some are missing where time runs out
     "The frames at those moments, or the key frames beside them"
     due, some = perf_counter() + budget, False
-    for t in moments:
+    for key, wanted in _parts(path, moments).items():
         if some and perf_counter() > due: return
-        key = _key_frame(path, t) if t > 0 else 0.
-        last = None
-        for f in read_frames(path, key):
-            last = f
-            if f.time >= t - near or perf_counter() > due: break
-        if last is None: continue
-        some = True
-        yield last
+        for f in _forward(path, key, wanted, near, due):
+            some = True
+            yield f

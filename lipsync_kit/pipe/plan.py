@@ -26,12 +26,12 @@ from .prepare import nothing_to_say, open_model, refuse_early
 from .run import lipsync, peak_memory
 from .source import Source, open_source, resized
 from .speech import Sound, open_sound
-from .speeds import Estimate, estimate, face_area, work_for
+from .speeds import Estimate, Load, estimate, face_area, work_for
 from .stages import frame_rate_of, talk_seconds
 
 # %% ../../nbs/pipe/10_plan.ipynb #82bfcce5
 LOOKS = 8        # moments of a video that are looked at
-BUDGET = .8      # seconds for them
+BUDGET = 1.2     # seconds for them
 
 def gaps_between(
     seen:Iterable[tuple[float, bool]],  # moments looked at, in order, and whether the face was there
@@ -130,7 +130,8 @@ def _of_faces(faces:Iterable[Face])->Iterable[str]:
 def _of_moments(seen:dict[float, list[Face]], length:float)->Iterable[str]:
     "What is odd about the faces of a video"
     if not any(seen.values()):
-        return [f'no face was found at any of {len(seen)} moments: the video will come out as it is']
+        looked = f'{len(seen)} moments that were' if len(seen) > 1 else 'the one moment that was'
+        return [f'no face was found at {looked} looked at; frames without one come out as they are']
     step = length / max(len(seen), 1)
     gaps = gaps_between(((t, bool(f)) for t, f in seen.items()), step)
     first = next(f for f in seen.values() if f)
@@ -212,7 +213,7 @@ def plan(
     **options,           # likewise
 )->Plan:
     "What `lipsync` with the same arguments will take"
-    checked = make_options(**options)
+    load, checked = Load(), make_options(**options)
     if isinstance(audio, dict): checked = replace(checked, choose='all')
     refuse_early(face, audio, text, motion, checked)
     source = open_source(face, checked)
@@ -225,6 +226,6 @@ def plan(
     size, fps = model.output(source.clip, frame_rate_of(source, checked))
     n, area = n_frames(seconds, fps), float(np.mean([face_area(f, size) for f in seen.values()] or [0.]))
     work = work_for(checked, source, speech, text is not None, n, size, area)
-    e = estimate(work) or tried(source, heard, options, seconds)
+    e = estimate(work, others=load.others) or tried(source, heard, options, seconds)
     return Plan(e.seconds, seconds, n, e.memory, size, on_device(model, checked), tuple(dict.fromkeys(odd)), e.cpu,
                 e.basis)
