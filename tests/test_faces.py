@@ -153,7 +153,7 @@ def test_a_video_without_its_rotation_tag(media, tmp_path, turn):
 # What is said about the faces
 
 from lipsync_kit.pipe.options import make_options
-from lipsync_kit.pipe.plan import faceless
+from lipsync_kit.pipe.plan import glimpsed
 from lipsync_kit.pipe.source import open_source
 
 def said(path, **options): return ' '.join(open_source(path, make_options(**options)).warnings)
@@ -181,7 +181,7 @@ def film_of(tmp_path):
 
 @pytest.mark.parametrize('name, word', [('dog.jpg', 'hardly a human face'), ('group_six.jpg', '6 faces, took the largest')])
 def test_the_same_in_videos_and_their_plan(media, film_of, name, word):
-    path, tracked, planned = film_of(read_image(media/'portraits'/name).image), FaceReport(), FaceReport()
+    path, tracked = film_of(read_image(media/'portraits'/name).image), FaceReport()
     for _ in track_faces(read_frames(path), report=tracked): pass
-    faceless(open_source(path, make_options()), report=planned)
-    for report in (tracked, planned): assert len(report.notes) == 1 and word in report.notes[0], report.notes
+    _, planned = glimpsed(open_source(path, make_options()), make_options())
+    for notes in (tracked.notes, planned): assert len(notes) == 1 and word in notes[0], notes

@@ -18,7 +18,7 @@ models speech
 metrics
 select train
 pipe
-doctor benchmark batch live
+doctor benchmark batch live app
 widgets cli'''.splitlines()]
 
 def line(module):

@@ -12,8 +12,8 @@ import json
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
-from .bar import Bar, Quiet, Verbose, show
-from .options import config_values, with_options, word_after
+from .bar import Bar, Json, Quiet, Verbose, say, show, spoken
+from .options import config_values, offered, with_options, word_after
 
 # %% ../../nbs/cli/04_talk.ipynb #9d2f6fd0
 def parse_voices(
@@ -31,12 +31,17 @@ def parse_voices(
     return {int(n): file for n, _, file in pairs}
 
 # %% ../../nbs/cli/04_talk.ipynb #73cd0b67
-Face = Annotated[Optional[str], typer.Argument(help='an image or a video')]
-Speech = Annotated[Optional[str], typer.Argument(help='speech: any file with sound, a video too')]
+Face = Annotated[Optional[str], typer.Argument(metavar='FACE', help='an image or a video')]
+Speech = Annotated[Optional[str], typer.Argument(metavar='SPEECH', help='speech: any file with sound, a video too')]
 Text = Annotated[Optional[str], typer.Option('--text', '-t', help='what to say, instead of audio')]
 Motion = Annotated[Optional[str], typer.Option('--motion', help='a saved motion track (JSON or CSV), perhaps edited')]
-Model = Annotated[Optional[str], typer.Option('--model', '-m', help='which model draws; `lipsync talk --model NAME '
-                                              '--help` has its options')]
+def _models():
+    from lipsync_kit.models.contract import model_cards
+    return model_cards()
+
+Model = Annotated[Optional[str], typer.Option('--model', '-m', autocompletion=offered(_models),
+                                              help='which model draws; `lipsync talk --model NAME --help` has its '
+                                              'options')]
 Config = Annotated[Optional[str], typer.Option('--config', help='a file with any of these: .toml .yaml .json')]
 Says = Annotated[Optional[list[str]], typer.Option('--says', help='several voices: --says 0=left.wav --says '
                                                    '1=right.wav, from the left')]
@@ -64,6 +69,7 @@ def talk(
     config:Config=None,
     quiet:Quiet=False,
     verbose:Verbose=False,
+    as_json:Json=False,
     given:dict=None,
 ):
     "Make a face speak."
@@ -71,7 +77,7 @@ def talk(
                                      model=model)}
     from lipsync_kit.pipe.run import lipsync
     with Bar(quiet) as bar: r = lipsync(**job, progress=bar)
-    show(r, verbose, bar.told)
+    show(r, verbose, bar.told, as_json)
 
 def plan(
     face:Face=None,
@@ -81,13 +87,15 @@ def plan(
     model:Model=None,
     says:Says=None,
     config:Config=None,
+    as_json:Json=False,
     given:dict=None,
 ):
     "Predict time, memory and trouble spots before running."
     job = _job(config, given, says, face=face, audio=audio, text=text, motion=motion, model=model)
     job.pop('out', None)
     from lipsync_kit.pipe.plan import plan as predict
-    typer.echo(predict(**job))
+    p = predict(**job)
+    say(p.to_dict(), spoken(str(p)), as_json)
 
 # %% ../../nbs/cli/04_talk.ipynb #b8b81a6b
 def process(
@@ -95,19 +103,21 @@ def process(
     out:Annotated[Optional[str], typer.Option('--out', '-o', help='the file to make [processed.*]')]=None,
     quiet:Quiet=False,
     verbose:Verbose=False,
+    as_json:Json=False,
     given:dict=None,
 ):
     "Apply effects to a picture or a video, without speech."
     from lipsync_kit.pipe.run import process as run
     out = out or f'processed{Path(source).suffix.lower()}'
     with Bar(quiet) as bar: r = run(source, given.pop('effects', ()), out, progress=bar, **given)
-    show(r, verbose, bar.told)
+    show(r, verbose, bar.told, as_json)
 
 def motion(
     audio:Speech=None,
     text:Text=None,
     out:Annotated[str, typer.Option('--out', '-o', help='.json, .csv, or .tsv for Rhubarb letters')]='track.json',
     quiet:Quiet=False,
+    as_json:Json=False,
     given:dict=None,
 ):
     "Turn speech into a motion track that can be edited and drawn."
@@ -116,7 +126,9 @@ def motion(
     from lipsync_kit.pipe.prepare import save_motion
     if (audio is None) == (text is None): raise KitError('give a file with speech, or --text, and not both')
     with Bar(quiet) as bar: track = save_motion(audio, out, text, bar, make_options(**given))
-    typer.echo(f'{out}: {track}')
+    facts = dict(path=out, seconds=track.seconds, fps=float(track.fps), n_frames=len(track), notes=list(track.notes),
+                 sources=list(track.sources))
+    say(facts, f'{out}: {track}', as_json)
 
 SENTENCE = 'Hello! My mouth opens wide, closes on papa and mama, and turns round: oh, who knew?'
 DEMO = dict(frame='head', size=512)   # the person is small in the photograph
@@ -126,17 +138,18 @@ def demo(
     text:Annotated[str, typer.Option('--text', '-t', help='what to say')]=SENTENCE,
     quiet:Quiet=False,
     verbose:Verbose=False,
+    as_json:Json=False,
 ):
     "Make the bundled photograph speak (Eileen Collins, NASA, public domain)."
     from lipsync_kit.pipe.run import lipsync
     photo = Path(__file__).parents[1]/'data'/'astronaut.jpg'
     with Bar(quiet) as bar: r = lipsync(photo, text=text, out=out, progress=bar, **DEMO)
-    show(r, verbose, bar.told)
-    typer.echo(f'\nthe video is at {r.path.resolve()}')
+    show(r, verbose, bar.told, as_json)
+    if not as_json: typer.echo(f'\nthe video is at {r.path.resolve()}')
 
 # %% ../../nbs/cli/04_talk.ipynb #c21efa5e
-schema = typer.Typer(help='What a job may hold, as JSON Schema.', no_args_is_help=True)
-config = typer.Typer(help='Configuration files.', no_args_is_help=True)
+schema = typer.Typer(help='What a job may hold, as JSON Schema.', no_args_is_help=True, rich_markup_mode='markdown')
+config = typer.Typer(help='Configuration files.', no_args_is_help=True, rich_markup_mode='markdown')
 
 @schema.command('talk')
 def schema_talk(

@@ -7,7 +7,7 @@ __all__ = ['Licence', 'Result', 'facts', 'brief', 'moments', 'player']
 
 # %% ../../nbs/pipe/01_result.ipynb #f7799281
 import base64, shutil
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from html import escape
 from pathlib import Path
@@ -62,20 +62,27 @@ class Result:
         with replacing(path) as tmp: shutil.copyfile(self.path, tmp)
         return path
 
+    def to_dict(self)->dict:   # what JSON can hold
+        "What there is to know, without the pixels and the motion"
+        own = {k: getattr(self, k) for k in ('seconds', 'n_frames', 'timings', 'faces', 'memory')}
+        return dict(path=str(self.path), **own, fps=float(self.fps), size=list(self.size), realtime=self.realtime,
+                    gaps=[list(map(float, g)) for g in self.gaps], notes=list(self.warnings),
+                    licences=[asdict(l) for l in self.licences], commercial=all(l.commercial for l in self.licences))
+
     def __repr__(self):
         w, h = self.size
         speed = f'{float(self.fps):g} fps, {self.realtime:.1f} times real time'
         return '\n'.join([f'{self.path}  {self.seconds:.2f} s, {w}x{h}, {speed}', *facts(self)])
 
-    def _repr_html_(self): return player(self.path) + '<br>'.join(escape(f) for f in facts(self))
+    def html(self)->str: return player(self.path) + '<br>'.join(escape(f) for f in facts(self))
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        if is_live() or not self.path.exists(): return {'text/html': self._repr_html_(), 'text/plain': repr(self)}
+        if is_live() or not self.path.exists(): return {'text/html': self.html(), 'text/plain': repr(self)}
         return {**self.strip()._repr_mimebundle_(), 'text/plain': repr(self).replace(str(self.path), self.path.name)}
 
     def strip(self,
-        n:int=6,           # pictures
-        height:int=160,    # pixels
+        n:int=4,           # pictures
+        height:int=200,    # pixels
     )->Jpeg:
         "Moments of the video side by side: mouth open and shut by turns"
         return row(*moments(self, n), height=height)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VIDEOS', 'PICTURES', 'output_path', 'peak_memory', 'length_notes', 'written_sound', 'drawn_frames', 'write_frames',
-           'lipsync', 'as_written', 'result_of', 'process']
+           'lipsync', 'made_video', 'as_written', 'result_of', 'process']
 
 # %% ../../nbs/pipe/09_run.ipynb #dee98e58
 import sys, tempfile
@@ -32,6 +32,7 @@ from .options import Options, make_options
 from .prepare import PreparedRun, prepare
 from .result import Result
 from .source import Source, open_source, still_frames
+from .speeds import FaceTally, Stopwatch, finished, timed, work_for
 from .stages import RenderProgress, Talk, keep_faces, video_frames
 
 # %% ../../nbs/pipe/09_run.ipynb #5f2dd4c9
@@ -140,9 +141,21 @@ def lipsync(
     "Make a face speak; a job that was killed goes on where it was when it is called again with the same `out`"
     if is_identity(face): options = {'model': open_identity(face).model, **options}
     path, checked = output_path(out), make_options(**options)
-    job, report = prepare(face, audio, text, motion, checked, progress), FaceReport()
+    with timed() as watch:
+        job = prepare(face, audio, text, motion, checked, progress)
+        word = fingerprint(face, audio, text, motion, job.options, job.model.weights) if out is not None else ''
+        return made_video(job, path, word, watch, progress)
+
+def made_video(
+    job:PreparedRun,
+    path:Path,
+    word:str,                # what tells this job from others; '' where it is not to go on after it was killed
+    watch:Stopwatch,
+    progress:OnProgress=no_progress,
+)->Result:
+    "Draw and write the video"
+    report, tally = FaceReport(), FaceTally(job.size)
     o, clip = job.options, job.source.clip
-    word = fingerprint(face, audio, text, motion, o, job.model.weights) if out is not None else ''
     end = job.seconds if job.speech_seconds > job.seconds + .1 else None
     tags = mark(o.model, __version__, still=job.source.still) if o.mark else {}
     rendering = RenderProgress(progress, n_frames(job.seconds, job.fps))
@@ -150,8 +163,11 @@ def lipsync(
                          variable=clip.variable, job=word, audio_end=end, audio_track=job.sound.track,
                          largest=o.size) as writer:
         frames, effects = drawn_frames(job, report, writer.done, rendering)
-        write_frames(frames, writer, rendering, job.clock)
-        n, last = writer.n, writer.last_time
+        write_frames(tally.each(frames), writer, rendering, job.clock)
+        n, last, whole = writer.n, writer.last_time, not writer.done
+    if whole:
+        work = work_for(o, job.source, job.speech_seconds, job.voice != '', n, job.size, tally.mean)
+        finished(watch, work, peak_memory())
     progress(Progress('done', 1.))
     return as_written(result_of(job, path, report, n, float(last + 1 / job.fps), effects))
 

@@ -77,7 +77,7 @@ def open_sound(
     options:Options,
 )->Sound:
     "The speech that drives the lips"
-    if audio is not None and text is not None: raise KitError('give audio or text, not both')
+    if audio is not None and text is not None: raise KitError('give audio= or text=, not both')
     if text is not None:
         s = speak(text, voice=options.voice, speed=options.speed, seed=options.seed)
         return Sound(s.audio, tuple(s.phonemes), notes=tuple(s.notes))
