@@ -26,29 +26,38 @@ from .clip import (
 from .judge import held_out, mouth_box
 
 # %% ../../../nbs/models/gaussian/06_fit.ipynb #23422946
+def _matte_begin(
+    oval:np.ndarray,         # [36,2] rim of the face, pixels
+    size:tuple[int, int],    # width, height
+)->np.ndarray:               # [h,w] uint8, labels of GrabCut
+    "What is surely or probably person or background, before colours are looked at"
+    (w, h), c, chin, (W, H) = np.ptp(oval, axis=0), oval.mean(0), oval[:, 1].max(), size
+    y, x = np.mgrid[:H, :W] + .5
+    def ellipse(rx, ry, up): return np.hypot((x - c[0])/(rx*w), (y - c[1] + up*h)/(ry*h))
+    hair, edge = ellipse(.85, .85, .1), np.minimum(x, W - x) < .04*W
+    torso = (y > chin) & (np.abs(x - c[0]) < (.45 + 1.1*np.clip((y - chin)/(.5*h), 0, 1))*w)
+    mask = np.where((hair < 1) | torso, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    mask[((hair > 2.2) & (y < chin)) | ((hair > 1) & ((y < .04*H) | (edge & (y < c[1]))))] = cv2.GC_BGD
+    mask[(ellipse(.58, .62, .06) < 1) & (y < c[1])] = cv2.GC_FGD
+    mask[(np.abs(x - c[0]) < .25*w) & (y > chin - .1*h)] = cv2.GC_FGD
+    return cv2.fillPoly(mask, [np.rint(oval).astype(int)], int(cv2.GC_FGD))
+
 def person_mask(
     image:np.ndarray,    # [h,w,3] uint8
     points:np.ndarray,   # [478,3] pixels
 )->np.ndarray:           # [h,w] bool
     "Where the person is, hair and shoulders too"
     k = min(1., 160/max(image.shape[:2]))
-    small = cv2.resize(image, None, fx=k, fy=k, interpolation=cv2.INTER_AREA)
-    oval = points[OVAL, :2]*k
-    centre, (w, h), chin = oval.mean(0), np.ptp(oval, axis=0), oval[:, 1].max()
-    mask = np.full(small.shape[:2], cv2.GC_PR_BGD, np.uint8)
-    def ellipse(at, axes, value): cv2.ellipse(mask, tuple(map(int, at)), tuple(map(int, axes)), 0, 0, 360, int(value), -1)
-    ellipse(centre - [0, .12*h], (.75*w, .75*h), cv2.GC_PR_FGD)
-    ellipse((centre[0], chin + .95*h), (1.2*w, .8*h), cv2.GC_PR_FGD)
-    cv2.rectangle(mask, (int(centre[0] - .25*w), int(chin - .1*h)), (int(centre[0] + .25*w), int(chin + .5*h)), cv2.GC_FGD, -1)
-    cv2.fillPoly(mask, [np.rint(oval).astype(int)], cv2.GC_FGD)
-    mask[:2] = cv2.GC_BGD
-    if (mask == cv2.GC_BGD).all() or not (mask == cv2.GC_FGD).any(): return np.ones(image.shape[:2], bool)
+    small, oval = cv2.resize(image, None, fx=k, fy=k, interpolation=cv2.INTER_AREA), points[OVAL, :2]*k
+    mask = _matte_begin(oval, small.shape[1::-1])
+    if not (mask == cv2.GC_BGD).any(): return np.ones(image.shape[:2], bool)
     cv2.setRNGSeed(0)
-    cv2.grabCut(small, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(small, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), 5, cv2.GC_INIT_WITH_MASK)
     front = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
-    n, labels = cv2.connectedComponents(front)
-    y, x = np.clip(centre[::-1].astype(int), 0, np.array(front.shape) - 1)
-    front = cv2.morphologyEx((labels == labels[y, x]).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    front = cv2.morphologyEx(front, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    _, parts = cv2.connectedComponents(front)
+    x, y = np.clip(oval.mean(0).astype(int), 0, np.array(front.shape[::-1]) - 1)
+    front = cv2.morphologyEx((parts == parts[y, x]).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
     return cv2.resize(front.astype(np.float32), image.shape[1::-1]) > .5
 
 def sampled(
@@ -56,9 +65,13 @@ def sampled(
     xy:np.ndarray,      # [n,2] pixels
 )->np.ndarray:          # [n,c] float32
     "The colours of a picture between its pixels"
-    x, y = (xy.astype(np.float32).T - .5)[..., None]
-    out = cv2.remap(image.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return out.reshape(len(xy), -1)
+    rows = -(-len(xy)//256)                # OpenCV's maps have at most 32767 rows
+    at = np.zeros((rows*256, 2), np.float32)
+    at[:len(xy)] = xy - .5
+    x, y = at.reshape(rows, 256, 2).transpose(2, 0, 1)
+    out = cv2.remap(image.astype(np.float32), np.ascontiguousarray(x), np.ascontiguousarray(y), cv2.INTER_LINEAR,
+                    borderMode=cv2.BORDER_REPLICATE)
+    return out.reshape(rows*256, -1)[:len(xy)]
 
 def of_person(
     seeds:Seeds,
