@@ -139,6 +139,8 @@ def _array_or_path(face):
 def _of_identity(identity:Identity, options:Options, needed:bool, covers:bool)->Source:
     "What a prepared person is drawn on"
     if not identity.source:
+        own = identity.arrays.get('picture')
+        if own is not None: return replace(open_source(own, options, needed), identity=identity)
         raise KitError(f"this person was prepared for {identity.model} without a picture or video to draw on")
     if cut_asked(options): raise KitError('this person was prepared as the picture is; leave frame and aspect out')
     return replace(open_source(identity.source, options, needed, covers), identity=identity)
