@@ -148,7 +148,7 @@ PERSON = 'mean', 'usual', 'landmarks', 'limits', 'rest', 'bones', 'most', 'windo
 def person_arrays(person:Person)->dict[str, np.ndarray]:
     "What a file keeps"
     p = dict(mean=person.mean, usual=person.usual, landmarks=person.landmarks.weights, limits=person.limits,
-             rest=person.rest, bones=person.bones, most=np.array(person.most))
+             rest=person.rest, bones=person.bones, most=np.array([person.most]))
     p = {k: v.astype(np.float32) for k, v in p.items()}
     w = person.window
     return {PREFIX + k: v for k, v in p.items()} | {PREFIX + 'window': np.array([w.x, w.y, w.span, w.size])}
@@ -160,4 +160,4 @@ def person_of(
     a = {k: np.asarray(arrays[PREFIX + k], float) for k in PERSON}
     *window, size = a['window'].tolist()
     return Person(a['mean'], Window(*window, int(size)), a['usual'], PersonalLandmarks(a['landmarks']), a['limits'],
-                  a['rest'], a['bones'], float(a['most']))
+                  a['rest'], a['bones'], float(a['most'].ravel()[0]))
