@@ -158,7 +158,8 @@ class PersonalModel(Model):
         maps, numbers, own = (np.stack([getattr(batch[k], f) for k in which]) for f in ('M', 'numbers', 'own'))
         images = [out[k] for k in which]
         own = own if self.settings.skin else None
-        for k, x in zip(which, mouth.draw(images, maps, numbers, own, self.settings.painter)): out[k] = x
+        drawn = mouth.draw(images, maps, numbers, own, self.settings.painter, tones=self.mouth is not None)
+        for k, x in zip(which, drawn): out[k] = x
         return out
 
     def _placed(self, request:RenderRequest, person:Person)->Iterator[Placed]:
