@@ -218,6 +218,9 @@ def train(
     if resume is not None: continue_training(training, resume)
     while training.done < steps:
         training.step()
-        progress(Progress('learning the mouth', training.done / steps))
         if resume is not None and training.done % SAVE_EVERY == 0: save_training(training, resume)
+        try: progress(Progress('learning the mouth', training.done / steps))
+        except BaseException:
+            if resume is not None: save_training(training, resume)
+            raise
     return training
