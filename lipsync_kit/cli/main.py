@@ -11,7 +11,7 @@ import sys
 from dataclasses import asdict
 from typing import Annotated, Optional
 import typer
-from .avatar import avatar
+from .avatar_make import avatar
 from .bar import Bar, Json, Quiet, say, spoken
 from .models import models
 from .options import completion_words

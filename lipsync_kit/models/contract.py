@@ -48,6 +48,8 @@ class ModelCard:
     # (name, device, settings) -> a `Model` that says length, size, rate and device memory of what the loaded one draws,
     # without its networks; None where loading is so cheap that a plan may do it
     outline:Callable|None=None
+    # what `make_part` of its module makes of a clip, see `avatar.parts`: 'mouth', 'head'; '' where it learns nobody
+    avatar:str=''
 
     def __post_init__(self):
         for given, known in (self.capabilities, CAPABILITIES), (self.driven_by, DRIVES), (self.inputs,
