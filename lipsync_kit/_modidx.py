@@ -1913,6 +1913,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                   'lipsync_kit/models/gaussian/avatar.py'),
                                                     'lipsync_kit.models.gaussian.avatar._rig_of': ( 'models/gaussian/avatar.html#_rig_of',
                                                                                                     'lipsync_kit/models/gaussian/avatar.py'),
+                                                    'lipsync_kit.models.gaussian.avatar._tensor': ( 'models/gaussian/avatar.html#_tensor',
+                                                                                                    'lipsync_kit/models/gaussian/avatar.py'),
                                                     'lipsync_kit.models.gaussian.avatar.arrays_of': ( 'models/gaussian/avatar.html#arrays_of',
                                                                                                       'lipsync_kit/models/gaussian/avatar.py'),
                                                     'lipsync_kit.models.gaussian.avatar.avatar_of': ( 'models/gaussian/avatar.html#avatar_of',

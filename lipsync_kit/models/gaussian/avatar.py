@@ -86,6 +86,8 @@ def camera(
     K = torch.tensor([[scale, 0, shift[0]], [0, scale, shift[1]], [0, 0, 1.]], device=device)
     return view, K
 
+def _tensor(x, kind): return x.clone().to(kind) if torch.is_tensor(x) else torch.as_tensor(np.array(x)).to(kind)
+
 class GaussianAvatar(torch.nn.Module):
     "A person as Gaussians"
     def __init__(self,
@@ -100,8 +102,8 @@ class GaussianAvatar(torch.nn.Module):
         opacity:float=.9,
     ):
         super().__init__()
-        def fixed(name, x, kind=torch.float32): self.register_buffer(name, torch.as_tensor(np.array(x)).to(kind))
-        def free(x): return torch.nn.Parameter(torch.tensor(np.array(x, np.float32)))
+        def fixed(name, x, kind=torch.float32): self.register_buffer(name, _tensor(x, kind))
+        def free(x): return torch.nn.Parameter(_tensor(x, torch.float32))
         n = len(seeds)
         self.rig, self.picture, self.about = rig, None, {}
         for name in ('bary', 'frame', 'h'): fixed(name, getattr(seeds, name))
