@@ -13,6 +13,7 @@ media audio
 nn
 faces
 onnx_export motion models.contract models.settings models.identity
+avatar
 effects
 models speech
 metrics

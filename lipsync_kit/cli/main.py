@@ -10,7 +10,7 @@ __all__ = ['UsageError', 'STOPPED', 'OUR_FAULT', 'batch', 'voices', 'doctor', 'v
 import sys
 from typing import Annotated, Optional
 import typer
-from .avatar import avatar
+from .avatar_make import avatar
 from .bar import Bar, Quiet
 from .models import models
 from .score import bench, compare, score
@@ -87,8 +87,7 @@ def build_app(
     app.callback()(top)
     for command in talk, process, motion, plan: app.command()(command_with_flags(command, list(args)))
     for command in demo, batch, score, compare, bench, voices, doctor, verify: app.command()(command)
-    groups = dict(models=models, avatar=avatar, schema=schema, config=config)
-    for name, group in groups.items(): app.add_typer(group, name=name)
+    for name, group in dict(avatar=avatar, models=models, schema=schema, config=config).items(): app.add_typer(group, name=name)
     return app
 
 # %% ../../nbs/cli/05_main.ipynb #66a34290

@@ -16,7 +16,8 @@ from .streams import StreamReport
 # %% ../../nbs/media/05_length.ipynb #825c7d6e
 FITS = dict(pingpong='forwards and backwards until the sound ends', loop='from the beginning again',
             freeze='its last frame stays', trim='both end where the shorter ends',
-            stretch='slower or faster, so that both end together')
+            stretch='slower or faster, so that both end together',
+            speech='forwards and backwards, and it ends with the sound in any case')
 
 def played_seconds(
     sound:float,    # seconds of sound
@@ -25,7 +26,7 @@ def played_seconds(
 )->float:
     "Length of the finished video"
     if fit not in FITS: raise unknown('fit', fit, FITS)
-    return dict(trim=min(sound, video), stretch=sound).get(fit, max(sound, video)) if video else sound
+    return dict(trim=min(sound, video), stretch=sound, speech=sound).get(fit, max(sound, video)) if video else sound
 
 # %% ../../nbs/media/05_length.ipynb #ae75640d
 HELD = 160_000_000   # bytes of frames that are held at once on the way back, though at least 4 frames and at most 64
@@ -94,7 +95,7 @@ def fitted(
         return
     last, half = None, .5 / clip.fps
     for f in read_frames(clip.path, report=report):
-        if fit == 'trim' and last is not None and f.time > seconds - half: return
+        if fit in ('trim', 'speech') and last is not None and f.time > seconds - half: return
         last = f
         yield f
     if last is None: raise KitError(f"{clip.path} holds no frame that can be read")

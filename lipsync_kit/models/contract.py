@@ -45,6 +45,8 @@ class ModelCard:
     weights_from:str='none'          # whose weights they are: 'none', 'ours' or 'published'
     licence:str='Apache-2.0'         # of the code
     extra:str=''                     # what to install: pip install 'lipsync_kit[extra]'
+    # what `make_part` of its module makes of a clip, see `avatar.parts`: 'mouth', 'head'; '' where it learns nobody
+    avatar:str=''
 
     def __post_init__(self):
         for given, known in (self.capabilities, CAPABILITIES), (self.driven_by, DRIVES), (self.inputs,

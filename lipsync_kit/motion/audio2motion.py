@@ -46,9 +46,11 @@ def _best_motion_model()->tuple[MotionNetwork|None,str]:
     return None, f"motion model: rules, because {missing}, and so is {MOTION_MODELS['mel']}"
 
 def choose_motion_model(
-    name:str='auto',   # 'auto' | 'whisper' | 'mel' | 'rules', or the path of a motion model's safetensors file
+    # 'auto' | 'whisper' | 'mel' | 'rules', the path of a motion model's safetensors file, or a motion model itself
+    name='auto',
 )->tuple[MotionNetwork|None,str]:  # (the network, or None for rules; a note on it)
     "The motion model to use, and why"
+    if hasattr(name, 'predict'): return name, f"motion model: {name.note}"
     if Path(str(name)).suffix == '.safetensors': return model_file(name), f"motion model: {Path(name).name}"
     if name not in CHOICES: raise unknown('motion model', name, CHOICES)
     if name == 'auto': return _best_motion_model()

@@ -113,11 +113,12 @@ def calibrated(
     return PredictedMotion(basis.opened(y[:, :6], opening).astype(np.float32), opening.astype(np.float32))
 
 def predict_motion(
-    model:MotionNetwork,
+    model,                 # a `MotionNetwork`, or anything with an `encoder` and a method `predict`
     features:np.ndarray,   # [n,c] from `motion_features`
     basis:Basis|None=None, # the package's own when left out
 )->PredictedMotion:
     "Lip scores and mouth opening for features"
+    if not isinstance(model, MotionNetwork): return model.predict(features)
     w = model.weights
     return calibrated(model.raw(features), w['gain'], w['offset'], basis or load_basis())
 

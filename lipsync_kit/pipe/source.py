@@ -15,6 +15,7 @@ from ..core import Clip, Face, Frame, KitError, check_shape, n_frames, time_of
 from ..faces.detect import choose_faces, detect_faces
 from ..media.probe import probe
 from ..media.read import read_image
+from ..models.contract import model_card
 from ..models.identity import Identity, is_identity, open_identity
 from .options import Options
 
@@ -94,9 +95,10 @@ def _array_or_path(face):
 
 def _of_identity(identity:Identity, options:Options, needed:bool)->Source:
     "What a prepared person is drawn on"
+    own = identity.arrays.get('picture')
+    if own is not None and (not identity.source or model_card(options.model).avatar == 'head'):
+        return replace(open_source(own, options, needed), identity=identity)
     if not identity.source:
-        own = identity.arrays.get('picture')
-        if own is not None: return replace(open_source(own, options, needed), identity=identity)
         raise KitError(f"this person was prepared for {identity.model} without a picture or video to draw on")
     return replace(open_source(identity.source, options, needed), identity=identity)
 

@@ -1,0 +1,130 @@
+"An avatar from a clip that the photo renderer makes of the bundled photograph: from the file to a talking video."
+import json
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+import cv2, numpy as np, pytest
+import lipsync_kit
+from lipsync_kit.avatar.clip import Limits, open_clip
+from lipsync_kit.avatar.figures import judge
+from lipsync_kit.avatar.make import make_avatar
+from lipsync_kit.avatar.voice import fit_voice
+from lipsync_kit.cli.main import run
+from lipsync_kit.core import Audio, KitError
+from lipsync_kit.faces.detect import landmarks
+from lipsync_kit.media.probe import probe
+from lipsync_kit.media.read import read_audio, read_frames, read_image
+from lipsync_kit.media.write import Writer
+from lipsync_kit.models.identity import Identity
+from lipsync_kit.models.personal.model import learn_mouth, make_part, redrawn
+from lipsync_kit.models.personal.mouth import mouth_of
+from lipsync_kit.models.portrait.model import draw_moment
+from lipsync_kit.models.portrait.still import prepare
+from lipsync_kit.motion.audio2motion import speech_to_motion
+from lipsync_kit.pipe.run import lipsync
+from lipsync_kit.speech.tts import speak
+
+LIMITS = Limits(seconds=5, speech=1, wide=.05)
+TEXT = 'How about an apple, a plum, or a wide open mouth? We saw many old friends there, and my mother laughed.'
+
+def filmed(path, audio, image, fps=12, seconds=None):
+    "A film of a photograph that speaks"
+    image = cv2.resize(image, None, fx=340 / max(image.shape[:2]), fy=340 / max(image.shape[:2]))
+    image = image[:image.shape[0] // 2 * 2, :image.shape[1] // 2 * 2]
+    track, still = speech_to_motion(audio, fps, motion_model='mel'), prepare(image, landmarks(image), head=False)
+    with Writer(path, *image.shape[1::-1], fps, audio=audio, crf=12) as w:
+        for t in track.times[:seconds and int(seconds * fps)]: w.write(draw_moment(still, track.at(t)))
+    return path
+
+@pytest.fixture(scope='module')
+def photo(): return read_image(Path(lipsync_kit.__file__).parent/'data'/'astronaut.jpg').image[:330, 60:390]
+
+@pytest.fixture(scope='module')
+def film(tmp_path_factory, photo): return filmed(tmp_path_factory.mktemp('film')/'me.mp4', speak(TEXT).audio, photo)
+
+@pytest.fixture(scope='module')
+def clip(film): return open_clip(film, limits=LIMITS)
+
+@pytest.fixture(scope='module')
+def made(film): return make_avatar(film, film.with_suffix('.avatar'), steps=20, limits=LIMITS, consent='a photograph')
+
+def test_the_clip_is_reported_and_judged(made):
+    figures = dict(made.table)
+    assert set(figures) == {'personal network', 'appearance model', 'photo renderer', 'shut mouth'}
+    assert figures['appearance model'].r > .8 and figures['appearance model'].lmd < figures['shut mouth'].lmd
+    assert made.identity.facts['clip']['judged'] > .8 and made.identity.consent == 'a photograph'
+    text = str(made)
+    assert 'LMD' in text and 'appearance model' in text and '+ face' in text
+    json.dumps(made.identity.facts)
+
+def test_an_avatar_speaks_for_as_long_as_the_speech(made, film, tmp_path):
+    speech = speak('Wow, a pea.').audio
+    r = lipsync(made.path, speech, out=tmp_path/'talk.mp4', model='personal')
+    assert abs(r.seconds - speech.duration) < .1 and r.size == (probe(film).width, probe(film).height)
+    assert any('learned from the clip' in n for n in r.warnings)
+    assert any(l.part == 'the prepared person' for l in r.licences)
+    drawn = [f.image for f in read_frames(tmp_path/'talk.mp4')]
+    own = [f.image for f, _ in zip(read_frames(film), drawn)]
+    top = [np.abs(a[:80].astype(int) - b[:80]).mean() for a, b in zip(drawn, own)]
+    low = [np.abs(a[80:].astype(int) - b[80:]).mean() for a, b in zip(drawn, own)]
+    assert max(top) < 2 and max(low) > max(top)
+    longer = lipsync(made.path, film, out=tmp_path/'long.mp4', painter='appearance', model='personal')
+    assert abs(longer.seconds - read_audio(film).duration) < .2
+
+def test_another_video_of_the_same_person_and_a_stranger(made, photo, tmp_path):
+    speech = speak('Wow.').audio
+    bright = np.clip(photo * 1.1 + 8, 0, 255).astype(np.uint8)
+    other = filmed(tmp_path/'other.mp4', speech, bright)
+    r = lipsync(other, speech, out=tmp_path/'dub.mp4', model='personal', avatar=str(made.path))
+    assert r.n_frames == probe(other).n_frames
+    wide = filmed(tmp_path/'wide.mp4', speech, cv2.resize(photo, None, fx=1.3, fy=1))
+    with pytest.raises(KitError, match='does not look like the person'):
+        lipsync(wide, speech, out=tmp_path/'no.mp4', model='personal', avatar=str(made.path))
+    assert not (tmp_path/'no.mp4').exists()
+    with pytest.raises(KitError, match='lipsync avatar make'): lipsync(other, speech, out=tmp_path/'no.mp4', model='personal')
+
+def test_a_shuffled_motion_loses_the_mouth(clip):
+    known, tail = clip.split()
+    mouth, _ = learn_mouth(clip, known, 0)
+    straight = judge(clip, tail, redrawn(clip, mouth, tail, 'appearance'))
+    order = np.random.default_rng(3).permutation(len(clip))
+    shuffled = replace(clip, lips=clip.lips[order], opening=clip.opening[order])
+    lost = judge(clip, tail, redrawn(shuffled, mouth, tail, 'appearance'))
+    assert straight.r > .8 and lost.r < .5 and lost.lmd > straight.lmd
+
+def test_eight_frames_are_learned_by_heart(clip):
+    rows = np.linspace(3, len(clip) - 3, 8).astype(int)
+    mouth, training = learn_mouth(clip, rows, 60)
+    few, _ = learn_mouth(clip, rows, 1)
+    def close(m):
+        numbers = m.person.numbers(clip.lips[rows], clip.opening[rows], clip.pose[rows])
+        painted = m.paint(training.data.images, numbers, name='network')
+        x0, y0, x1, y1 = m.person.mouth_box
+        true = training.data.images.astype(float)
+        return -10 * np.log10(np.square(painted - true)[:, y0:y1, x0:x1].mean() / 255**2)
+    assert close(mouth) > 27 and close(mouth) > close(few) + 2
+
+def test_a_stopped_job_goes_on_and_leaves_nothing_behind(film, clip, tmp_path):
+    class Stop(Exception): pass
+    def stop(p):
+        if p.share > .6: raise Stop
+    state = tmp_path/'me.mouth.part'
+    with pytest.raises(Stop): make_part(clip, 4, state, progress=stop)
+    assert (tmp_path/'me.mouth.part.begin').exists()
+    part = make_part(clip, 4, state)
+    again = make_part(clip, 4, None)
+    assert not list(tmp_path.glob('me.mouth.part*'))
+    same = [k for k in part.arrays if not np.array_equal(part.arrays[k], again.arrays[k])]
+    assert not same and mouth_of(part.arrays, part.facts).painter() is not None
+
+def test_sound_that_is_not_theirs_is_refused(clip):
+    with pytest.raises(KitError, match='does not go with its mouth'):
+        fit_voice(replace(clip, audio=Audio(clip.audio.samples[::-1].copy(), clip.audio.rate)))
+
+def test_the_command_says_what_is_wrong(tmp_path, film, capsys):
+    assert run(['avatar', 'make', str(film), '-o', str(tmp_path/'a.avatar'), '-q']) == 2     # under ten seconds
+    assert run(['avatar', 'make', str(film), '-o', str(tmp_path/'a.mp4'), '-q']) == 2
+    assert run(['avatar', 'make', str(tmp_path/'none.mp4'), '-o', str(tmp_path/'a.avatar'), '-q']) == 2
+    said = capsys.readouterr().err
+    assert 'at least 10 s' in said and 'end it in .avatar' in said and 'there is no file' in said
+    assert not list(tmp_path.iterdir())
