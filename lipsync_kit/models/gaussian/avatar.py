@@ -42,7 +42,8 @@ def features_of(
 )->np.ndarray:                # [...,15] float32
     "What the corrections are linear in"
     opening = np.asarray(opening)[..., None]
-    parts = lips/1.5, blendshapes[..., BLINKS], blendshapes[..., [BROW]], np.square(opening/.15)/2, gaze(blendshapes), head/8
+    eyes = blendshapes[..., BLINKS], blendshapes[..., [BROW]]
+    parts = lips/1.5, *eyes, np.square(opening/.15)/2, gaze(blendshapes), head/8
     return np.concatenate(parts, -1).astype(np.float32)
 
 class State(NamedTuple):
@@ -124,7 +125,8 @@ class GaussianAvatar(torch.nn.Module):
 
     def state(self,
         moment:Moment,
-        pose:Similarity|None=None,   # of the head, to pixels of the reference picture; turned by the moment where left out
+        # of the head, to pixels of the reference picture; that picture's, turned by the moment, where left out
+        pose:Similarity|None=None,
     )->State:
         "What a moment of a motion track makes of it"
         if pose is None: pose = turned(self.rig.pose, moment.head)
@@ -303,4 +305,5 @@ def gaussian_identity(
     consent:str='',       # what the person agreed to, in words
 )->Identity:
     "The avatar as an identity, which can be saved"
-    return Identity('gaussian', arrays_of(avatar), dict(gaussian=avatar.about), str(source), licence, commercial, consent)
+    facts = dict(gaussian=avatar.about)
+    return Identity('gaussian', arrays_of(avatar), facts, str(source), licence, commercial, consent)

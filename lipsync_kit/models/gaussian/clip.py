@@ -44,7 +44,9 @@ def cropped(
     "The square of one frame"
     k = A[0, 0]
     x, y, side = -A[0, 2]/k, -A[1, 2]/k, size/k
-    if k >= 1: return cv2.warpAffine(image, A + [[0, 0, (k - 1)/2]]*2, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    if k >= 1:
+        B = A + [[0, 0, (k - 1)/2]]*2
+        return cv2.warpAffine(image, B, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     x0, y0, x1, y1 = (int(round(v)) for v in (x, y, x + side, y + side))
     return cv2.resize(image[y0:y1, x0:x1], (size, size), interpolation=cv2.INTER_AREA)
 
@@ -170,7 +172,8 @@ def track_clip(
     "The frames of a clip, tracked and cropped"
     about = probe(path)
     if about.kind != 'video':
-        raise KitError(f"{path} is no video; an avatar is trained on a clip of at least 5 seconds, or made from a photo")
+        raise KitError(f"{path} is no video; an avatar is trained on a clip of at least 5 seconds, or made from "
+                       "a photo")
     length = min(seconds, float(about.duration) or seconds)
     times, faces, frame = _tracked(read_frames(path, end=seconds), progress, length)
     if len(faces) < 50:

@@ -99,7 +99,9 @@ class Gaussian(Model):
             if place is None and faces: place = InVideo(self._of_video(request, faces[0], tell))
             if frame.time < request.start: yield _nothing
             elif not faces: yield partial(_unchanged, frame.image)
-            else: yield partial(place.draw, frame.image, faces[0], request.signal(faces[0]).motion.at(float(frame.time)))
+            else:
+                moment = request.signal(faces[0]).motion.at(float(frame.time))
+                yield partial(place.draw, frame.image, faces[0], moment)
 
     def _of_video(self, request, face, tell)->GaussianAvatar:
         "The avatar to be drawn into a video"
