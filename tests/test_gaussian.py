@@ -98,7 +98,7 @@ def test_kernels_need_no_cache_folder(tmp_path):
     "With a folder that can't be written the kernels are compiled in memory"
     code = ("import numba.core.caching as c\n"
             "def no(*a, **k): raise RuntimeError('cannot cache function: no locator available')\n"
-            "c._CacheImpl.__init__ = no\n"
+            "c.CacheImpl.__init__ = no\n"
             "from lipsync_kit.nn.splat import _boxes\nimport numpy as np\n"
             "f = np.float32\n"
             "assert _boxes(np.ones(1, f), np.ones(1, f), np.array([[1, 0, 1]], f), np.full(1, 9, f), 32, 32)[1] == 1")

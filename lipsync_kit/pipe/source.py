@@ -19,6 +19,7 @@ from ..faces.framing import crop_for
 from ..faces.likeness import HARDLY, count_notes, faces_met, likeness, likeness_notes
 from ..media.probe import probe
 from ..media.read import read_image
+from ..models.contract import model_card
 from ..models.identity import Identity, is_identity, open_identity
 from .options import Options
 
@@ -138,9 +139,10 @@ def _array_or_path(face):
 
 def _of_identity(identity:Identity, options:Options, needed:bool, covers:bool)->Source:
     "What a prepared person is drawn on"
+    own = identity.arrays.get('picture')
+    if own is not None and (not identity.source or model_card(options.model).avatar == 'head'):
+        return replace(open_source(own, options, needed), identity=identity)
     if not identity.source:
-        own = identity.arrays.get('picture')
-        if own is not None: return replace(open_source(own, options, needed), identity=identity)
         raise KitError(f"this person was prepared for {identity.model} without a picture or video to draw on")
     if cut_asked(options): raise KitError('this person was prepared as the picture is; leave frame and aspect out')
     return replace(open_source(identity.source, options, needed, covers), identity=identity)

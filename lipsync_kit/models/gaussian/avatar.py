@@ -42,7 +42,8 @@ def features_of(
 )->np.ndarray:                # [...,15] float32
     "What the corrections are linear in"
     opening = np.asarray(opening)[..., None]
-    parts = lips/1.5, blendshapes[..., BLINKS], blendshapes[..., [BROW]], np.square(opening/.15)/2, gaze(blendshapes), head/8
+    eyes = blendshapes[..., BLINKS], blendshapes[..., [BROW]]
+    parts = lips/1.5, *eyes, np.square(opening/.15)/2, gaze(blendshapes), head/8
     return np.concatenate(parts, -1).astype(np.float32)
 
 class State(NamedTuple):
@@ -86,6 +87,8 @@ def camera(
     K = torch.tensor([[scale, 0, shift[0]], [0, scale, shift[1]], [0, 0, 1.]], device=device)
     return view, K
 
+def _tensor(x, kind): return x.clone().to(kind) if torch.is_tensor(x) else torch.as_tensor(np.array(x)).to(kind)
+
 class GaussianAvatar(torch.nn.Module):
     "A person as Gaussians"
     def __init__(self,
@@ -100,8 +103,8 @@ class GaussianAvatar(torch.nn.Module):
         opacity:float=.9,
     ):
         super().__init__()
-        def fixed(name, x, kind=torch.float32): self.register_buffer(name, torch.as_tensor(np.array(x)).to(kind))
-        def free(x): return torch.nn.Parameter(torch.tensor(np.array(x, np.float32)))
+        def fixed(name, x, kind=torch.float32): self.register_buffer(name, _tensor(x, kind))
+        def free(x): return torch.nn.Parameter(_tensor(x, torch.float32))
         n = len(seeds)
         self.rig, self.picture, self.about = rig, None, {}
         for name in ('bary', 'frame', 'h'): fixed(name, getattr(seeds, name))
@@ -122,7 +125,8 @@ class GaussianAvatar(torch.nn.Module):
 
     def state(self,
         moment:Moment,
-        pose:Similarity|None=None,   # of the head, to pixels of the reference picture; turned by the moment where left out
+        # of the head, to pixels of the reference picture; that picture's, turned by the moment, where left out
+        pose:Similarity|None=None,
     )->State:
         "What a moment of a motion track makes of it"
         if pose is None: pose = turned(self.rig.pose, moment.head)
@@ -301,4 +305,5 @@ def gaussian_identity(
     consent:str='',       # what the person agreed to, in words
 )->Identity:
     "The avatar as an identity, which can be saved"
-    return Identity('gaussian', arrays_of(avatar), dict(gaussian=avatar.about), str(source), licence, commercial, consent)
+    facts = dict(gaussian=avatar.about)
+    return Identity('gaussian', arrays_of(avatar), facts, str(source), licence, commercial, consent)

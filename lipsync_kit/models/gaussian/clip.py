@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ROOM', 'MOST', 'SECONDS', 'square_around', 'cropped', 'in_crop', 'TrackedClip', 'ClipMotion', 'reference_frame',
-           'motion_of', 'track_clip']
+           'motion_of', 'fitting_square', 'track_clip', 'cropped_clip']
 
 # %% ../../../nbs/models/gaussian/04_clip.ipynb #162dfbcc
 from dataclasses import dataclass
@@ -44,7 +44,9 @@ def cropped(
     "The square of one frame"
     k = A[0, 0]
     x, y, side = -A[0, 2]/k, -A[1, 2]/k, size/k
-    if k >= 1: return cv2.warpAffine(image, A + [[0, 0, (k - 1)/2]]*2, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    if k >= 1:
+        B = A + [[0, 0, (k - 1)/2]]*2
+        return cv2.warpAffine(image, B, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     x0, y0, x1, y1 = (int(round(v)) for v in (x, y, x + side, y + side))
     return cv2.resize(image[y0:y1, x0:x1], (size, size), interpolation=cv2.INTER_AREA)
 
@@ -149,6 +151,17 @@ def _tracked(frames, progress:OnProgress, seconds:float):
         progress(Progress('tracking the face', min(float(frame.time)/seconds, 1.)))
     return times, faces, size
 
+def fitting_square(
+    points:np.ndarray,        # [n,478,3] pixels
+    frame:tuple[int, int],    # width, height
+    size:int,                 # side of the crop that is wanted, pixels
+)->tuple[np.ndarray, int]:    # [2,3] from the frame to the crop; its side, less where the face has fewer pixels
+    "The square, at a size that enlarges the film by half at most"
+    A = square_around(points, frame, size)
+    if A[0, 0] <= 1.5: return A, size
+    size = max(int(size/A[0, 0]*1.5)//16*16, 96)
+    return square_around(points, frame, size), size
+
 def track_clip(
     path,                    # of a video of one person
     size:int=256,            # side of the crops, pixels; less where the face is smaller than that
@@ -159,18 +172,30 @@ def track_clip(
     "The frames of a clip, tracked and cropped"
     about = probe(path)
     if about.kind != 'video':
-        raise KitError(f"{path} is no video; an avatar is trained on a clip of at least 5 seconds, or made from a photo")
+        raise KitError(f"{path} is no video; an avatar is trained on a clip of at least 5 seconds, or made from "
+                       "a photo")
     length = min(seconds, float(about.duration) or seconds)
     times, faces, frame = _tracked(read_frames(path, end=seconds), progress, length)
     if len(faces) < 50:
         raise KitError(f"{path} shows a face in {len(faces)} frames only; take a clip of at least 5 seconds with one "
                        "face, from the front")
     keep = np.unique(np.linspace(0, len(faces) - 1, min(len(faces), most)).round().astype(int))
-    A = square_around(np.stack([f.points for f in faces]), frame, size)
-    if A[0, 0] > 1.5:
-        size = max(int(size/A[0, 0]*1.5)//16*16, 96)
-        A = square_around(np.stack([f.points for f in faces]), frame, size)
+    A, size = fitting_square(np.stack([f.points for f in faces]), frame, size)
     wanted = {times[i]: faces[i] for i in keep}
     images = [cropped(f.image, A, size) for f in read_frames(path, end=seconds) if f.time in wanted]
     crops = [in_crop(f, A) for f in wanted.values()]
     return TrackedClip(images, crops, np.array([float(t) for t in wanted]), about.fps, A, str(path))
+
+# %% ../../../nbs/models/gaussian/04_clip.ipynb #6464e295
+def cropped_clip(
+    clip,              # an `avatar.clip.TrackedClip`: rows with `points`, `times`, `face(i)`, and `frames(rows)`
+    size:int=256,      # side of the crops, pixels; less where the face is smaller than that
+    most:int=MOST,     # frames at most
+)->TrackedClip:
+    "The frames of a tracked clip, cropped"
+    n, frame = len(clip.times), (clip.clip.width, clip.clip.height)
+    keep = np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
+    A, size = fitting_square(np.asarray(clip.points), frame, size)
+    images = [cropped(image, A, size) for _, image in clip.frames(keep)]
+    faces = [in_crop(clip.face(int(i)), A) for i in keep]
+    return TrackedClip(images, faces, np.asarray(clip.times, float)[keep], clip.clip.fps, A, str(clip.path))

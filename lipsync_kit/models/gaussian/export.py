@@ -31,7 +31,7 @@ def taken_apart(
     return Rotation.from_matrix(u).as_quat()[:, [3, 0, 1, 2]], np.sqrt(np.maximum(s, 1e-10))
 
 class Cloud(dict):
-    "Gaussians of one moment: means [n,3], quats [n,4], scales [n,3], opacities [n], colours [n,3]; inter-ocular distances"
+    "Means [n,3], quats [n,4], scales [n,3], opacities [n], colours [n,3] of a moment; inter-ocular distances"
 
 @torch.no_grad()
 def cloud_of(
@@ -151,11 +151,15 @@ void main() {
 }'''
 
 SCRIPT = '''const raw = Uint8Array.from(atob(DATA), c => c.charCodeAt(0)), rows = new Float32Array(raw.buffer), W = 13
-const canvas = document.querySelector('canvas'), gl = canvas.getContext('webgl2', {antialias: false, premultipliedAlpha: true})
+const canvas = document.querySelector('canvas')
+const gl = canvas.getContext('webgl2', {antialias: false, premultipliedAlpha: true})
 if (!gl) document.querySelector('p').textContent = 'This browser has no WebGL 2.'
-const shader = (kind, text) => { const s = gl.createShader(kind); gl.shaderSource(s, text); gl.compileShader(s); return s }
+const shader = (kind, text) => {
+  const s = gl.createShader(kind); gl.shaderSource(s, text); gl.compileShader(s); return s
+}
 const program = gl.createProgram()
-gl.attachShader(program, shader(gl.VERTEX_SHADER, VERTEX)); gl.attachShader(program, shader(gl.FRAGMENT_SHADER, FRAGMENT))
+gl.attachShader(program, shader(gl.VERTEX_SHADER, VERTEX))
+gl.attachShader(program, shader(gl.FRAGMENT_SHADER, FRAGMENT))
 gl.linkProgram(program); gl.useProgram(program)
 const at = name => gl.getAttribLocation(program, name), uniform = name => gl.getUniformLocation(program, name)
 const corners = gl.createBuffer(), sorted = gl.createBuffer(), out = new Float32Array(rows.length)
@@ -176,7 +180,8 @@ function draw(time) {
   if (!grabbed && time - last > 3000) { yaw = 15*Math.sin(time/1500); pitch = 4*Math.sin(time/750) }
   const w = canvas.clientWidth*devicePixelRatio, h = canvas.clientHeight*devicePixelRatio
   if (canvas.width != w || canvas.height != h) { canvas.width = w; canvas.height = h }
-  const a = pitch*Math.PI/180, b = -yaw*Math.PI/180, ca = Math.cos(a), sa = Math.sin(a), cb = Math.cos(b), sb = Math.sin(b)
+  const a = pitch*Math.PI/180, b = -yaw*Math.PI/180
+  const ca = Math.cos(a), sa = Math.sin(a), cb = Math.cos(b), sb = Math.sin(b)
   const R = [cb, sb*sa, sb*ca, 0, ca, -sa, -sb, cb*sa, cb*ca]      // rows
   for (let i = 0; i < N; i++) depth[i] = R[6]*rows[i*W] + R[7]*rows[i*W + 1] + R[8]*rows[i*W + 2]
   order.sort((i, j) => depth[j] - depth[i])
@@ -195,10 +200,12 @@ canvas.onpointermove = e => { if (grabbed) { last = performance.now()
 canvas.onpointerup = e => { grabbed = null; last = performance.now() }
 requestAnimationFrame(draw)'''
 
-PAGE = '''<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+PAGE = '''<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>TITLE</title>
 <style>html, body { margin: 0; height: 100%; background: CSS; font: 14px sans-serif; color: #888 }
-canvas { width: 100%; height: 100%; display: block; touch-action: none; cursor: grab } p { position: fixed; left: 12px; bottom: 0 }</style>
+canvas { width: 100%; height: 100%; display: block; touch-action: none; cursor: grab }
+p { position: fixed; left: 12px; bottom: 0 }</style>
 <canvas></canvas><p>TITLE &middot; AI-generated &middot; drag to turn</p>
 <script>
 CONSTANTS

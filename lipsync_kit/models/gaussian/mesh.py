@@ -24,8 +24,8 @@ def _read(path:Path)->dict:
         from safetensors.numpy import load_file
         return load_file(path)
     if path.suffix != '.npz':
-        raise KitError(f"{path.name} must be .npz or .safetensors, with the arrays {', '.join(ARRAYS)}; a pickle may run "
-                       "code and is not read: export its arrays with numpy.savez")
+        raise KitError(f"{path.name} must be .npz or .safetensors, with the arrays {', '.join(ARRAYS)}; "
+                       "a pickle may run code and is not read: export its arrays with numpy.savez")
     with np.load(path, allow_pickle=False) as f: return {k: f[k] for k in f.files}
 
 def load_mesh(
@@ -35,7 +35,8 @@ def load_mesh(
     path = Path(path)
     if not path.is_file(): raise KitError(f"there is no mesh at {path}")
     try: a = _read(path)
-    except (ValueError, OSError) as e: raise KitError(f"{path.name} can't be read as arrays ({e}); export it again") from e
+    except (ValueError, OSError) as e:
+        raise KitError(f"{path.name} can't be read as arrays ({e}); export it again") from e
     if lacks := [k for k in ARRAYS if k != 'weights' and k not in a]:
         raise KitError(f"{path.name} lacks {', '.join(f'{k} ({ARRAYS[k]})' for k in lacks)}")
     v, k = len(a['vertices']), len(a['basis'])

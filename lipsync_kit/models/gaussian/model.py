@@ -19,6 +19,8 @@ from ..contract import Model, RenderRequest, SessionRequest
 from ..identity import Identity, is_identity, open_identity
 from .card import OWN, GaussianSettings
 from .avatar import GaussianAvatar, arrays_of, avatar_of
+from .clip import cropped_clip
+from .judge import Figures
 from .fit import from_clip, from_photo
 from .place import InPhoto, InVideo, OnPlate, as_background, face_distance
 from .live import GaussianSession
@@ -97,7 +99,9 @@ class Gaussian(Model):
             if place is None and faces: place = InVideo(self._of_video(request, faces[0], tell))
             if frame.time < request.start: yield _nothing
             elif not faces: yield partial(_unchanged, frame.image)
-            else: yield partial(place.draw, frame.image, faces[0], request.signal(faces[0]).motion.at(float(frame.time)))
+            else:
+                moment = request.signal(faces[0]).motion.at(float(frame.time))
+                yield partial(place.draw, frame.image, faces[0], moment)
 
     def _of_video(self, request, face, tell)->GaussianAvatar:
         "The avatar to be drawn into a video"
@@ -136,21 +140,23 @@ def load(
 # %% ../../../nbs/models/gaussian/09_model.ipynb #4a6cd851
 class Part(NamedTuple):
     "What one renderer adds to an avatar file"
-    arrays:dict     # by name, all beginning with `gaussian.`
+    arrays:dict     # by name; all but `picture` begin with `gaussian.`
     facts:dict      # for the card, JSON
     rows:list       # (name, `Figures`) of the held-out seconds
     notes:list      # in words
 
 def make_part(
-    clip,                         # of one person, with `path` of its file
+    clip,                         # an `avatar.clip.TrackedClip`
     steps:int|None=None,
     resume:Path|None=None,        # path that keeps the state while it runs
     seed:int=0,
     progress=no_progress,
     size:int=256,                 # side of the avatar's picture, pixels
 )->Part:
-    "The head of a person, trained on a clip and judged on its end"
-    from lipsync_kit.models.gaussian.judge import Figures
-    avatar = from_clip(clip.path, steps or 1200, size, seed=seed, resume=resume, progress=progress)
-    rows = [(k, Figures(**f)) for k, f in avatar.about.get('held_out', {}).items()]
+    "The head of a person, judged on the end of a clip and then trained on the whole"
+    known, tail = clip.split()
+    avatar = from_clip(cropped_clip(clip, size), 1200 if steps is None else max(steps, 1), size,
+                       len(tail)/(len(known) + len(tail)), seed, resume, progress=progress)
+    figures = avatar.about.get('held_out', {})
+    rows = [('Gaussian head', Figures(**figures['avatar']))] if figures else []
     return Part(arrays_of(avatar), avatar.about, rows, [])

@@ -31,7 +31,8 @@ def as_background(
     image, (w, h) = read_image(value).image, size
     ih, iw = image.shape[:2]
     k = max(w/iw, h/ih)
-    image = cv2.resize(image, (max(w, round(iw*k)), max(h, round(ih*k))), interpolation=cv2.INTER_AREA if k < 1 else cv2.INTER_CUBIC)
+    new = max(w, round(iw*k)), max(h, round(ih*k))
+    image = cv2.resize(image, new, interpolation=cv2.INTER_AREA if k < 1 else cv2.INTER_CUBIC)
     y, x = (image.shape[0] - h)//2, (image.shape[1] - w)//2
     return image[y:y + h, x:x + w]
 
@@ -130,7 +131,8 @@ def nearby(
     avatar:GaussianAvatar,
 )->torch.Tensor:        # numbers of Gaussians
     "The Gaussians that a dub may need: those of the face, of the mouth, and of the neck below the chin"
-    place = (avatar.bary[..., None]*torch.as_tensor(avatar.rig.still, device=avatar.bary.device)[avatar.triangles[avatar.tri]]).sum(1)
+    corners = torch.as_tensor(avatar.rig.still, device=avatar.bary.device)[avatar.triangles[avatar.tri]]
+    place = (avatar.bary[..., None]*corners).sum(1)
     chin = float(avatar.rig.still[152, 1])
     below = place[:, 1] > chin - avatar.rig.pose.scale
     return ((avatar.group != AROUND) | (avatar.person & below)).nonzero()[:, 0]
@@ -156,7 +158,8 @@ class InVideo:
         state = self.avatar.state(spoken(moment, face.blendshapes, self.blend_rest), pose)
         piece = rect.of(image).astype(np.float32)
         behind = torch.from_numpy(piece/255).to(self.only.device)
-        drawn, _ = self.avatar(state, behind, scale=k, shift=tuple(shift - [rect.x0, rect.y0]), size=rect.size, only=self.only)
+        at = tuple(shift - [rect.x0, rect.y0])
+        drawn, _ = self.avatar(state, behind, scale=k, shift=at, size=rect.size, only=self.only)
         mask = soft_mask(area, rect, EDGE*iod)
         drawn = drawn.clamp(0, 1).cpu().numpy()*255
         drawn -= colour_shift(drawn, piece, mask)
