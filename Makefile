@@ -51,7 +51,7 @@ $(VENV)/.ready-dev: $(VENV)/.ready-run
 
 $(VENV)/.ready-lab: $(VENV)/.ready-run
 	@echo "installing JupyterLab into $(VENV) (once)"
-	@$(PIP) -e '.[whisper,notebook]' nbclient && touch $@
+	@$(PIP) -e '.[whisper,diffusion,notebook]' nbclient && touch $@
 
 clean:
 	rm -rf $(VENV) out _docs _site_md _proc

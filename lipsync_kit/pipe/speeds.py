@@ -261,7 +261,8 @@ def _fitted(work:Work, own, ref, terms, cost)->float:
         weights = np.append(weights, np.full(len(ref), SHARE))
     return float(terms(work) @ _factors(rows, costs, weights))
 
-PARALLEL = 1.33   # processors that a run keeps busy where two are free: the most that was measured on the reference machine
+# processors that a run keeps busy where two are free: the most that was measured on the reference machine
+PARALLEL = 1.33
 
 def lasting(
     runs:list[Measured],   # like the one to come, on this machine
