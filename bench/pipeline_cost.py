@@ -22,10 +22,10 @@ def film(path, n, w, h):
         for i in range(n): out.write(scene(i, w, h))
     return path
 
-def plain(src, out, size):
-    "Decoded, and encoded as it is, with the settings that a dubbed video has"
+def plain(src, out, size, rgb=False):
+    "Decoded, and encoded as it is or through `rgb`, with the settings that a dubbed video has"
     with Writer(out, *size, 25) as w:
-        for f in read_frames(src): w.write(f.pixels, f.time)
+        for f in read_frames(src): w.write(f.image if rgb else f.pixels, f.time)
 
 def least(f, runs):
     "Core-seconds and wall seconds of the cheapest of a few runs; the first one, which loads models, does not count"
@@ -55,10 +55,11 @@ def main():
         for (w, h), names in (((1280, 720), models), ((1080, 1920), ['portrait'])):
             src, out = film(d/f'{w}.mp4', n, w, h), d/'out.mp4'
             base, wall = least(partial(plain, src, out, (w, h)), a.runs)
-            print(f'{w}x{h}: plain decoding and encoding {1000 * base / n:.1f} core-ms a frame, {1000 * wall / n:.1f} ms on the wall', flush=True)
+            through, _ = least(partial(plain, src, out, (w, h), True), a.runs)
+            print(f'{w}x{h}: plain decoding and encoding {1000 * base / n:.1f} core-ms a frame, {1000 * through / n:.1f} through RGB; {1000 * wall / n:.1f} ms on the wall', flush=True)
             for name in (x for x in names if not a.only or x in a.only.split(',')):
                 cpu, wall = least(lambda: lipsync(src, sound, out=out, model=name, fit='trim', **models[name]), a.runs)
-                print(f'  {name:15} {1000 * cpu / n:5.1f} core-ms a frame beside its networks, {cpu / base:.2f} times plain (target {TARGET}); {n / 25 / wall:.2f} times real time on this machine', flush=True)
+                print(f'  {name:15} {1000 * cpu / n:5.1f} core-ms a frame beside its networks, {cpu / base:.2f} times plain, {cpu / through:.2f} times that through RGB (target {TARGET}); {n / 25 / wall:.2f} times real time on this machine', flush=True)
             cpu, wall = least(lambda: lipsync(src, sound, out=out, fit='trim'), 1)
             print(f'  portrait with the motion network {1000 * cpu / n:.1f} core-ms a frame, {n / 25 / wall:.2f} times real time', flush=True)
 

@@ -3635,6 +3635,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                     'lipsync_kit/models/portrait/mouth.py'),
                                                    'lipsync_kit.models.portrait.mouth._tooth_coloured': ( 'models/portrait/mouth.html#_tooth_coloured',
                                                                                                           'lipsync_kit/models/portrait/mouth.py'),
+                                                   'lipsync_kit.models.portrait.mouth._view_share': ( 'models/portrait/mouth.html#_view_share',
+                                                                                                      'lipsync_kit/models/portrait/mouth.py'),
                                                    'lipsync_kit.models.portrait.mouth._visible': ( 'models/portrait/mouth.html#_visible',
                                                                                                    'lipsync_kit/models/portrait/mouth.py'),
                                                    'lipsync_kit.models.portrait.mouth._with_ends': ( 'models/portrait/mouth.html#_with_ends',

@@ -151,10 +151,10 @@ def halved(
     c:np.ndarray,        # [h,w,2] float32
 )->np.ndarray:           # [h/2,w/2,2]
     "Differences of the colour planes, from those at every pixel"
-    even, odd = cv2.resize(c, (c.shape[1], c.shape[0] // 2), interpolation=cv2.INTER_AREA).reshape(
-        len(c) // 2, -1, 2, 2).transpose(2, 0, 1, 3)
-    before = np.concatenate([odd[:, :1], odd[:, :-1]], 1)
-    return .5 * even + .25 * (odd + before)
+    size = c.shape[1] // 2, c.shape[0] // 2
+    left = cv2.copyMakeBorder(c[:, :-1], 0, 0, 1, 0, cv2.BORDER_REPLICATE)
+    here, beside = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (c, left))
+    return cv2.addWeighted(here, .5, beside, .5, 0)
 
 def add_difference(
     packed:np.ndarray,   # [3h/2,w] uint8, changed in place

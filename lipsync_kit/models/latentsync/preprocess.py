@@ -203,10 +203,12 @@ def restored(
     def in_frame(x, **border):
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return cv2.warpAffine(x, matrix_of_part(M, part), below.shape[1::-1], flags=flags, **border)
-    face = np.clip((in_frame(np.ascontiguousarray(canvas), **border) / 2 + .5) * 255, 0, 255)
+    face = in_frame(np.ascontiguousarray(canvas), **border)
+    for step, by in (np.divide, 2), (np.add, .5), (np.multiply, 255): step(face, by, out=face)
     inside = cv2.erode(in_frame(np.ones(canvas.shape[:2], np.float32)), np.ones((2, 2)))
-    soft = soft_edge(inside)[..., None]
-    out[part] = (soft * (inside[..., None] * face) + (1 - soft) * below).astype(np.uint8)
+    soft = soft_edge(inside)
+    face = cv2.multiply(np.clip(face, 0, 255, out=face), cv2.merge([inside] * 3))
+    out[part] = cv2.add(cv2.multiply(face, cv2.merge([soft] * 3)), cv2.multiply(below, cv2.merge([1 - soft] * 3)))
     return out
 
 # %% ../../../nbs/models/latentsync/04_preprocess.ipynb #82919c55

@@ -294,17 +294,22 @@ def paint(
     corner = np.array([rect.x0, rect.y0], np.float32)
     wide = float(np.linalg.norm(low[10] - low[0])) / m.iod / m.width
     opening = Opening(up - corner, low - corner, rect.size, float(gaps[5]), wide)
-    inside = _fine_interior(m, opening, m.seam - corner, bite)
-    if m.view is not None: _add_view(inside, m, opening)
+    share, shape = _view_share(m, opening), (*rect.size[::-1], 3)
+    inside = _fine_interior(m, opening, m.seam - corner, bite) if share < 1 else np.zeros(shape, np.float32)
+    if m.view is not None: _add_view(inside, m, opening, share)
     elif m.own is not None: _add_own_teeth(inside, m, opening, rect)
     _blend(rect.of(out), inside, _visible(m, opening, bite), m.iod)
 
-def _add_view(inside, m, opening):
-    "Paint the speaker's own opening; too small a view is not stretched"
+def _view_share(m, opening)->float:
+    "How much of the speaker's own opening is seen, 0..1; too small a view is not stretched"
+    if m.view is None: return 0.
+    return float(np.clip((2.2 - opening.gap / m.view.gap) / .5, 0, 1) * np.clip((opening.gap - .015) / .02, 0, 1))
+
+def _add_view(inside, m, opening, share):
+    "Paint the speaker's own opening"
     ratio = opening.gap / m.view.gap
-    k = np.clip((2.2 - ratio) / .5, 0, 1) * np.clip((opening.gap - .015) / .02, 0, 1)
     view = warped_view(m.view, SMOOTH @ opening.up, SMOOTH @ opening.low, m.down, opening.size, ratio)
-    inside += (view - inside) * k
+    inside += (view - inside) * share
 
 def _add_own_teeth(inside, m, opening, rect):
     "Paint the photo's own teeth where they were; a round mouth hides them"
