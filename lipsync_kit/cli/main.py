@@ -87,7 +87,8 @@ def build_app(
     app.callback()(top)
     for command in talk, process, motion, plan: app.command()(command_with_flags(command, list(args)))
     for command in demo, batch, score, compare, bench, voices, doctor, verify: app.command()(command)
-    for name, group in dict(avatar=avatar, models=models, schema=schema, config=config).items(): app.add_typer(group, name=name)
+    groups = dict(avatar=avatar, models=models, schema=schema, config=config)
+    for name, group in groups.items(): app.add_typer(group, name=name)
     return app
 
 # %% ../../nbs/cli/05_main.ipynb #66a34290
