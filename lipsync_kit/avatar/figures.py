@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 import cv2, numpy as np
 from .clip import TrackedClip
-from .crop import Window, cut_window, joined, laid_back, mapped, mask_of, plane_maps, upright_plane, window_of
+from .crop import cut_window, joined, laid_back, mask_of, plane_maps, upright_plane, window_of
 from ..core import Frame, as_fps, mouth_open
 from ..faces.detect import landmarks_near
 from ..faces.paste import match_colour

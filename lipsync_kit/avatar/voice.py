@@ -54,7 +54,7 @@ class PersonalMotion:
         "Lip scores and mouth opening, 50 rows a second"
         base, a = self.base, self.arrays
         parts = []
-        if self.way in ('gain', 'tuned') or 'gain' in a: parts.append(as_goal(predict_motion(self._tuned(base), features)))
+        if 'gain' in a: parts.append(as_goal(predict_motion(self._tuned(base), features)))
         if 'filter' in a: parts.append(filtered(as_goal(predict_motion(base, features)), a['filter']))
         return as_motion(np.mean(parts, 0)) if parts else predict_motion(base, features)
 
@@ -80,7 +80,8 @@ def fit_filter(
     clip:Rows,
 )->np.ndarray:           # [7*taps+1,7]
     "The filter with the least error; where nothing speaks for more, the prediction itself"
-    x, y = context_windows(goal, SIDE, STEP)[clip.ok], np.concatenate([clip.lips, 10 * clip.opening[:, None]], 1)[clip.ok]
+    x = context_windows(goal, SIDE, STEP)[clip.ok]
+    y = np.concatenate([clip.lips, 10 * clip.opening[:, None]], 1)[clip.ok]
     taps = 2 * SIDE // STEP + 1
     itself = np.zeros((7 * taps, 7))
     itself[7 * (taps // 2):7 * (taps // 2 + 1)] = np.eye(7)
@@ -229,8 +230,9 @@ def fit_voice(
     features = voice_features(clip, base.encoder)
     lag, r = lag_of(predict_motion(base, features).mouth_open, rows_of(clip, base.encoder, 0., features))
     if r < GOES:
-        raise KitError(f"the sound of {clip.path} does not go with its mouth: what it predicts correlates with the mouth "
-                       f"by {r:.2f}, and {GOES} is the least. Was another voice laid over it, or does somebody else speak?")
+        raise KitError(f"the sound of {clip.path} does not go with its mouth: what it predicts correlates with the "
+                       f"mouth by {r:.2f}, and {GOES} is the least. Was another voice laid over it, or does somebody "
+                       "else speak?")
     every = seen_part(rows_of(clip, base.encoder, lag, features))
     first, inner, tail = (part_of_rows(every, *s) for s in ((0, INNER[0]), INNER, (INNER[1], 1)))
     known, tried = {}, {}

@@ -143,7 +143,8 @@ class PersonalModel(Model):
     )->Iterator[np.ndarray|None]:      # [h,w,3] uint8 RGB
         "The frames of the request, drawn"
         self.warnings = []
-        if request.still: raise KitError("a personal mouth is drawn into film; give a video of that person, not a picture")
+        if request.still:
+            raise KitError("a personal mouth is drawn into film; give a video of that person, not a picture")
         mouth = self.mouth or _mouth_of(request.identity)
         painter = mouth.best if self.settings.painter == 'auto' else self.settings.painter
         mouth.painter(painter)
@@ -223,8 +224,8 @@ class Likeness:
         p = self.person
         far = distance_to(to_reference(points, load_basis().reference), pose, p.bones, p.usual)
         if far > p.most:
-            raise KitError(f"this does not look like the person that was learned: the face differs by {100 * far:.1f} % of "
-                           f"the distance of the eyes, and {100 * p.most:.1f} % are usual for that person; a mouth is "
+            raise KitError(f"this does not look like the person that was learned: the face differs by {100 * far:.1f} % "
+                           f"of the distance of the eyes, and {100 * p.most:.1f} % are usual for that person; a mouth is "
                            "drawn into film of its own person only")
         self.decided, self.faces = True, []
 

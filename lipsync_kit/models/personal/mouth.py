@@ -105,7 +105,8 @@ class PersonalMouth:
     )->np.ndarray:                   # [b,size,size,3] float32 0..255
         "The windows with another mouth"
         p, painter = self.person, self.painter(name)
-        shift = np.stack([tone_shift(painter.base, x, p.mask) for x in windows]) if tones else np.zeros((len(windows), 3))
+        shift = np.zeros((len(windows), 3))
+        if tones: shift = np.stack([tone_shift(painter.base, x, p.mask) for x in windows])
         seen = shifted(windows, shift) if tones else windows
         painted = painter.paint(p, seen, numbers) - shift[:, None, None].astype(np.float32)
         if own is None: return painted

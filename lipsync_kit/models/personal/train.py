@@ -187,7 +187,8 @@ def continue_training(
     from safetensors import SafetensorError, safe_open
     if not Path(path).is_file(): return False
     try:
-        with safe_open(str(path), 'pt') as f: about, tensors = f.metadata() or {}, {k: f.get_tensor(k) for k in f.keys()}
+        with safe_open(str(path), 'pt') as f:
+            about, tensors = f.metadata() or {}, {k: f.get_tensor(k) for k in f.keys()}
     except (SafetensorError, OSError): return False
     about = json.loads(about.get('about', '{}'))
     if about.get('job') != job_of(training): return False
