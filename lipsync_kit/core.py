@@ -382,6 +382,9 @@ def device(
     want:str='auto',  # 'auto' | 'cpu' | 'cuda' | 'mps' | 'cuda:1' ...
 )->str:
     "The device to compute on: the requested one, or the fastest available for 'auto'"
+    from importlib import metadata
+    if want.split(':')[0] == 'cuda' and metadata.version('torch').endswith('+cpu'):    # said without loading torch
+        raise KitError(f"this machine has no cuda that torch {metadata.version('torch')} can use; take device='cpu'")
     import torch
     has = dict(cuda=torch.cuda.is_available, mps=torch.backends.mps.is_available, cpu=lambda: True)
     if want == 'auto': return next(d for d in has if has[d]())

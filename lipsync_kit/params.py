@@ -111,7 +111,8 @@ def checked(
     if value is None and s.optional: return None
     if s.param.check: return s.param.check(value)
     value = _of_kind(s, value)
-    if s.choices and value not in s.choices: raise unknown(s.name, value, s.choices)
+    if s.choices and value not in s.choices:
+        raise unknown(s.name if '_' not in s.name else f'value of {s.name}', value, s.choices)
     _in_range(s, value)
     return value
 

@@ -27,12 +27,14 @@ def spoken(
     command:str='',    # that it came up in
 )->str:
     "A message in the words of the command line: --text in place of text="
-    if '=' not in text: return text
+    if '=' not in text and '_' not in text: return text
     from lipsync_kit.pipe.options import INPUTS, all_settings
     places = {} if command in ('score', 'compare') else PLACES
     names = '|'.join(sorted({*INPUTS, *all_settings(), 'model', 'metrics', 'reference'}, key=len, reverse=True))
     pattern = rf"(?<![\w'\"/.:-])({names})=('[^']*'|\"[^\"]*\"|[\w./-]*\w)?"
-    return re.sub(pattern, lambda m: _flag(m[1], (m[2] or '').strip('\'"'), places), text)
+    text = re.sub(pattern, lambda m: _flag(m[1], (m[2] or '').strip('\'"'), places), text)
+    written = '|'.join(n for n in names.split('|') if '_' in n)     # no words, so they can only be options
+    return re.sub(rf'(?<![\w/.-])({written})(?![\w/.-])', lambda m: _flag(m[1], '', places), text)
 
 # %% ../../nbs/cli/00_bar.ipynb #354cd858
 class Bar:

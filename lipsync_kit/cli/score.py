@@ -24,6 +24,11 @@ REFERENCE_HELP = 'the video as it should be, or the source of a dubbed one'
 Reference = Annotated[Optional[str], typer.Option('--reference', '-r', help=REFERENCE_HELP)]
 Sound = Annotated[Optional[str], typer.Option('--audio', '-a', help="any file with sound; the video's own if left out")]
 
+def _writable(path:str|None, suffix:str):
+    "An error for a name that does not say what it is, before anything is measured"
+    from lipsync_kit.core import KitError
+    if path is not None and Path(path).suffix.lower() != suffix: raise KitError(f"{path!r} must end in {suffix}")
+
 def score(
     video:Annotated[str, typer.Argument(help='the talking head')],
     reference:Reference=None,
@@ -37,11 +42,10 @@ def score(
 ):
     "Measure how good a lip-sync video is, next to baselines that give the figures meaning."
     from lipsync_kit.core import KitError
-    from lipsync_kit.media.probe import probe
     from lipsync_kit.metrics.evaluate import evaluate
     from lipsync_kit.pipe.options import face_choice
-    if probe(video).kind != 'video':
-        raise KitError(f"{video} is no video; score measures how a mouth moves with its speech")
+    _writable(out, '.json')
+    _writable(html, '.html')
     with Bar(quiet) as bar: r = evaluate(video, reference, audio, metrics, face_choice(face), progress=bar)
     say(r.to_dict(), spoken(str(r), 'score'), as_json)
     for path, save in ((out, r.to_json), (html, r.to_html)):
@@ -66,6 +70,7 @@ def compare(
     if len(videos) < 2: raise KitError('compare takes two or more videos; lipsync score measures one')
     named = [v.partition('=') if '=' in v and not Path(v).exists() else ('', '', v) for v in videos]
     every = {n: v for n, _, v in named} if all(n for n, _, _ in named) else [v for _, _, v in named]
+    _writable(out, '.json')
     with Bar(quiet) as bar: c = measure(every, reference, audio, metrics, grid, bar)
     say(c.to_dict(), spoken(str(c), 'compare'), as_json)
     if out:

@@ -280,8 +280,8 @@ def lasting(
 @dataclass(frozen=True)
 class Estimate:
     "What a run will take"
-    seconds:float    # while the machine does what it does now
-    cpu:float        # seconds of processor time; on a GPU the same as `seconds`
+    seconds:float|None    # while the machine does what it does now
+    cpu:float|None        # seconds of processor time; on a GPU the same as `seconds`
     memory:int       # MB at the peak
     basis:str        # where it comes from, in words
 
