@@ -122,7 +122,7 @@ SOUNDS = dict(
 WISHES = dict(
     emotion=(['--emotion', 'hapy'], 'happy'), fps_zero=(['--fps', '0'], 'frame rate'), fps_word=(['--fps', 'fast'], 'frame rate'),
     size=(['--size', '5'], 'size'), model=(['--model', 'portrat'], 'portrait'), which_word=(['--face', 'left'], 'which face?'),
-    which_number=(['--face', '7'], ''), motion_model=(['--motion-model', 'magic'], 'motion'), no_face=(['--no-face', 'skip'], 'no_face'),
+    which_number=(['--face', '7'], ''), motion_model=(['--motion-model', 'magic'], 'motion'), no_face=(['--no-face', 'skip'], '--no-face'),
     strength=(['--strength', '9'], 'strength'), text_too=(['--text', 'hello'], 'not both'), option=(['--colour', 'red'], 'colour'),
     motion_missing=(['--motion', 'none.json'], 'none.json'), unknown_motion=(['--motion', __file__], 'test_bad_inputs.py'),
 )

@@ -27,7 +27,7 @@ def best_of(
     if metric.better == 'higher': return max(known, key=known.get)
     return min(known, key=known.get if metric.better == 'lower' else lambda s: abs(known[s]))
 
-INDEPENDENT = 'mouth_loudness', 'closures', 'lse_d', 'lse_c'   # judges of sync that do not know the motion model
+INDEPENDENT = 'mouth_learned', 'closures', 'lse_d', 'lse_c'   # judges of sync that do not know the motion model
 
 @dataclass
 class Comparison:

@@ -114,7 +114,7 @@ def check_inputs(
         raise KitError(f"{audio} has no sound; name another file with audio=, or leave it out")
 
 OWN_JUDGE = ("this kit drew the video after the motion model that is the judge here: an open mouth in step with itself, "
-             "not a better one; `mouth_loudness` and SyncNet judge independently")
+             "not a better one; `mouth_learned` and SyncNet judge independently")
 
 def drawn_by_motion(path)->bool:
     "Whether the file is marked as drawn by a model of this kit that the motion model drives"
