@@ -27,7 +27,7 @@ def best_of(
     if metric.better == 'higher': return max(known, key=known.get)
     return min(known, key=known.get if metric.better == 'lower' else lambda s: abs(known[s]))
 
-INDEPENDENT = 'mouth_learned', 'closures', 'lse_d', 'lse_c'   # judges of sync that do not know the motion model
+INDEPENDENT = 'mouth_learned', 'lse_d', 'lse_c'   # judges of sync that do not know what drives this kit
 
 @dataclass
 class Comparison:
@@ -53,7 +53,7 @@ class Comparison:
         names = [n for n in self.names if self.own_judge(n)]
         if not names: return ''
         systems = dict.fromkeys(s for n in names for s in self.own_judge(n))
-        return (f"† {', '.join(systems)}: drawn by this kit after the motion model that is the judge here; compare by "
+        return (f"† {', '.join(systems)}: drawn by this kit after the models that judge here; compare by "
                 f"{', '.join(METRICS[n].title for n in INDEPENDENT if n in self.names) or 'an independent judge'}")
     def to_pandas(self):
         "A frame with a row for each metric and a column for each system"
@@ -129,5 +129,6 @@ def named(paths:list[Path], videos:list)->dict:
     twice = len({p.stem for p in paths}) < len(paths)
     names = [f'{p.parent.name}/{p.stem}' if twice else p.stem for p in paths]
     if len(set(names)) < len(names):
-        raise KitError('two videos have the same name and folder; name them: NAME=FILE on the command line, a dict in Python')
+        raise KitError('two videos have the same name and folder; name them: NAME=FILE on the command line, a dict in '
+                       'Python')
     return dict(zip(names, videos))

@@ -113,8 +113,8 @@ def check_inputs(
     if isinstance(audio, (str, Path)) and not probe(existing(audio)).audio:
         raise KitError(f"{audio} has no sound; name another file with audio=, or leave it out")
 
-OWN_JUDGE = ("this kit drew the video after the motion model that is the judge here: an open mouth in step with itself, "
-             "not a better one; `mouth_learned` and SyncNet judge independently")
+OWN_JUDGE = ('this kit drew the video after the model that judges here, so the figure is too good; `mouth_learned` and '
+             'SyncNet judge independently')
 
 def drawn_by_motion(path)->bool:
     "Whether the file is marked as drawn by a model of this kit that the motion model drives"

@@ -94,7 +94,7 @@ class Metric:
     span:tuple = (0., 1.)                   # least and greatest value that there can be
     needs:tuple[str,...] = ()               # of `NEEDS`
     weights:tuple[str,...] = ()             # names in the hub
-    judge:str = ''                          # 'motion' where the kit's own motion model says what is right
+    judge:str = ''                          # 'motion' where what drives this kit's mouths says what is right
     package:tuple[str,...] = ()             # (module, extra of this package that brings it)
     def __init_subclass__(cls):
         if not cls.name: return

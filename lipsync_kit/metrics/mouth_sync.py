@@ -198,7 +198,8 @@ def learned_agreement(
 class MouthLearned(Metric):
     name, title, unit, better = 'mouth_learned', 'Mouth from speech, learned in the clip', 'r', 'higher'
     group, needs, span = 'sync', ('face', 'sound'), (-1, 1)
-    citation = 'this package: cross-validated ridge regression from the spectrum to the mouth; no trained model takes part'
+    citation = ('this package: cross-validated ridge regression from the spectrum to the mouth; no trained model takes '
+                'part')
     def value(self, clip)->Value:
         if clip.audio is None: return Value(note='the video has no sound; name it with audio=')
         if not clip.spans: return Value(note='nobody speaks in the sound')
@@ -238,7 +239,7 @@ def hits(
 class Closures(Metric):
     name, title, unit, group = 'closures', 'Lips meet in p, b, m', 'share', 'sync'
     needs, better, span = ('face', 'sound'), 'higher', (0, 1)
-    weights = ('hama-asr',)
+    weights, judge = ('hama-asr',), 'motion'     # the phonemes close the mouths that this kit draws as well
     citation = ('this package; bilabial closures as a test of sync go back to Agarwal et al. 2020 '
                 '(phoneme-viseme mismatches)')
     def value(self, clip)->Value:
