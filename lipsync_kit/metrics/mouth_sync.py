@@ -210,7 +210,8 @@ class MouthLearned(Metric):
         y = y / np.nanstd(y, 0)
         found = [learned_agreement(np.roll(x, s, 0), y) for s in LAGS]
         far = [learned_agreement(np.roll(x, s, 0), y) for s in range(2 * FPS, len(x) - 2 * FPS, 8)]
-        most = [max(far[i:i + len(LAGS) // 2]) for i in range(0, len(far), len(LAGS) // 2)]   # the best of as wide a span
+        wide = len(LAGS) // 2       # a span as wide as that of the lags
+        most = [max(far[i:i + wide]) for i in range(0, len(far), wide)]
         shuffled = dict(shuffled=float(np.mean(most))) if most else {}
         return Value(max(found), baselines=shuffled)
 
