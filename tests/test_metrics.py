@@ -177,7 +177,7 @@ def test_a_result_has_its_speed(tmp_path):
 
 def test_score_writes_its_files(talk, tmp_path, capsys):
     video, as_json, html = str(talk()), str(tmp_path/'a.json'), str(tmp_path/'a.html')
-    files = ['--reference', video, '--json', as_json, '--html', html]
+    files = ['--reference', video, '--out', as_json, '--html', html]
     assert run(['score', video, *files, '-m', 'sync,jitter', '-q']) == 0
     out, d = capsys.readouterr().out, json.loads((tmp_path/'a.json').read_text())
     values = {m['metric']: m['value'] for m in d['metrics']}
