@@ -290,7 +290,8 @@ def paint(
     wide = float(np.linalg.norm(low[10] - low[0])) / m.iod / m.width
     opening = Opening(up - corner, low - corner, rect.size, float(gaps[5]), wide)
     share = _view_share(m, opening)
-    inside = _interior(m, opening, m.seam + skull - corner, bite) if share < 1 else np.zeros((*rect.size[::-1], 3), 'f4')
+    hidden = np.zeros((*rect.size[::-1], 3), np.float32)
+    inside = hidden if share == 1 else _interior(m, opening, m.seam + skull - corner, bite)
     if m.view is not None: _add_view(inside, m, opening, share)
     elif m.own is not None: _add_own_teeth(inside, m, opening, rect, skull)
     _blend(rect.of(out), inside, _visible(m, opening, bite), m.iod)
