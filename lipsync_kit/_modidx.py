@@ -1392,6 +1392,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'lipsync_kit.media.planes': { 'lipsync_kit.media.planes.Planes': ('media/planes.html#planes', 'lipsync_kit/media/planes.py'),
                                           'lipsync_kit.media.planes.Planes.__array__': ( 'media/planes.html#planes.__array__',
                                                                                          'lipsync_kit/media/planes.py'),
+                                          'lipsync_kit.media.planes.Planes.__getitem__': ( 'media/planes.html#planes.__getitem__',
+                                                                                           'lipsync_kit/media/planes.py'),
                                           'lipsync_kit.media.planes.Planes.__init__': ( 'media/planes.html#planes.__init__',
                                                                                         'lipsync_kit/media/planes.py'),
                                           'lipsync_kit.media.planes.Planes._overlaid': ( 'media/planes.html#planes._overlaid',
