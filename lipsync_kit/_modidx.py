@@ -3840,6 +3840,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'lipsync_kit/pipe/plan.py'),
                                        'lipsync_kit.pipe.plan._beginning': ('pipe/plan.html#_beginning', 'lipsync_kit/pipe/plan.py'),
                                        'lipsync_kit.pipe.plan._trial': ('pipe/plan.html#_trial', 'lipsync_kit/pipe/plan.py'),
+                                       'lipsync_kit.pipe.plan._trial_face': ('pipe/plan.html#_trial_face', 'lipsync_kit/pipe/plan.py'),
                                        'lipsync_kit.pipe.plan._trouble': ('pipe/plan.html#_trouble', 'lipsync_kit/pipe/plan.py'),
                                        'lipsync_kit.pipe.plan.faceless': ('pipe/plan.html#faceless', 'lipsync_kit/pipe/plan.py'),
                                        'lipsync_kit.pipe.plan.gaps_between': ('pipe/plan.html#gaps_between', 'lipsync_kit/pipe/plan.py'),

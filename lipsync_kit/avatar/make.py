@@ -49,7 +49,8 @@ def clip_facts(clip:TrackedClip)->dict:
     "What the file remembers of its clip"
     known, tail = clip.split()
     return dict(file=clip.path.name, content=content_id(clip.path),
-                seconds=round(clip.seconds, 2), fps=str(clip.clip.fps), size=[clip.clip.width, clip.clip.height], judged=round(len(tail) / clip.fps, 2),
+                seconds=round(clip.seconds, 2), fps=str(clip.clip.fps), size=[clip.clip.width, clip.clip.height],
+                judged=round(len(tail) / clip.fps, 2),
                 report=[f'{f.what}: {f.text}' for f in clip.report.findings])
 
 def joined_facts(

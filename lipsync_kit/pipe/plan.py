@@ -7,7 +7,7 @@ __all__ = ['TRIAL', 'PATIENCE', 'gaps_between', 'faceless', 'Plan', 'on_device',
 
 # %% ../../nbs/pipe/10_plan.ipynb #ff2dd91a
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -16,6 +16,7 @@ from ..core import Audio, KitError, Progress, device as chosen_device, n_frames
 from ..faces.detect import detect_faces
 from ..hub.cards import size_text
 from ..media.read import read_frames
+from ..models.identity import is_identity, open_identity
 from .options import Options, make_options
 from .prepare import open_model, speech_of
 from .run import lipsync, peak_memory
@@ -90,8 +91,8 @@ def _trial(
     def seconds(length):
         t = perf_counter()
         with TemporaryDirectory() as d:
-            face = source.image if source.still else _beginning(source, length, d)
-            r = lipsync(face, audio.cut(0, length), out=Path(d)/'trial.mp4', progress=_Watch(length), **options)
+            face, out = _trial_face(source, length, d), Path(d)/'trial.mp4'
+            r = lipsync(face, audio.cut(0, length), out=out, progress=_Watch(length), **options)
         return perf_counter() - t, r.seconds
     try:
         seconds(.2)                 # loads what is loaded once
@@ -99,6 +100,12 @@ def _trial(
     except _Enough as e: return 0., e.args[0]
     rate = max((b - a) / max(lb - la, .04), 1e-3) if lb > la + .04 else a / max(la, .04)
     return max(a - rate * la, 0.), rate
+
+def _trial_face(source:Source, length:float, folder:str):
+    "The face of a trial: a still, or the first seconds of a video; of a prepared person where it is one"
+    if source.still: return source.identity or source.image
+    beginning = _beginning(source, length, folder)
+    return beginning if source.identity is None else replace(source.identity, source=str(beginning))
 
 def _beginning(source:Source, length:float, folder:str)->Path:
     "The first seconds of a video as a file of their own"
@@ -135,6 +142,7 @@ def plan(
     **options,           # likewise
 )->Plan:
     "What `lipsync` with the same arguments will take"
+    if is_identity(face): options = {'model': open_identity(face).model, **options}
     checked = make_options(**options)
     source = open_source(face, checked)
     sound = speech_of(audio, text, motion, source, checked)
