@@ -4662,6 +4662,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'lipsync_kit.pipe.plan._of_speech': ('pipe/plan.html#_of_speech', 'lipsync_kit/pipe/plan.py'),
                                        'lipsync_kit.pipe.plan._seen': ('pipe/plan.html#_seen', 'lipsync_kit/pipe/plan.py'),
                                        'lipsync_kit.pipe.plan._short': ('pipe/plan.html#_short', 'lipsync_kit/pipe/plan.py'),
+                                       'lipsync_kit.pipe.plan._trial_face': ('pipe/plan.html#_trial_face', 'lipsync_kit/pipe/plan.py'),
                                        'lipsync_kit.pipe.plan.gaps_between': ('pipe/plan.html#gaps_between', 'lipsync_kit/pipe/plan.py'),
                                        'lipsync_kit.pipe.plan.glimpsed': ('pipe/plan.html#glimpsed', 'lipsync_kit/pipe/plan.py'),
                                        'lipsync_kit.pipe.plan.on_device': ('pipe/plan.html#on_device', 'lipsync_kit/pipe/plan.py'),

@@ -222,10 +222,8 @@ def test_synthetic_weights_are_not_taken_for_the_published_ones(tmp_path, monkey
 PHOTO = Path(__file__).parent.parent/'lipsync_kit'/'data'/'astronaut.jpg'
 
 def app():
-    spec = importlib.util.spec_from_file_location('app', Path(__file__).parent.parent/'demos'/'app.py')
-    m = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(m)
-    return m
+    from lipsync_kit import app
+    return app
 
 def test_the_app_greys_models_without_weights(tmp_path, monkeypatch):
     monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path))
