@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OVAL', 'UPPER_INNER', 'LOWER_INNER', 'EYES', 'FACE', 'EYE', 'AROUND', 'UPPER_TEETH', 'LOWER_TEETH', 'CAVITY', 'STEP',
-           'PIVOT', 'BLINKS', 'tesselation', 'eye_triangles', 'strip_triangles', 'smooth_step', 'depthdepth_inside',
+           'PIVOT', 'BLINKS', 'tesselation', 'eye_triangles', 'strip_triangles', 'smooth_step', 'depth_inside',
            'surroundings', 'lattice_triangles', 'teeth', 'cavity', 'Rig', 'build_rig', 'rotation', 'angles_of',
            'turned', 'drive_of']
 
@@ -59,7 +59,7 @@ def smooth_step(
     t = np.clip(x, 0, 1)
     return t*t*(3 - 2*t)
 
-def depthdepth_inside(
+def depth_inside(
     area:np.ndarray,     # [k,2] corners, pixels
     points:np.ndarray,   # [n,2]
 )->np.ndarray:           # [n] pixels, positive inside
