@@ -5,13 +5,9 @@ BIN    := $(VENV)/bin
 FACTS  := settings.ini setup.py constraints.txt
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --prefer-binary -c constraints.txt
 
-<<<<<<< HEAD
 FLAGS  ?=
 
-.PHONY: demo test fuzz bench docs app lab tutorials space clean
-=======
-.PHONY: demo avatar-demo test fuzz bench docs app clean
->>>>>>> gaussian
+.PHONY: demo avatar-demo test fuzz bench docs app lab tutorials space clean
 
 demo: $(VENV)/.ready-run      ## makes out/demo.mp4 from the bundled photograph and a sentence
 	@$(BIN)/lipsync demo -o out/demo.mp4

@@ -1,6 +1,6 @@
 """A video dubbed by a network: the official pipeline to the pixel, ours with everything around the mouth unchanged.
 The network is a stand-in where its weights don't matter."""
-import importlib.util, os, signal, subprocess, sys
+import os, signal, subprocess, sys
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
