@@ -467,7 +467,7 @@ def test_the_list_fits_80_columns_and_a_program(toy, capsys):
     assert row == ['wav2lip_gan', '435.8', 'MB', 'research', 'only', 'no', '-']
     assert next(r for r in rows if 'face_landmarker' in r).split()[-2:] == ['yes', 'package']
     assert run(['models', 'list', '--json', '-c', 'face_detection']) == 0
-    found = {r['name']: r for r in json.loads(capsys.readouterr().out)}
+    found = {r['name']: r for r in json.loads(capsys.readouterr().out)['models']}
     assert set(found) == {'buffalo_l', 'face_landmarker', 's3fd', 'sfd_face'} and found['s3fd']['state'] == 'absent' and found['s3fd']['replacement'] == 'face_landmarker'
 
 def test_every_published_file_of_the_plan_has_its_card():

@@ -46,10 +46,7 @@ def test_schema_plan_and_batch(env, tmp_path):
 
 def test_app_and_docs(env):
     code = """
-import importlib.util, sys
-spec = importlib.util.spec_from_file_location('app', 'demos/app.py')
-app = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(app)
+from lipsync_kit import app
 from lipsync_kit.models.contract import model_card, model_cards
 from lipsync_kit.params import options_table, settings_of
 page = app.build()
