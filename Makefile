@@ -7,10 +7,13 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --pre
 
 FLAGS  ?=
 
-.PHONY: demo test fuzz bench docs app lab tutorials space clean
+.PHONY: demo avatar-demo test fuzz bench docs app lab tutorials space clean
 
 demo: $(VENV)/.ready-run      ## makes out/demo.mp4 from the bundled photograph and a sentence
 	@$(BIN)/lipsync demo -o out/demo.mp4
+
+avatar-demo: $(VENV)/.ready-run   ## the bundled photograph as a head of Gaussians that turns as it speaks
+	@$(BIN)/lipsync talk lipsync_kit/data/astronaut.jpg --text "A head of my own, made in seconds, on a CPU." --model gaussian --detail 384 -o out/avatar.mp4
 
 test: $(VENV)/.ready-dev      ## notebooks as tests, then everything in tests/
 	@$(BIN)/python -m pytest -q -rs -n2 --dist worksteal tests

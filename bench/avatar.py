@@ -1,4 +1,4 @@
-"What a personal mouth costs, as ratios to tracking one frame: drawing by each painter, fine skin, a step of training in both number types."
+"What a personal mouth costs, as ratios to tracking one frame: drawing, fine skin, a step of training."
 import os, tempfile, time
 from pathlib import Path
 os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -12,9 +12,11 @@ from lipsync_kit.pipe.run import lipsync
 
 cv2.setNumThreads(1); torch.set_num_threads(1)
 here = Path(__file__).resolve().parent.parent
-image = cv2.resize(read_image(here/'lipsync_kit/data/astronaut.jpg').image[:336, 56:392], (672, 672), interpolation=cv2.INTER_CUBIC)
+image = read_image(here/'lipsync_kit/data/astronaut.jpg').image[:336, 56:392]
+image = cv2.resize(image, (672, 672), interpolation=cv2.INTER_CUBIC)
 with tempfile.TemporaryDirectory() as d:
-    lipsync(image, text='How about an apple, a plum, or a wide open mouth? We saw many old friends.', out=f'{d}/me.mp4', fps=12, idle=False)
+    text = 'How about an apple, a plum, or a wide open mouth? We saw many old friends.'
+    lipsync(image, text=text, out=f'{d}/me.mp4', fps=12, idle=False)
     clip = open_clip(f'{d}/me.mp4', limits=Limits(seconds=3, speech=1, wide=0))
     mouth, training = learn_mouth(clip, np.arange(len(clip)), 4)
     frames = [x for _, x in clip.frames(range(8))]
@@ -28,7 +30,7 @@ def cpu(f, n=8):
 p, rows = mouth.person, np.arange(8)
 maps, numbers = p.maps(clip.points, clip.times, rows), p.numbers(clip.lips[rows], clip.opening[rows], clip.pose[rows])
 track = cpu(lambda: landmarks_near(frames[0], clip.points[0], side=256))
-print(f'{p.window.size} px window, {np.median(clip.iod):.0f} px between the eyes; tracking a frame = 1 ({track:.1f} ms)')
+print(f'{p.window.size} px window; tracking a frame = 1 ({track:.1f} ms)')
 for name in mouth.painters:
     for own, word in (None, ''), (numbers, ' with the film\'s skin'):
         ms = cpu(lambda: mouth.draw(frames, maps, numbers, own, name)) / 8

@@ -58,7 +58,7 @@ def test_a_still_becomes_an_animation(tmp_path, suffix, codec):
     times = [round(float(f.time), 2) for f in frames]             # WebP makes one of frames that are alike
     assert set(times) <= {round(i / 25, 2) for i in range(13)} and (len(times) == 13 or suffix == '.webp')
     assert any('no sound' in w for w in r.warnings) and 'trainedAlgorithmicMedia' in read_mark(r.path)['digital source type']
-    assert '<img' in r._repr_html_() and f'image/{suffix[1:]}' in r._repr_html_()
+    assert '<img' in r.html() and f'image/{suffix[1:]}' in r.html()
     with Image.open(r.path) as im: assert im.n_frames == len(frames) and im.info.get('loop') == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == [f'a{suffix}']
 

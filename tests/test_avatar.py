@@ -81,7 +81,8 @@ def test_another_video_of_the_same_person_and_a_stranger(made, photo, tmp_path):
     with pytest.raises(KitError, match='does not look like the person'):
         lipsync(wide, speech, out=tmp_path/'no.mp4', model='personal', avatar=str(made.path))
     assert not (tmp_path/'no.mp4').exists()
-    with pytest.raises(KitError, match='lipsync avatar make'): lipsync(other, speech, out=tmp_path/'no.mp4', model='personal')
+    with pytest.raises(KitError, match='lipsync avatar make'):
+        lipsync(other, speech, out=tmp_path/'no.mp4', model='personal')
 
 def test_a_shuffled_motion_loses_the_mouth(clip):
     known, tail = clip.split()
@@ -128,3 +129,8 @@ def test_the_command_says_what_is_wrong(tmp_path, film, capsys):
     said = capsys.readouterr().err
     assert 'at least 10 s' in said and 'end it in .avatar' in said and 'there is no file' in said
     assert not list(tmp_path.iterdir())
+
+def test_the_plan_of_an_avatar_ends_with_its_speech(made):
+    from lipsync_kit.pipe.plan import plan
+    speech = speak('Wow.').audio
+    assert abs(plan(made.path, speech).video_seconds - speech.duration) < .1

@@ -132,9 +132,9 @@ def test_a_stopped_job_is_resumed(tmp_path, monkeypatch, model, preset):
 def test_silence(tmp_path, model, coder):
     source = film(tmp_path/'a.mp4', 5)
     r = lipsync(source, (np.zeros(RATE // 5, np.float32), RATE), out=tmp_path/'b.mp4', model=model, crf=4, **FEW[model])
-    top = slice(0, 50)    # above the face; encoding the video again changes it by 1.4
+    top = slice(0, 50)    # above the face; encoding the video again changes it by .4
     assert r.n_frames == 5
-    assert all(changed(a[top], b[top]) < 2 < 3 < changed(a, b) for a, b in zip(images(source), images(r.path)))
+    assert all(changed(a[top], b[top]) < 1 < 2 < changed(a, b) for a, b in zip(images(source), images(r.path)))
 
 @pytest.mark.parametrize('model', MODELS)
 def test_a_minute_of_sound(tmp_path, monkeypatch, model):
@@ -198,7 +198,7 @@ def test_an_estimate_comes_before_the_run(tmp_path):
     said = []
     lipsync(film(tmp_path/'a.mp4', 3), tone(.12), out=tmp_path/'b.mp4', model='latentsync-1.5', steps=1, memory='low',
         device='cpu', progress=said.append)
-    notes = [p for p in said if p.note]
+    notes = [p for p in said if p.stage == 'loading' and p.note]
     assert len(notes) == 1 and notes[0].note.startswith('about ') and 'GB of memory on cpu' in notes[0].note
     assert said.index(notes[0]) < min(i for i, p in enumerate(said) if p.stage.startswith('drawing'))
 

@@ -39,7 +39,7 @@ def smoothed(
     "Gaussian mean over time; rows further away than `REACH` deviations don't matter"
     at = np.arange(len(x)) if at is None else np.atleast_1d(at)
     total, weight = np.zeros((len(at), *x.shape[1:])), np.zeros(len(at))
-    step = np.diff(times).min() if len(times) > 1 else 1.
+    step = max(np.diff(times).min(), 1e-3) if len(times) > 1 else 1.
     side = int(np.ceil(REACH * sigma / step))
     for k in range(-side, side + 1):
         j = np.clip(at + k, 0, len(x) - 1)

@@ -75,6 +75,8 @@ class Planes:
         x = self.part(Rect(0, 0, *self.size))
         return x if dtype is None or dtype == x.dtype else x.astype(dtype)
 
+    def __getitem__(self, at): return np.asarray(self)[at]
+
     def part(self,
         rect:Rect,        # inside the picture
     )->np.ndarray:        # [h,w,3] uint8 RGB, not to be changed

@@ -23,6 +23,7 @@ from ..hub.cards import size_text
 from ..media.glance import glances, spread
 from ..media.probe import opened, probe, sound_streams
 from ..media.streams import StreamReport, sound_blocks
+from ..models.identity import is_identity, open_identity
 from ..motion.track import MotionTrack
 from .options import Options, make_options, setting
 from .prepare import covers_wanted, nothing_to_say, open_model, refuse_early
@@ -183,7 +184,13 @@ class _Watch:
         if done > self.share: self.at, self.share = now, done
         if self.share and now - self.begun > PATIENCE: raise _Enough((self.at - self.begun) / self.share / self.length)
 
-def _short(source:Source, folder:str):
+def _trial_face(source:Source, folder:str):
+    "The face of a trial: a still, or the first moments of a video; of a prepared person where it is one"
+    if source.still: return source.identity or source.image
+    beginning = _short(source, folder)
+    return beginning if source.identity is None else replace(source.identity, source=str(beginning))
+
+def _short(source:Source, folder:str)->Path:
     "The first moments of a video as a file of their own"
     from lipsync_kit.media.read import read_frames
     from lipsync_kit.media.write import Writer
@@ -204,7 +211,7 @@ def tried(
     words = {k: v for k, v in options.items() if k not in done}
     try:
         with TemporaryDirectory() as d:
-            face = source.image if source.still else _short(source, d)
+            face = _trial_face(source, d)
             sound = (audio or Audio(np.zeros(16000, np.float32), 16000)).cut(0, TRIAL)
             r = lipsync(face, sound, out=Path(d)/'trial.mp4', progress=watch, **words)
         drawing = perf_counter() - watch.begun
@@ -239,6 +246,7 @@ def plan(
     **options,           # likewise
 )->Plan:
     "What `lipsync` with the same arguments will take"
+    if is_identity(face): options = {'model': open_identity(face).model, **options}
     load, checked = Load(), make_options(**options)
     if isinstance(audio, dict): checked = replace(checked, choose='all')
     refuse_early(face, audio, text, motion, checked)

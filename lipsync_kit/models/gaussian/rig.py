@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['OVAL', 'UPPER_INNER', 'LOWER_INNER', 'EYES', 'FACE', 'EYE', 'AROUND', 'UPPER_TEETH', 'LOWER_TEETH', 'CAVITY', 'STEP',
-           'PIVOT', 'BLINKS', 'tesselation', 'eye_triangles', 'strip_triangles', 'smooth_step', 'surroundings',
-           'lattice_triangles', 'teeth', 'cavity', 'Rig', 'build_rig', 'rotation', 'angles_of', 'turned', 'drive_of']
+           'PIVOT', 'BLINKS', 'tesselation', 'eye_triangles', 'strip_triangles', 'smooth_step', 'depth_inside',
+           'surroundings', 'lattice_triangles', 'teeth', 'cavity', 'Rig', 'build_rig', 'rotation', 'angles_of',
+           'turned', 'drive_of']
 
 # %% ../../../nbs/models/gaussian/01_rig.ipynb #5ca597e1
 from dataclasses import dataclass
@@ -58,8 +59,11 @@ def smooth_step(
     t = np.clip(x, 0, 1)
     return t*t*(3 - 2*t)
 
-def _inside(area, points)->np.ndarray:
-    "[n] pixels from the border of an area, positive inside"
+def depth_inside(
+    area:np.ndarray,     # [k,2] corners, pixels
+    points:np.ndarray,   # [n,2]
+)->np.ndarray:           # [n] pixels, positive inside
+    "How far each point is from the border of an area"
     area = area.astype(np.float32)
     return np.array([cv2.pointPolygonTest(area, (float(x), float(y)), True) for x, y in points])
 
@@ -72,7 +76,7 @@ def surroundings(
     d, (w, h) = iod*STEP, size
     xs, ys = (np.linspace(-d, s + d, round((s + 2*d)/d) + 1) for s in (w, h))
     g = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
-    g = g[_inside(oval[:, :2], g) < -.5*d]
+    g = g[depth_inside(oval[:, :2], g) < -.5*d]
     away = np.linalg.norm(g[:, None] - oval[None, :, :2], axis=-1)
     near, away = oval[away.argmin(1), 2], away.min(1)/iod
     rho = np.linalg.norm((g - oval[:, :2].mean(0) + [0, .15*iod])/[1.35*iod, 1.75*iod], axis=1)
@@ -88,7 +92,7 @@ def lattice_triangles(
     from scipy.spatial import Delaunay
     points = np.r_[oval, lattice]
     t = Delaunay(points).simplices
-    return t[_inside(oval, points[t].mean(1)) < 0]
+    return t[depth_inside(oval, points[t].mean(1)) < 0]
 
 # %% ../../../nbs/models/gaussian/01_rig.ipynb #f3fb001e
 def teeth(

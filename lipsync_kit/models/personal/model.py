@@ -224,10 +224,9 @@ class Likeness:
         p = self.person
         far = distance_to(to_reference(points, load_basis().reference), pose, p.bones, p.usual)
         if far > p.most:
-            raise KitError(f"this does not look like the person that was learned: the face differs by "
-                           f"{100 * far:.1f} % of the distance of the eyes, and {100 * p.most:.1f} % are usual "
-                           "for that person; a mouth is "
-                           "drawn into film of its own person only")
+            raise KitError(f"this does not look like the person that was learned: the face differs by {100 * far:.1f} "
+                           f"% of the distance of the eyes, and {100 * p.most:.1f} % are usual for that person; a "
+                           "mouth is drawn into film of its own person only")
         self.decided, self.faces = True, []
 
 def load(
