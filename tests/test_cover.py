@@ -6,6 +6,10 @@ from lipsync_kit.faces.cover import COVERED, CoverReport, cover_score, uncovered
 from lipsync_kit.faces.detect import detect_faces
 from lipsync_kit.faces.track import track_faces
 from lipsync_kit.media.read import read_frames, read_image
+from lipsync_kit import lipsync
+from lipsync_kit.core import Audio
+from lipsync_kit.media.planes import Planes
+from lipsync_kit.media.write import Writer
 from lipsync_kit.pipe.options import make_options
 from lipsync_kit.pipe.prepare import covers_wanted
 
@@ -39,3 +43,20 @@ def test_nobody_looks_where_it_may_not(monkeypatch):
     assert not covers_wanted(make_options('wav2lip', preset='original'))
     monkeypatch.setenv('LIPSYNC_KIT_POLICY', 'commercial')
     assert not covers_wanted(make_options())
+
+def test_a_covered_mouth_of_a_video_is_left_alone_in_planes_too(tmp_path):
+    photo = Path(__file__).parent.parent/'lipsync_kit'/'data'/'astronaut.jpg'
+    image = read_image(photo).image[:400, 20:420]
+    points = detect_faces(image)[0].points
+    hidden, _ = covered(image, points, 'bar', np.random.default_rng(3))
+    with Writer(tmp_path/'a.mp4', 400, 400, 25, crf=4) as w:
+        for i in range(40): w.write(hidden if 12 <= i < 28 else image)
+    frames = list(read_frames(tmp_path/'a.mp4'))
+    assert isinstance(frames[0].pixels, Planes)
+    t = np.arange(int(1.6 * 16000)) / 16000
+    voice = Audio((.3 * np.sin(2 * np.pi * 140 * t) * (np.sin(2 * np.pi * 3 * t) > 0)).astype(np.float32), 16000)
+    r = lipsync(tmp_path/'a.mp4', voice, out=tmp_path/'b.mp4', crf=4)
+    x, y = points[13, :2].astype(int)
+    near = np.s_[y - 20:y + 20, x - 25:x + 25]
+    change = [np.abs(a.image[near].astype(float) - b.image[near]).mean() for a, b in zip(frames, read_frames(r.path))]
+    assert max(change[12:28]) < 2 < max(change[:7]) and any('the mouth seems covered from 0.' in n for n in r.warnings), change

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIDE', 'WIDE', 'CELLS', 'UPPER', 'COVERED', 'FREE', 'FADE', 'WAITING', 'CLEARLY', 'mouth_square', 'upper_skin',
-           'cover_features', 'cover_score', 'CoverReport', 'uncovered', 'with_covers', 'still_covers']
+           'cover_features', 'cover_score', 'score_in_frame', 'CoverReport', 'uncovered', 'with_covers', 'still_covers']
 
 # %% ../../nbs/faces/07_cover.ipynb #882756ba
 from collections import deque
@@ -15,6 +15,7 @@ from importlib.resources import files
 import cv2, numpy as np
 from ..core import Face, Frame, eye_centres, interocular
 from .align import crop
+from .detect import square_around
 from .paste import Rect, rect_around, soft_mask
 
 # %% ../../nbs/faces/07_cover.ipynb #c5348622
@@ -83,6 +84,14 @@ def cover_score(
     net, x = _network(), cover_features(mouth_square(image, points), upper_skin(image, points))
     return float(net['w2'] @ _gelu(net['w1'] @ x + net['b1']) + net['b2'][0])
 
+def score_in_frame(
+    frame:Frame,
+    points:np.ndarray,  # [478,3]
+)->float:               # as `cover_score`
+    "The same; of the frame only the piece with the face is read"
+    rect = square_around(points, frame.size)
+    return cover_score(frame.part(rect), points - np.array([rect.x0, rect.y0, 0], np.float32))
+
 # %% ../../nbs/faces/07_cover.ipynb #8506e7c5
 COVERED, FREE = 2.5, .5   # scores
 FADE = .2                 # seconds
@@ -135,7 +144,7 @@ class _Covers:
         "One more frame"
         if self.waiting: self.step = float(frame.time - self.waiting[-1][0].time)
         for f in faces:   # those of a short gap too: a hand may be why the face was not found
-            self.mouths.setdefault(f.id, _Mouth()).add(float(frame.time), cover_score(frame.image, f.points))
+            self.mouths.setdefault(f.id, _Mouth()).add(float(frame.time), score_in_frame(frame, f.points))
         self.waiting.append((frame, faces))
 
     def due(self)->bool:
@@ -165,23 +174,23 @@ def uncovered(
 
 # %% ../../nbs/faces/07_cover.ipynb #1846bdbb
 def with_covers(
-    drawn:np.ndarray,    # [h,w,3] uint8 RGB, as a model drew the frame
-    own:np.ndarray,      # [h,w,3] uint8 RGB, the frame
+    drawn:Frame,         # as a model drew it
+    own:Frame,           # as it was before
     faces:list[Face],
-)->np.ndarray:           # [h,w,3] uint8
+)->Frame:
     "The drawing without what it put on covered mouths"
     hidden = [f for f in faces if f.shown < 1]
-    if not hidden or drawn.shape != own.shape: return drawn
-    if len(hidden) == len(faces) and not any(f.shown for f in hidden): return own.copy()
-    out = drawn.copy()
+    if not hidden or drawn.pixels is None or own.pixels is None or drawn.size != own.size: return drawn
+    if len(hidden) == len(faces) and not any(f.shown for f in hidden): return own
     for f in hidden:
         p = f.points[:, :2]
         area = cv2.convexHull((p.mean(0) + 1.25 * (p - p.mean(0))).astype(np.float32))[:, 0]
-        rect = rect_around(area, .3 * f.iod, own.shape[1::-1])
+        rect = rect_around(area, .3 * f.iod, own.size)
         if rect is None: continue
         alpha = ((1 - f.shown) * soft_mask(area, rect, .25 * f.iod))[..., None]
-        rect.of(out)[:] = np.rint(rect.of(out) + alpha * (rect.of(own).astype(np.float32) - rect.of(out)))
-    return out
+        now = drawn.part(rect).astype(np.float32)
+        drawn = drawn.drawn(rect, np.rint(now + alpha * (own.part(rect) - now)).astype(np.uint8))
+    return drawn
 
 # %% ../../nbs/faces/07_cover.ipynb #17c83371
 CLEARLY = 4.5   # score

@@ -8,7 +8,7 @@ __all__ = ['HARDLY', 'JUDGED', 'LARGE', 'likeness', 'Likenesses', 'likeness_note
 # %% ../../nbs/faces/01_likeness.ipynb #a8fd4281
 from collections.abc import Callable, Iterable
 import cv2, numpy as np
-from ..core import Face
+from ..core import Face, Frame
 from .detect import _span, choose_faces, detect_faces, mirror_distance
 from .turn import agreement
 
@@ -30,13 +30,17 @@ class Likenesses:
     "Looks at each face of a video until one look is clear, at most three times, half a second apart"
     def __init__(self): self.seen = {}   # id -> (likenesses, seconds of the last look)
 
-    def look(self, image:np.ndarray, faces:Iterable[Face], t:float):
+    def look(self,
+        frame:Frame,            # read only where a face is due
+        faces:Iterable[Face],
+    ):
         "Take note of the faces of one frame"
+        t = float(frame.time)
         for f in faces:
             values, last = self.seen.get(f.id, ((), -1.))
             known = len(values) == 3 or max(values, default=0) >= HARDLY
             if not f.seen or known or (values and t - last < .5): continue
-            self.seen[f.id] = (*values, likeness(image, f)), t
+            self.seen[f.id] = (*values, likeness(frame.image, f)), t
 
     @property
     def strange(self)->int:   # how many faces are hardly human
@@ -48,8 +52,8 @@ def likeness_notes(
 )->list[str]:
     "What to say about them"
     if not n: return []
-    which = 'this is hardly a human face: it gets' if of == 1 else f'{n} of {of} faces are hardly human: they get'
-    return [f'{which} the mouth of a human, which will look wrong']
+    which = 'this is hardly a human face' if of == 1 else f'{n} of {of} faces are hardly human'
+    return [f'{which}: the mouth of a human on it will look wrong']
 
 # %% ../../nbs/faces/01_likeness.ipynb #b6aaa1a4
 LARGE = .2   # of the picture's shorter side

@@ -312,6 +312,6 @@ def track_faces(
             continue
         faces = tracker.track(frame, cut)
         gap.report.most = tracker.most
-        gap.report.likenesses.look(frame.image, faces, float(frame.time))
+        gap.report.likenesses.look(frame, faces)
         yield from gap.found(frame, faces) if faces else gap.missing(frame)
     yield from gap.flush()

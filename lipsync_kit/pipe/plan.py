@@ -15,7 +15,7 @@ from time import perf_counter
 import numpy as np
 from ..models.contract import Model, load_model, model_card
 from ..core import Audio, Face, Frame, KitError, Progress, device as chosen_device, n_frames
-from ..faces.cover import COVERED, CoverReport, cover_score
+from ..faces.cover import COVERED, CoverReport, score_in_frame
 from ..faces.detect import choose_faces, detect_faces
 from ..faces.likeness import count_notes, faces_met
 from ..faces.track import FaceReport
@@ -56,10 +56,10 @@ def glimpsed(
     "The faces at some moments of a video"
     length, res, report, covered = float(source.clip.duration or 0), {}, FaceReport(), []
     for f in glances(source.clip.path, spread(LOOKS, length) if length else [0.], length / LOOKS / 2, BUDGET):
-        t, image = float(f.time), resized(f.image, source.scale)
-        res[t] = _met(image, options, report, first=not any(res.values()))
-        report.likenesses.look(image, res[t][:1], t)
-        if covers_wanted(options) and res[t] and cover_score(image, res[t][0].points) > COVERED: covered.append(t)
+        f, t = f._replace(image=resized(f.image, source.scale)), float(f.time)
+        res[t] = _met(f.image, options, report, first=not any(res.values()))
+        report.likenesses.look(f, res[t][:1])
+        if covers_wanted(options) and res[t] and score_in_frame(f, res[t][0].points) > COVERED: covered.append(t)
     return dict(sorted(res.items())), [*report.notes, *_covers(covered, length / LOOKS)]
 
 def _met(image, options:Options, report:FaceReport, first:bool)->list[Face]:

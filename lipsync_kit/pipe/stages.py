@@ -134,8 +134,7 @@ class Talk(Effect):
             if not waiting and not self.still:
                 raise KitError(f"{self.name} drew more frames than it was given; report this to its makers")
             frame, faces = waiting.popleft() if waiting else (Frame(None, time_of(n, context.fps)), [])
-            if image is not None and frame.image is not None: image = with_covers(image, frame.image, faces)
-            yield frame._replace(image=image), faces
+            yield with_covers(frame._replace(image=image), frame, faces), faces
             n += 1
         if not self.model.cut: self._check(n, len(waiting), frames, context)
 
