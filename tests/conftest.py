@@ -8,7 +8,6 @@ MEDIA = Path(os.environ.get('LIPSYNC_MEDIA', ROOT.parent/'shared'/'media'))
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('LIPSYNC_KIT_SPEEDS', 'off')   # runs of tests are no measure of this machine
 os.environ.setdefault('MPLBACKEND', 'agg')
-os.environ.setdefault('LIPSYNC_KIT_SPEEDS', 'off')    # runs of stand-ins are no measurements
 
 @pytest.fixture(scope='session')
 def media():

@@ -49,23 +49,35 @@ def gaps_between(
         else: res.append((t, t + step))
     return res
 
+class _Search:
+    "Finds faces, in pieces of the picture too until time runs out"
+    def __init__(self): self.due, self.cut = perf_counter() + BUDGET, False
+    def __call__(self, image, max_faces=1, tiles:bool=True)->list[Face]:
+        late = perf_counter() > self.due
+        found = detect_faces(image, max_faces, tiles=tiles and not late)
+        self.cut = tiles and late and not found      # nobody knows whether there is one
+        return found
+
 def glimpsed(
     source:Source,       # a video
     options:Options,
 )->tuple[dict[float, list[Face]], list[str]]:    # moment -> the chosen faces, in order of time; what is odd about them
     "The faces at some moments of a video"
     length, res, report, covered = float(source.clip.duration or 0), {}, FaceReport(), []
+    search = _Search()
     for f in glances(source.clip.path, spread(LOOKS, length) if length else [0.], length / LOOKS / 2, BUDGET):
         f, t = f._replace(image=resized(f.image, source.scale)), float(f.time)
-        res[t] = _met(f.image, options, report, first=not any(res.values()))
+        met = _met(f.image, options, report, search, first=not any(res.values()))
+        if search.cut: continue
+        res[t] = met
         report.likenesses.look(f, res[t][:1])
         if covers_wanted(options) and res[t] and score_in_frame(f, res[t][0].points) > COVERED: covered.append(t)
     return dict(sorted(res.items())), [*report.notes, *_covers(covered, length / LOOKS)]
 
-def _met(image, options:Options, report:FaceReport, first:bool)->list[Face]:
+def _met(image, options:Options, report:FaceReport, search:_Search, first:bool)->list[Face]:
     "The chosen faces of one look; at the first, how many there are"
     one = options.choose == 'largest'
-    found = faces_met(image, options.choose) if one and first else detect_faces(image, 1 if one else None)
+    found = faces_met(image, options.choose, search) if one and first else search(image, 1 if one else None)
     if one and first and found: report.most = count_notes(found, options.choose)
     try: return choose_faces(found, options.choose) if found else []
     except KitError: return []
@@ -150,8 +162,7 @@ def _of_faces(faces:Iterable[Face])->Iterable[str]:
 def _of_moments(seen:dict[float, list[Face]], length:float)->Iterable[str]:
     "What is odd about the faces of a video"
     if not any(seen.values()):
-        looked = f'{len(seen)} moments that were' if len(seen) > 1 else 'the one moment that was'
-        return [f'no face was found at {looked} looked at; frames without one come out as they are']
+        return ['no face was seen at a quick look; frames without one come out as they are']
     step = length / max(len(seen), 1)
     gaps = gaps_between(((t, bool(f)) for t, f in seen.items()), step)
     first = next(f for f in seen.values() if f)
