@@ -10,14 +10,14 @@ __all__ = ['BLINK', 'LOOK', 'TURN', 'LOOKAHEAD', 'gaze_of', 'draw_moment', 'mout
 # %% ../../../nbs/models/portrait/07_model.ipynb #68f06b49
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 import cv2, numpy as np
 from ...faces.align import STABLE, similarity
 from ..contract import Model, RenderRequest, SessionRequest
-from .live import PortraitSession
-from ...core import ARKIT, Face, Frame, Rect, interocular, mouth_open as aperture
+from ..motion_session import MotionSession
+from ...flow import in_threads
+from ...core import ARKIT, Face, Frame, KitError, Rect, interocular, mouth_open as aperture
 from .fields import Grid, components, grid_for, ramp
 from .geometry import Geometry, IN_LOW, IN_UP, LOWER, UPPER, measure
 from .mouth import PAINTED, SMOOTH, median_colour, axes_of, lips_painted_shut, seam_of
@@ -164,19 +164,15 @@ class Portrait(Model):
         "The frames of the request, drawn"
         self.warnings = []
         jobs = self._still_jobs(request, gain) if request.still else self._video_jobs(request, gain)
-        with ThreadPoolExecutor(self.threads) as pool:
-            waiting = deque()
-            try:
-                for job in jobs:
-                    waiting.append(pool.submit(job))
-                    if len(waiting) > 2 * self.threads: yield waiting.popleft().result()
-                while waiting: yield waiting.popleft().result()
-            finally:
-                for future in waiting: future.cancel()
+        return in_threads(jobs, self.threads)
 
-    def open_session(self, request:SessionRequest)->PortraitSession:
+    def open_session(self, request:SessionRequest)->MotionSession:
         "The portrait, live"
-        return PortraitSession(self, request)
+        if request.image is None:
+            raise KitError(f"{request.clip.path} is a video; portrait draws live on a still, "
+                           "musetalk-1.5 on a video too")
+        stills = self.prepare_still(request.image, request.faces)
+        return MotionSession(lambda moment: self.draw_still(stills, [moment] * len(stills)), request)
 
     def _still_jobs(self, request, gain):
         stills = None
