@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --pre
 
 FLAGS  ?=
 
-.PHONY: demo avatar-demo test fuzz bench docs app lab tutorials space clean
+.PHONY: demo avatar-demo test test-fast fuzz bench docs app lab tutorials space clean
 
 demo: $(VENV)/.ready-run      ## makes out/demo.mp4 from the bundled photograph and a sentence
 	@$(BIN)/lipsync demo -o out/demo.mp4
@@ -17,6 +17,9 @@ avatar-demo: $(VENV)/.ready-run   ## the bundled photograph as a head of Gaussia
 
 test: $(VENV)/.ready-dev      ## notebooks as tests, then everything in tests/
 	@$(BIN)/python -m pytest -q -rs -n2 --dist worksteal tests
+
+test-fast: $(VENV)/.ready-dev ## every notebook and the quick tests, under two minutes
+	@$(BIN)/python -m pytest -q -rs -n2 --dist worksteal -m 'not slow' tests
 
 fuzz: $(VENV)/.ready-dev      ## damaged files, thousands of them
 	@LIPSYNC_FUZZ=5000 $(BIN)/python -m pytest -q -n2 tests/test_fuzz.py

@@ -13,3 +13,13 @@ os.environ.setdefault('MPLBACKEND', 'agg')
 def media():
     if not (MEDIA/'manifest.json').exists(): pytest.skip(f'no media at {MEDIA}; set LIPSYNC_MEDIA to a folder with manifest.json')
     return MEDIA
+
+# what takes most of the time: files by name, pages by place; `make test-fast` leaves it out
+SLOW = ('latent_models metrics dub fuzz golden_run batch avatar faces app hub sound plugin cover gaussian metrics_reference '
+        'portrait animated space framing metrics_sync faults golden_musetalk motion_fit').split()
+SLOW_PAGES = 'tutorials/', 'hub/', 'onnx_export', 'personal/03'
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        page = 'test_notebook[' in item.name and any(p in item.name for p in SLOW_PAGES)
+        if page or item.path.stem.removeprefix('test_') in SLOW: item.add_marker(pytest.mark.slow)

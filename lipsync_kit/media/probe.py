@@ -9,8 +9,8 @@ __all__ = ['LARGEST_SIDE', 'CONTAINERS', 'FFMPEG_PICTURES', 'WHITELISTS', 'LISTS
            'picture_stream', 'sound_streams', 'first_frame', 'sound_info', 'video_info', 'probe']
 
 # %% ../../nbs/media/00_probe.ipynb #5abe90a9
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from errno import EINVAL
 from fractions import Fraction
 from pathlib import Path
@@ -116,18 +116,26 @@ def opened_picture(path:Path):
     except DAMAGES: return None
     except Image.DecompressionBombError as e:
         raise KitError(f"{path} has too many pixels ({e}); reduce it below {LARGEST_SIDE} pixels a side") from e
-    if max(im.size) > LARGEST_SIDE: raise _too_large(path, im.width, im.height)
-    return im
+    if max(im.size) <= LARGEST_SIDE: return im
+    im.close()
+    raise _too_large(path, im.width, im.height)
+
+def _opened_if(path:Path, wanted:Callable):
+    "The opened Pillow image where it is as wanted; otherwise None, and the file is closed"
+    if (im := opened_picture(path)) is None: return None
+    with ExitStack() as undo:
+        undo.callback(im.close)
+        with picture_decoded(path, im): fits = wanted(im)
+        if fits: undo.pop_all()
+        return im if fits else None
 
 def still_image(path:Path):
     "The opened Pillow image, or None where the file is a video, an animation or no picture at all"
-    if (im := opened_picture(path)) is None: return None
-    with picture_decoded(path, im): return None if is_animated(im) else im
+    return _opened_if(path, lambda im: not is_animated(im))
 
 def animation(path:Path):
     "The opened Pillow image, where it is an animation that Pillow has to play; otherwise None"
-    if (im := opened_picture(path)) is None: return None
-    with picture_decoded(path, im): return im if im.format in BY_PILLOW and is_animated(im) else None
+    return _opened_if(path, lambda im: im.format in BY_PILLOW and is_animated(im))
 
 def is_heif(path:Path)->bool:
     "Does it look like HEIC or AVIF"
@@ -262,8 +270,10 @@ def probe(
 )->Clip:
     "What the file holds"
     path = existing(path)
-    if (im := still_image(path)) is not None: return _picture_info(im, path)
-    if (im := animation(path)) is not None: return _animation_info(im, path)
+    if (im := still_image(path)) is not None:
+        with im: return _picture_info(im, path)
+    if (im := animation(path)) is not None:
+        with im: return _animation_info(im, path)
     if is_heif(path) and path.suffix.lower() in ('.heic', '.heif', '.avif'):
         raise KitError(f"{path} is a HEIF picture: pip install 'lipsync_kit[heif]' to read it")
     with opened(path) as c:

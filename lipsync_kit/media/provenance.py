@@ -32,14 +32,19 @@ def _xmp_tags(
     found = {k: re.search(f'{tag}(?:="|>)([^"<]+)', x) for k, tag in tags.items()}
     return {k: m[1] for k, m in found.items() if m}
 
+def _picture_tags(path)->dict[str, str]|None:
+    "The tags of a picture; None for what ffmpeg reads"
+    if (im := opened_picture(path)) is None: return None
+    with im:
+        texts = {k: v for k, v in im.info.items() if isinstance(v, str)}
+        return None if im.format == 'GIF' else {**_xmp_tags(im), **texts}
+
 def read_mark(
     path,              # a video or picture
 )->dict[str, str]|None:  # its tags; None where it carries no mark
     "The mark of a generated file"
-    im = opened_picture(existing(path))
-    if im is not None and im.format != 'GIF':
-        tags = {**_xmp_tags(im), **{k: v for k, v in im.info.items() if isinstance(v, str)}}
-    else:
+    tags = _picture_tags(existing(path))
+    if tags is None:
         with opened(path) as c: tags = dict(c.metadata)
     low = {k.lower(): v for k, v in tags.items()}
     if IPTC not in low.get('digitalsourcetype', '') + low.get('comment', ''): return None

@@ -55,11 +55,13 @@ def read_image(
     path,     # PNG, JPEG, WebP, TIFF, HEIC with the extra, ...
 )->Frame:     # at time 0, upright
     "The picture in a file; the first one of a video"
-    path = existing(path)
-    im = still_image(path)
-    if im is None: return next(read_frames(path))
+    im = still_image(existing(path))
+    return next(read_frames(path)) if im is None else _frame_of_picture(path, im)
+
+def _frame_of_picture(path, im)->Frame:
+    "The frame of an opened Pillow image, which is closed"
     from PIL import ImageOps
-    with picture_decoded(path, im): image, alpha = _rgb(ImageOps.exif_transpose(im))
+    with im, picture_decoded(path, im): image, alpha = _rgb(ImageOps.exif_transpose(im))
     return Frame(image, Fraction(0), alpha)
 
 # %% ../../nbs/media/01_read.ipynb #ccf0bcce
@@ -136,11 +138,11 @@ def read_frames(
     report:StreamReport|None=None,   # filled with what is odd on the way
 )->Iterator[Frame]:
     "The frames of a clip, one at a time, with the time at which each comes on screen"
-    if still_image(existing(path)) is not None:
-        yield read_image(path)
+    if (im := still_image(existing(path))) is not None:
+        yield _frame_of_picture(path, im)
         return
     if (im := animation(path)) is not None:
-        yield from _frames_of_animation(path, im, start, end, report or StreamReport('picture'))
+        with im: yield from _frames_of_animation(path, im, start, end, report or StreamReport('picture'))
         return
     with opened(path) as c:
         v, n = picture_stream(c), 0

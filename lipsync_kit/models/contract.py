@@ -45,9 +45,9 @@ class ModelCard:
     weights_from:str='none'          # whose weights they are: 'none', 'ours' or 'published'
     licence:str='Apache-2.0'         # of the code
     extra:str=''                     # what to install: pip install 'lipsync_kit[extra]'
-    # (name, device, settings) -> a `Model` that says length, size, rate and device memory of what the loaded one draws,
-    # without its networks; None where loading is so cheap that a plan may do it
-    outline:Callable|None=None
+    # 'module:function' with (name, device, settings) -> a `Model` that says length, size, rate and device memory of
+    # what the loaded one draws, without its networks; '' where loading is so cheap that a plan may do it
+    outline:str=''
     # what `make_part` of its module makes of a clip, see `avatar.parts`: 'mouth', 'head'; '' where it learns nobody
     avatar:str=''
 

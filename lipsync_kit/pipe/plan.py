@@ -9,6 +9,7 @@ __all__ = ['LOOKS', 'BUDGET', 'HEARD', 'SPELT', 'TRIAL', 'PATIENCE', 'LATEST', '
 # %% ../../nbs/pipe/10_plan.ipynb #ff2dd91a
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -237,7 +238,9 @@ def tried(
 def outlined(options:Options)->Model:
     "The model's promises about length, size and rate"
     card = model_card(options.model)
-    return card.outline(card.name, options.device, options.settings) if card.outline else open_model(options)
+    if not card.outline: return open_model(options)
+    module, _, name = card.outline.partition(':')
+    return getattr(import_module(module), name)(card.name, options.device, options.settings)
 
 def on_device(model:Model, options:Options)->str:
     "The memory of its device that a model takes"

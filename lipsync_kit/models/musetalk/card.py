@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from ...core import KitError
 from ..contract import ModelCard
-from ..settings import Compile, Dtype, Preset, Weights, outline
+from ..settings import Compile, Dtype, Preset, Weights
 from ...params import Param
 
 # %% ../../../nbs/models/musetalk/00_card.ipynb #4c5af3ec
@@ -53,7 +53,7 @@ def musetalk_card(name:str, about:str, settings:type)->ModelCard:
                      ('realtime', 'multi_face'), settings,
                      size=256, weights=(name, 'sd-vae-ft-mse', 'whisper-tiny-hf',
                                         'face_landmarker'), reference_weights=('face-parse',),
-                     weights_from='published', extra='diffusion', outline=outline)
+                     weights_from='published', extra='diffusion', outline='lipsync_kit.models.settings:outline')
 
 CARDS = (
     musetalk_card('musetalk-1.5', 'redraws the lower face in one pass over its latent; 256 pixels, made for a GPU',

@@ -9,7 +9,7 @@ __all__ = ['CARDS', 'Wav2LipSettings', 'wav2lip_card']
 from dataclasses import dataclass
 from typing import Annotated
 from ..contract import ModelCard
-from ..settings import Compile, Detector, Dtype, Preset, Weights, outline
+from ..settings import Compile, Detector, Dtype, Preset, Weights
 from ...params import Param
 
 # %% ../../../nbs/models/wav2lip/00_card.ipynb #5a8cb804
@@ -29,7 +29,7 @@ def wav2lip_card(name:str, about:str)->ModelCard:
     return ModelCard(name, about, 'lipsync_kit.models.wav2lip.model', ('image', 'video'), ('audio',), ('multi_face',),
                      Wav2LipSettings,
                      size=96, weights=(name, 'face_landmarker'), reference_weights=('s3fd',), weights_from='published',
-                     outline=outline)
+                     outline='lipsync_kit.models.settings:outline')
 
 CARDS = (
     wav2lip_card('wav2lip', 'redraws the lower face from audio; 96 pixels, follows the audio closest'),
