@@ -692,8 +692,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'lipsync_kit/faces/cover.py'),
                                          'lipsync_kit.faces.cover.mouth_square': ( 'faces/cover.html#mouth_square',
                                                                                    'lipsync_kit/faces/cover.py'),
-                                         'lipsync_kit.faces.cover.score_in_frame': ( 'faces/cover.html#score_in_frame',
-                                                                                     'lipsync_kit/faces/cover.py'),
                                          'lipsync_kit.faces.cover.still_covers': ( 'faces/cover.html#still_covers',
                                                                                    'lipsync_kit/faces/cover.py'),
                                          'lipsync_kit.faces.cover.uncovered': ('faces/cover.html#uncovered', 'lipsync_kit/faces/cover.py'),

@@ -7,7 +7,7 @@ from lipsync_kit.faces.detect import detect_faces
 from lipsync_kit.faces.track import track_faces
 from lipsync_kit.media.read import read_frames, read_image
 from lipsync_kit import lipsync
-from lipsync_kit.core import Audio
+from lipsync_kit.core import Audio, Frame
 from lipsync_kit.media.planes import Planes
 from lipsync_kit.media.write import Writer
 from lipsync_kit.pipe.options import make_options
@@ -27,7 +27,7 @@ def test_clear_mouths_are_drawn(media, name):
 @pytest.mark.parametrize('name', ['statue.jpg', 'sunglasses_man.jpg', 'photo_gray.jpg', 'cartoon_boy.jpg', 'near_profile.jpg'])
 def test_clear_portraits_are_drawn(media, name):
     image = read_image(media/'portraits'/name).image
-    assert cover_score(image, detect_faces(image)[0].points) < COVERED
+    assert cover_score(Frame(image, 0), detect_faces(image)[0].points) < COVERED
 
 @pytest.mark.parametrize('kind', ['mask', 'hand', 'mic', 'paper', 'bar'])
 def test_covers_fade_the_drawing(media, kind):

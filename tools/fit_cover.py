@@ -8,7 +8,7 @@ time, and the share of covers found, by kind; then fits on all of them and write
 import json, sys
 from pathlib import Path
 import cv2, numpy as np
-from lipsync_kit.core import EYE_CORNERS
+from lipsync_kit.core import EYE_CORNERS, Frame
 from lipsync_kit.faces.cover import COVERED, FREE, cover_features, mouth_square, upper_skin
 from lipsync_kit.faces.detect import detect_faces, landmarks_near
 from lipsync_kit.faces.track import track_faces
@@ -173,7 +173,7 @@ class Samples:
             if j:
                 x, q = other_light(x, self.rng), (q + self.rng.normal(0, .01 * np.ptp(q[:, 0]), (1, 3))).astype(np.float32)
                 if self.rng.random() < .5: x, q = mirrored(x, q)
-            features = cover_features(mouth_square(x, q), upper_skin(x, q)).astype(np.float16)
+            features = cover_features(mouth_square(Frame(x, 0), q), upper_skin(Frame(x, 0), q)).astype(np.float16)
             self.rows.append((features, hidden, person, kind, t, j))
     def of(self, image, face, person, t, n, more):
         "A face by itself, with something beside its mouth, and behind `n` covers"

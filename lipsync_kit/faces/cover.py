@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIDE', 'WIDE', 'CELLS', 'UPPER', 'COVERED', 'FREE', 'FADE', 'WAITING', 'CLEARLY', 'mouth_square', 'upper_skin',
-           'cover_features', 'cover_score', 'score_in_frame', 'CoverReport', 'uncovered', 'with_covers', 'still_covers']
+           'cover_features', 'cover_score', 'CoverReport', 'uncovered', 'with_covers', 'still_covers']
 
 # %% ../../nbs/faces/07_cover.ipynb #882756ba
 from collections import deque
@@ -14,8 +14,7 @@ from functools import lru_cache
 from importlib.resources import files
 import cv2, numpy as np
 from ..core import Face, Frame, eye_centres, interocular
-from .align import crop
-from .detect import square_around
+from .align import crop_of
 from .paste import Rect, rect_around, soft_mask
 
 # %% ../../nbs/faces/07_cover.ipynb #c5348622
@@ -24,7 +23,7 @@ CELLS = 8              # along each side
 UPPER = 50, 280, 101, 330, 6, 197, 151, 108, 337, 9   # cheeks, bridge of the nose, forehead
 
 def mouth_square(
-    image:np.ndarray,   # [h,w,3] uint8 RGB
+    frame:Frame,
     points:np.ndarray,  # [478,3]
 )->np.ndarray:          # [64,64,3] uint8
     "The surroundings of the mouth, upright"
@@ -34,16 +33,18 @@ def mouth_square(
     iod = max(np.linalg.norm(np.diff(eye_centres(p), axis=0)), .4125 * long)
     A = SIDE / (WIDE * iod) * np.array([[down[1], -down[0]], down])
     centre = (p[13] + p[14]) / 2 - .12 * iod * down
-    return crop(image, np.hstack([A, (SIDE / 2 - A @ centre)[:, None]]), SIDE)
+    return crop_of(frame, np.hstack([A, (SIDE / 2 - A @ centre)[:, None]]), SIDE)
 
 def upper_skin(
-    image:np.ndarray,   # [h,w,3] uint8 RGB
+    frame:Frame,
     points:np.ndarray,  # [478,3]
 )->np.ndarray:          # [3] RGB, 0..255
     "The colour of the skin above the mouth"
     r = max(1, int(.05 * interocular(points)))
-    (h, w), found = image.shape[:2], []
-    for x, y in np.rint(points[UPPER, :2]).astype(int):
+    at, found = np.rint(points[UPPER, :2]).astype(int), []
+    rect = Rect.around(at.min(0) - r, at.max(0) + r + 1, frame.size)
+    image, (w, h) = frame.part(rect), rect.size
+    for x, y in at - rect[:2]:
         spot = image[max(y - r, 0):min(y + r + 1, h), max(x - r, 0):min(x + r + 1, w)]
         if spot.size and y > -r and x > -r: found.append(spot.reshape(-1, 3).mean(0))
     return np.median(found, 0) if found else np.full(3, 128.)
@@ -77,20 +78,12 @@ def _gelu(x:np.ndarray)->np.ndarray:
     return x * (1 + erf(x / np.sqrt(2))) / 2
 
 def cover_score(
-    image:np.ndarray,   # [h,w,3] uint8 RGB
+    frame:Frame,        # of which only the face is read
     points:np.ndarray,  # [478,3]
 )->float:               # logarithm of the odds; above `COVERED`: something hides the mouth
     "How much speaks for a hidden mouth"
-    net, x = _network(), cover_features(mouth_square(image, points), upper_skin(image, points))
+    net, x = _network(), cover_features(mouth_square(frame, points), upper_skin(frame, points))
     return float(net['w2'] @ _gelu(net['w1'] @ x + net['b1']) + net['b2'][0])
-
-def score_in_frame(
-    frame:Frame,
-    points:np.ndarray,  # [478,3]
-)->float:               # as `cover_score`
-    "The same; of the frame only the piece with the face is read"
-    rect = square_around(points, frame.size)
-    return cover_score(frame.part(rect), points - np.array([rect.x0, rect.y0, 0], np.float32))
 
 # %% ../../nbs/faces/07_cover.ipynb #8506e7c5
 COVERED, FREE = 2.5, .5   # scores
@@ -144,7 +137,7 @@ class _Covers:
         "One more frame"
         if self.waiting: self.step = float(frame.time - self.waiting[-1][0].time)
         for f in faces:   # those of a short gap too: a hand may be why the face was not found
-            self.mouths.setdefault(f.id, _Mouth()).add(float(frame.time), score_in_frame(frame, f.points))
+            self.mouths.setdefault(f.id, _Mouth()).add(float(frame.time), cover_score(frame, f.points))
         self.waiting.append((frame, faces))
 
     def due(self)->bool:
@@ -200,7 +193,7 @@ def still_covers(
     faces:list[Face],
 )->tuple[list[Face], list[str]]:   # the faces with `shown`; notes
     "Whether mouths of a picture are covered"
-    scores = [cover_score(image, f.points) for f in faces]
+    scores = [cover_score(Frame(image, 0), f.points) for f in faces]
     clear, seems = sum(s > CLEARLY for s in scores), sum(COVERED < s <= CLEARLY for s in scores)
     notes = ['the mouth seems covered: lips are drawn on what covers it'] if seems else []
     if clear: notes.append('the mouth is covered, by a mask for example: it is left as it is and does not move')

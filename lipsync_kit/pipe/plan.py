@@ -16,7 +16,7 @@ from time import perf_counter
 import numpy as np
 from ..models.contract import Model, load_model, model_card
 from ..core import Audio, Face, Frame, KitError, Progress, device as chosen_device, n_frames
-from ..faces.cover import COVERED, CoverReport, score_in_frame
+from ..faces.cover import COVERED, CoverReport, cover_score
 from ..faces.detect import choose_faces, detect_faces
 from ..faces.likeness import count_notes, faces_met
 from ..faces.track import FaceReport
@@ -72,7 +72,7 @@ def glimpsed(
         if search.cut: continue
         res[t] = met
         report.likenesses.look(f, res[t][:1])
-        if covers_wanted(options) and res[t] and score_in_frame(f, res[t][0].points) > COVERED: covered.append(t)
+        if covers_wanted(options) and res[t] and cover_score(f, res[t][0].points) > COVERED: covered.append(t)
     return dict(sorted(res.items())), [*report.notes, *_covers(covered, length / LOOKS)]
 
 def _met(image, options:Options, report:FaceReport, search:_Search, first:bool)->list[Face]:
