@@ -109,7 +109,7 @@ class Row(Metric):
         self.times.append(view.time)
         self.series.append(self.of(face))
     def value(self, clip)->Value:
-        if (n := len(self.times)) < FEW: return Value(note=f'the face was found in {n} whole pictures, fewer than {FEW}')
+        if (n := len(self.times)) < FEW: return Value(note=f'the face was found in {n} pictures, fewer than {FEW}')
         return self.measured(np.array(self.times), np.array(self.series), clip)
     def measured(self, t:np.ndarray, x:np.ndarray, clip:ClipAnalysis)->Value:
         "The row of moments [n] and what was kept of them"
@@ -203,7 +203,7 @@ class Quality(PerFrame):
         if find_spec('pyiqa') is None:
             return 'the package pyiqa is not installed; it needs a torchvision that fits the installed torch'
         if weights_of_pyiqa(cls.files): return ''
-        return f"pyiqa's weights of {cls.network} ({cls.files}) are not in torch's folder; pyiqa loads them at first use"
+        return f"pyiqa's weights of {cls.network} ({cls.files}) are not in torch's folder; pyiqa loads them when used"
     def part(self, view)->np.ndarray|None: return view.image     # [h,w,3] uint8
     def of(self, view):
         import torch
