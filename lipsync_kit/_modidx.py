@@ -1631,6 +1631,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'lipsync_kit/media/sequence.py'),
                                             'lipsync_kit.media.sequence.is_sequence': ( 'media/sequence.html#is_sequence',
                                                                                         'lipsync_kit/media/sequence.py'),
+                                            'lipsync_kit.media.sequence.read_sequence': ( 'media/sequence.html#read_sequence',
+                                                                                          'lipsync_kit/media/sequence.py'),
                                             'lipsync_kit.media.sequence.sequence_pattern': ( 'media/sequence.html#sequence_pattern',
                                                                                              'lipsync_kit/media/sequence.py'),
                                             'lipsync_kit.media.sequence.times_path': ( 'media/sequence.html#times_path',

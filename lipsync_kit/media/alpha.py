@@ -16,7 +16,7 @@ def bled(
     "The picture with its colours carried on over what is transparent; what is opaque stays as it is"
     if alpha.min() == 255: return image
     a = alpha.astype(np.float32) / 255
-    levels = [np.dstack([image * a[..., None], a]).astype(np.float32)]     # multiplied, so that nothing counts by its opacity
+    levels = [np.dstack([image * a[..., None], a]).astype(np.float32)]   # multiplied: each counts by its opacity
     while min(levels[-1].shape[:2]) > 1: levels.append(cv2.pyrDown(levels[-1]))
     below = levels.pop()
     for level in reversed(levels):

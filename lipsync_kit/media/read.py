@@ -16,8 +16,9 @@ from .animated import animated_frames
 from .deinterlace import deinterlaced
 from .pixels import frame_pixels
 from .planes import Planes, is_plain, planes_of
-from .probe import (
-    DAMAGES, animation, existing, has_side_alpha, opened, picture_decoded, picture_stream, sound_streams, still_image, unreadable)
+from lipsync_kit.media.probe import (
+    DAMAGES, animation, existing, has_side_alpha, opened, picture_decoded, picture_stream, sound_streams, still_image,
+    unreadable)
 from .tone import HDR, ToneMap
 from .streams import (
     StreamReport, channel_covariance, sound_blocks, sound_layout, speech_weights, timed_frames)

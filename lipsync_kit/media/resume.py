@@ -109,7 +109,8 @@ class ResumableWriter(Writer):
         alpha:bool=False,     # with transparency: .mov .webm .webp .apng
     ):
         audio, self.largest = None if is_animation(path) else audio, largest     # animations are silent
-        super().__init__(path, width, height, fps, audio, crf, preset, metadata, variable, audio_end, audio_track, alpha)
+        super().__init__(path, width, height, fps, audio, crf, preset, metadata, variable, audio_end, audio_track,
+                         alpha)
         self.seconds, self.folder = Fraction(seconds), beside(checked_name(self.path), '.', '.parts')
         if self.seconds <= 0: raise KitError(f"a part must be longer than 0 s, not {seconds}")
         self.kind = '.mov' if alpha else '.mp4'      # of the parts
@@ -172,7 +173,8 @@ class ResumableWriter(Writer):
         final = self.folder/f'whole{self.path.suffix}'
         animation, again = is_animation(self.path), self.alpha and self.path.suffix.lower() != self.kind
         suffix, sound = (self.kind, None) if animation or again else (self.path.suffix, self.audio)
-        whole = join(parts, self.folder/f'joined{suffix}', self.fps, sound, self.metadata, self.audio_end, self.audio_track)
+        whole = join(parts, self.folder/f'joined{suffix}', self.fps, sound, self.metadata, self.audio_end,
+                     self.audio_track)
         if animation: whole = write_animation(whole, final, self.metadata, self.largest)
         elif again: whole = self._coded_again(whole, final)
         try: os.replace(whole, self.path)

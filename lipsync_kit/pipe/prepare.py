@@ -138,8 +138,8 @@ def open_model(options:Options)->Model:
 
 def no_outline(model:str)->KitError:
     "The error for a model that draws beyond the outline of the picture"
-    return KitError(f"{model} draws the whole head anew, so the transparency of the picture would not fit; take model='portrait', "
-                    'or leave transparent out')
+    return KitError(f"{model} draws the whole head anew, so the transparency of the picture would not fit; "
+                    "take model='portrait', or leave transparent out")
 
 def memory_note(model:Model, options:Options)->str:
     "The memory of its device that a model takes, in words"

@@ -141,7 +141,8 @@ def writer_for(
     "What writes the file, or the pictures"
     if is_sequence(path):
         return SequenceWriter(path, *size, fps, given['metadata'], given['job'], alpha=options.transparent)
-    return ResumableWriter(path, *size, fps, audio, options.crf, largest=options.size, alpha=options.transparent, **given)
+    return ResumableWriter(path, *size, fps, audio, options.crf, largest=options.size, alpha=options.transparent,
+                           **given)
 
 def lipsync(
     # path of an image, a video or a prepared person (.avatar), or an [h,w,3] uint8 RGB picture

@@ -38,8 +38,8 @@ class Source:
     @property
     def still(self)->bool: return self.image is not None
 
-TRANSPARENT = ('transparent parts are white: video has no transparency; transparent=True keeps it in .mov, .webm, .webp, '
-               '.apng and PNG frames')
+TRANSPARENT = ('transparent parts are white: video has no transparency; transparent=True keeps it in .mov, .webm, '
+               '.webp, .apng and PNG frames')
 
 NO_ALPHA = 'nothing in {} is transparent, so there is no transparency to keep; leave transparent out'
 

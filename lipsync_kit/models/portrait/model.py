@@ -253,7 +253,8 @@ class Portrait(Model):
             s = replace(s, mouth=replace(s.mouth, view=view))
             bite, press = float(moment.bite), float(moment.press)
             frame = frame.drawn(s.rect, s.draw_part(moment.lips, float(moment.mouth_open), bite=bite, press=press))
-            if frame.alpha is not None: frame = frame._replace(alpha=moved_alpha(s, moment, frame.alpha, face_only=True))
+            if frame.alpha is not None:
+                frame = frame._replace(alpha=moved_alpha(s, moment, frame.alpha, face_only=True))
         return frame.pixels if frame.alpha is None else np.dstack([frame.image, frame.alpha])
 
 def load(
