@@ -24,6 +24,7 @@ from .media.read import read_audio, read_frames
 from .metrics.evaluate import all_metrics, evaluate
 from .metrics.metric import bootstrap
 from .metrics.report import ARROWS, number, plain
+from .metrics.theval import ROWS, headline
 from .pipe.run import lipsync
 
 # %% ../nbs/20_benchmark.ipynb #649fcc57
@@ -270,6 +271,24 @@ class Results:
             if cells: res[n] = cells
         return res
 
+    def headlines(self)->dict[str,tuple]:
+        "system -> (`Headline`, low, high): how close it behaves to the real clips, over the takes that both have"
+        return {s: found for s in self.systems if s != 'real' and (found := self._headline(s))}
+
+    def _headline(self, system:str)->tuple|None:
+        "Each row is the mean over clips, as in THEval; its interval comes from resampling people"
+        real = {r['take']: r['values'] for r in self.measured('real')}
+        pairs = [(r['person'], r['values'], real[r['take']]) for r in self.measured(system) if r['take'] in real]
+        def of(indices):
+            both = [[pairs[i][k].get(n) for i in indices for k in (1, 2)] for n in ROWS]
+            ok = [(n, np.array(x, float).reshape(-1, 2)) for n, x in zip(ROWS, both)]
+            means = {n: np.nanmean(x[~np.isnan(x).any(1)], 0) for n, x in ok if (~np.isnan(x).any(1)).any()}
+            return headline({n: m[0] for n, m in means.items()}, {n: m[1] for n, m in means.items()})
+        top = of(range(len(pairs))) if pairs else None
+        if top is None: return None
+        groups = [np.flatnonzero([p == q for p, *_ in pairs]) for q in dict.fromkeys(p for p, *_ in pairs)]
+        return top, *bootstrap(lambda i: h.score if (h := of(i)) else None, groups)
+
     def _caption(self)->str:
         "The protocol and the numbers of clips"
         p, counts = self.protocol, ', '.join(f'{s} {len(self.measured(s))}' for s in self.systems)
@@ -280,6 +299,9 @@ class Results:
         "The table for people"
         kinds, table = all_metrics(), self.table()
         lines = ['| | ' + ' | '.join(self.systems) + ' |', '|---' * (len(self.systems) + 1) + '|']
+        if top := self.headlines():
+            cells = [cell_text((top[s][0].score, *top[s][1:], 0)) if s in top else '' for s in self.systems]
+            lines.append('| **Like the real clip (THEval)** ↑ | ' + ' | '.join(cells) + ' |')
         for n in table:
             cells = ' | '.join(cell_text(table[n].get(s)) for s in self.systems)
             lines.append(f"| {kinds[n].title} {ARROWS[kinds[n].better]} {kinds[n].unit} | {cells} |")
@@ -298,7 +320,9 @@ class Results:
     def write(self, out):
         "table.md, table.json, rows.csv, plot.png"
         out = Path(out)
-        data = dict(protocol=asdict(self.protocol), facts=self.facts, table=self.table(), rows=self.rows)
+        found = self.headlines().items()
+        top = {s: dict(score=h.score, low=low, high=high, rows=h.rows) for s, (h, low, high) in found}
+        data = dict(protocol=asdict(self.protocol), facts=self.facts, headline=top, table=self.table(), rows=self.rows)
         with replacing(out/'table.md') as tmp: tmp.write_text(self.markdown(), encoding='utf-8')
         with replacing(out/'table.json') as tmp:
             tmp.write_text(json.dumps(data, indent=1, default=str, allow_nan=False), encoding='utf-8')

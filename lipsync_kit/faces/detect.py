@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SYSTEM_LIBRARIES', 'AROUND', 'CLEAR', 'TURNED_LEAST', 'SMALL_TURNED', 'WHICH', 'pose_angles', 'square_around',
-           'landmarks_near', 'mirror_distance', 'detect_faces', 'landmarks', 'choose_faces']
+           'landmarks_near', 'mirror_distance', 'detect_faces', 'landmarks', 'landmarks_whole', 'choose_faces']
 
 # %% ../../nbs/faces/01_detect.ipynb #2fbb00bd
 import threading
@@ -229,6 +229,12 @@ def landmarks(
 )->Face|None:           # the largest face
     "The face of a picture, accurate enough to measure; None where there is none"
     return next(iter(detect_faces(image, 1)), None)
+
+def landmarks_whole(
+    image:np.ndarray,   # [h,w,3] uint8 RGB
+)->Face|None:           # the first face
+    "The face that one look at the whole picture finds, as published measures take it; `landmarks` is more exact"
+    return next(iter(_raw(check_shape(image, 'h w 3', 'a picture'), 1, .5)), None)
 
 # %% ../../nbs/faces/01_detect.ipynb #e553b951
 WHICH = "which face? 'largest', 'all', a number from the left or (x, y)"

@@ -151,7 +151,7 @@ def locate(
         if kind in SOURCES and (found := SOURCES[kind](rest)): return f, found
 
 # %% ../../nbs/hub/00_cards.ipynb #a783c6ee
-TEXTS = '.json', '.txt', '.yaml', '.md'    # names of files that may be text
+TEXTS = '.json', '.txt', '.yaml', '.md', '.param'    # names of files that may be text
 
 def not_weights(
     head:bytes,  # the first bytes of a file, 64 or more if it has them

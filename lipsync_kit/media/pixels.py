@@ -52,17 +52,20 @@ def filter_graph(
 VIDEO_SCALE = 'flags=bicubic+accurate_rnd+full_chroma_inp:out_color_matrix=bt709:out_range=tv:out_chroma_loc=left'
 
 class PixelsToVideo:
-    "Pictures as frames for an encoder: yuv420p, BT.709, limited range"
+    "Pictures as frames for an encoder: BT.709, limited range"
     def __init__(self,
         width:int,     # pixels, even
         height:int,    # likewise
-    ): self.graph = filter_graph(width, height, 'rgb24', ('scale', VIDEO_SCALE), ('format', 'yuv420p'))
+        format:str='yuv420p',   # of the frames; one with alpha takes pictures with alpha
+    ):
+        self.pixels = 'rgba' if format.startswith('yuva') else 'rgb24'
+        self.graph = filter_graph(width, height, self.pixels, ('scale', VIDEO_SCALE), ('format', format))
 
     def __call__(self,
-        image:np.ndarray,   # [h,w,3] uint8 RGB
+        image:np.ndarray,   # [h,w,3] uint8 RGB, or [h,w,4] with alpha
     )->'av.VideoFrame':
         "The picture as a frame, without a time"
-        f = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), 'rgb24')     # borrows the picture
+        f = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), self.pixels)     # borrows the picture
         f.pts, f.time_base = 0, Fraction(1, 1000)
         self.graph.push(f)
         return self.graph.pull()

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['LARGEST_SIDE', 'CONTAINERS', 'FFMPEG_PICTURES', 'WHITELISTS', 'LISTS', 'XML_LISTS', 'PICTURES', 'DAMAGES', 'ATTACHED',
-           'UNEVEN', 'INTERLACED', 'FASTEST', 'SLOWEST', 'existing', 'is_file_list', 'opened', 'picture_decoded',
-           'opened_picture', 'still_image', 'animation', 'is_heif', 'display_size', 'unreadable', 'decodable',
-           'picture_stream', 'sound_streams', 'first_frame', 'sound_info', 'video_info', 'probe']
+           'SIDE_ALPHA', 'UNEVEN', 'INTERLACED', 'FASTEST', 'SLOWEST', 'existing', 'is_file_list', 'opened',
+           'picture_decoded', 'opened_picture', 'still_image', 'animation', 'is_heif', 'display_size', 'unreadable',
+           'decodable', 'picture_stream', 'has_side_alpha', 'sound_streams', 'first_frame', 'sound_info', 'video_info',
+           'probe']
 
 # %% ../../nbs/media/00_probe.ipynb #5abe90a9
 from collections.abc import Callable, Iterator
@@ -163,6 +164,15 @@ def picture_stream(
     "The pictures of a container; a cover that is attached to sound is none"
     return next((v for v in c.streams.video if decodable(v) and v.width and not v.disposition & ATTACHED), None)
 
+def has_side_alpha(
+    stream,     # of pictures
+)->bool:
+    "Whether its packets carry the alpha beside the picture, as in WebM"
+    marked = any(k.lower() == 'alpha_mode' and v == '1' for k, v in stream.metadata.items())
+    return marked and stream.codec_context.name in SIDE_ALPHA
+
+SIDE_ALPHA = {'vp8': 'libvpx', 'vp9': 'libvpx-vp9'}   # decoders that read it; ffmpeg's own drop it
+
 def sound_streams(
     c,     # an opened container
 )->list:   # its audio streams, in order
@@ -240,7 +250,7 @@ def video_info(c, path:Path)->Clip:
     w, h = display_size(v)
     if turn % 180: w, h = round(v.height), w
     if max(w, h) > LARGEST_SIDE: raise _too_large(path, w, h)
-    alpha = any(k.is_alpha for k in v.format.components) if v.format else False
+    alpha = has_side_alpha(v) or bool(v.format and any(k.is_alpha for k in v.format.components))
     return Clip(path, 'video', w, h, fps, length, n, (c.start_time or 0) / 1e6, turn, uneven, alpha,
                 v.codec_context.name, sound_info(c, lengths), _notes(c, uneven, first.interlaced_frame))
 

@@ -16,8 +16,9 @@ from .animated import animated_frames
 from .deinterlace import deinterlaced
 from .pixels import frame_pixels
 from .planes import Planes, is_plain, planes_of
-from .probe import (
-    DAMAGES, animation, existing, opened, picture_decoded, picture_stream, sound_streams, still_image, unreadable)
+from lipsync_kit.media.probe import (
+    DAMAGES, animation, existing, has_side_alpha, opened, picture_decoded, picture_stream, sound_streams, still_image,
+    unreadable)
 from .tone import HDR, ToneMap
 from .streams import (
     StreamReport, channel_covariance, sound_blocks, sound_layout, speech_weights, timed_frames)
@@ -106,7 +107,7 @@ def _sized(x:np.ndarray|Planes, size:tuple[int, int])->np.ndarray|Planes:
 
 def _frames_of_stream(c, v, start:float, end:float|None, report:StreamReport)->Iterator[Frame]:
     "The frames of a picture stream, upright, all of the size of the first"
-    sar, alpha = v.sample_aspect_ratio or Fraction(1), any(k.is_alpha for k in v.format.components)
+    sar, alpha = v.sample_aspect_ratio or Fraction(1), any(k.is_alpha for k in v.format.components) or has_side_alpha(v)
     convert, step, size = VideoReformatter(), 1 / as_fps(v.average_rate or v.guessed_rate or 25), None
     tone = _Tone(report)
     for f, t in deinterlaced(timed_frames(c, v, step, report), report):

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 import av, numpy as np
 from filelock import FileLock, Timeout
-from ..core import Audio, KitError, beside, checked_name, replacing
+from ..core import Audio, KitError, Rect, beside, checked_name, replacing
 from ..hub.cards import sha256
 from .animation import ANIMATIONS, is_animation, write_animation
 from .join import join
 from .planes import Planes
-from .write import CODECS, Writer
+from .read import read_frames
+from .write import ALPHA, CODECS, Writer
 from .probe import probe
 
 # %% ../../nbs/media/06_resume.ipynb #8b8675af
@@ -34,13 +35,14 @@ class Part(NamedTuple):
 def finished_parts(
     folder:Path,  # of the parts
     job:str,      # that they must belong to; '' matches none
+    hashed=sha256,   # path -> its sha256
 )->list[Part]:    # in order, up to the first that is missing or damaged
     "The parts that an earlier run of the same job finished"
     try:
         noted = json.loads((folder/'parts.json').read_text())
         parts = [Part(*p) for p in noted['parts']] if job and noted['job'] == job else []
     except (OSError, ValueError, TypeError, KeyError): return []
-    whole = [(folder/p.name).is_file() and sha256(folder/p.name) == p.sha256 for p in parts]
+    whole = [(folder/p.name).exists() and hashed(folder/p.name) == p.sha256 for p in parts]
     return parts[:whole.index(False)] if False in whole else parts
 
 def write_index(
@@ -88,9 +90,9 @@ FORMAT = 3  # of the folder and of how parts are cut and coded; the parts of ano
 
 class ResumableWriter(Writer):
     "A `Writer` that resumes where an earlier run of the same job was interrupted; it makes animations too"
-    suffixes = *CODECS, *ANIMATIONS
+    suffixes, transparent = (*CODECS, *ANIMATIONS), (*ALPHA, *(s for s in ANIMATIONS if s != '.gif'))
     def __init__(self,
-        path,                 # .mp4 .mov .mkv .webm .gif .webp
+        path,                 # .mp4 .mov .mkv .webm .gif .webp .apng
         width:int,            # of the frames, pixels
         height:int,
         fps=25,               # frames a second; frames with their own times may come at any
@@ -104,13 +106,15 @@ class ResumableWriter(Writer):
         audio_end:float|None=None,  # seconds; sound from there on is left out
         audio_track:int=0,    # of a file with several tracks of sound
         largest:int|None=None,  # longer side of an animation, pixels; left out: that of its format
+        alpha:bool=False,     # with transparency: .mov .webm .webp .apng
     ):
         audio, self.largest = None if is_animation(path) else audio, largest     # animations are silent
-        super().__init__(path, width, height, fps, audio, crf, preset, metadata, variable, audio_end,
-                         audio_track)
+        super().__init__(path, width, height, fps, audio, crf, preset, metadata, variable, audio_end, audio_track,
+                         alpha)
         self.seconds, self.folder = Fraction(seconds), beside(checked_name(self.path), '.', '.parts')
         if self.seconds <= 0: raise KitError(f"a part must be longer than 0 s, not {seconds}")
-        coded = (FORMAT, self.path.suffix.lower(), self.size, self.fps, crf, preset, variable, self.seconds,
+        self.kind = '.mov' if alpha else '.mp4'      # of the parts
+        coded = (alpha, FORMAT, self.path.suffix.lower(), self.size, self.fps, crf, preset, variable, self.seconds,
                  av.library_versions)
         self.job = job and hashlib.sha256(json.dumps([job, coded], default=str).encode()).hexdigest()
 
@@ -136,6 +140,7 @@ class ResumableWriter(Writer):
     def write(self,
         image:np.ndarray|Planes,   # [h,w,3] uint8 RGB
         time=None,          # when it comes on screen, seconds; left out: one frame after the last that was given
+        alpha:np.ndarray|None=None,   # [h,w] uint8, straight; left out: opaque
     ):
         "The next frame; one before `done` is skipped"
         t = Fraction(time) if time is not None else Fraction(self.given) / self.fps
@@ -145,14 +150,14 @@ class ResumableWriter(Writer):
         if self.part is None or t >= (self.index + 1) * self.seconds: self._begin(t)
         self.last, self.n = self._tick(t), self.n + 1
         if self.first is None: self.first = self.last
-        self.part.write(image, (self.last - self.first) * self.step)
+        self.part.write(image, (self.last - self.first) * self.step, alpha)
 
     def _begin(self, t):
         self._finish()
         self.index, self.first = int(t // self.seconds), None
-        part = Writer(self.folder/f'{self.index:05}.mp4', *self.size, self.fps, crf=self.crf, preset=self.preset,
-                      variable=self.variable)
-        part.codec = self.codec
+        part = Writer(self.folder/f'{self.index:05}{self.kind}', *self.size, self.fps, crf=self.crf, preset=self.preset,
+                      variable=self.variable, alpha=self.alpha)
+        if not self.alpha: part.codec = self.codec
         self.part = part.__enter__()
 
     def _finish(self):
@@ -165,16 +170,25 @@ class ResumableWriter(Writer):
     def _join(self):
         if not self.parts: raise KitError(f"no frame was written to {self.path}; a video needs at least one")
         parts = [(self.folder/p.name, p.first * self.step) for p in self.parts]
-        animation = is_animation(self.path)
-        suffix = '.mp4' if animation else self.path.suffix
-        whole = join(parts, self.folder/f'whole{suffix}', self.fps, self.audio, self.metadata, self.audio_end,
+        final = self.folder/f'whole{self.path.suffix}'
+        animation, again = is_animation(self.path), self.alpha and self.path.suffix.lower() != self.kind
+        suffix, sound = (self.kind, None) if animation or again else (self.path.suffix, self.audio)
+        whole = join(parts, self.folder/f'joined{suffix}', self.fps, sound, self.metadata, self.audio_end,
                      self.audio_track)
-        if animation:
-            whole = write_animation(whole, self.folder/f'whole{self.path.suffix}', self.metadata, self.largest)
+        if animation: whole = write_animation(whole, final, self.metadata, self.largest)
+        elif again: whole = self._coded_again(whole, final)
         try: os.replace(whole, self.path)
         except OSError as e:
             raise KitError(f"can't write {self.path}: {e.strerror or e}; "
                            "free some space or choose another folder") from e
+
+    def _coded_again(self, joined:Path, path:Path)->Path:
+        "The frames with their transparency, as the file shall have them"
+        inside = Rect(0, 0, *self.size)     # without the column and row that make odd sizes even
+        with Writer(path, *self.size, self.fps, self.audio, self.crf, self.preset, self.metadata, self.variable,
+                    self.audio_end, self.audio_track, alpha=True) as w:
+            for f in read_frames(joined): w.write(inside.of(f.image), f.time, inside.of(f.alpha))
+        return path
 
     def _kept(self)->str:
         "What a job that stops leaves behind, in words"

@@ -71,6 +71,7 @@ def over_time(
 # %% ../../nbs/metrics/10_metric.ipynb #aeac52d3
 METRICS:dict[str,type] = {}   # by name, in the order in which they were defined
 GROUPS = dict(     # in the order of the report
+    behaviour='as the real one behaves (THEval)',
     sync='picture and sound',
     reference='against the reference',
     identity='the same person',
@@ -78,7 +79,7 @@ GROUPS = dict(     # in the order of the report
     picture='the picture',
     speed='speed',
 )
-BETTER = dict(higher='higher is better', lower='lower is better', zero='0 is best')
+BETTER = dict(higher='higher is better', lower='lower is better', zero='0 is best', real='best is as in the real clip')
 NEEDS = dict(
     face='a face',
     sound='sound',

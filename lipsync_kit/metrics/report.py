@@ -16,6 +16,7 @@ import numpy as np
 from ..core import replacing
 from .metric import BETTER, GROUPS, METRICS, Value
 from .mouth_sync import curves
+from .theval import Headline, headline
 from .clip import ClipAnalysis
 from ..motion.network import FPS
 
@@ -52,7 +53,7 @@ def columns(
     wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ['  '.join(c.ljust(w) for c, w in zip(row, wide)).rstrip() for row in rows]
 
-ARROWS = dict(higher='↑', lower='↓', zero='→0')
+ARROWS = dict(higher='↑', lower='↓', zero='→0', real='→real')
 
 # %% ../../nbs/metrics/20_report.ipynb #d6beb4a3
 @dataclass
@@ -72,6 +73,11 @@ class Report:
     def found(self)->list[dict]: return [r for r in self.rows if r['value'] is not None]
     @property
     def missing(self)->list[dict]: return [r for r in self.rows if r['value'] is None]
+    @property
+    def headline(self)->Headline|None:   # None without a real clip
+        "How close the face behaves to the real one"
+        real = {n: v.baselines.get('real') for n, v in self.values.items()}
+        return headline({n: v.value for n, v in self.values.items()}, real)
 
     def to_pandas(self):
         "A frame with a row for each metric"
@@ -80,7 +86,9 @@ class Report:
 
     def to_dict(self)->dict:
         reference = self.reference and str(self.reference)
-        return dict(video=str(self.video), reference=reference, metrics=self.rows, notes=list(self.notes), **self.facts)
+        top = self.headline and dict(score=self.headline.score, rows=self.headline.rows)
+        return dict(video=str(self.video), reference=reference, headline=top, metrics=self.rows, notes=list(self.notes),
+                    **self.facts)
 
     def to_json(self, path)->Path:
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
@@ -111,6 +119,7 @@ def as_text(
     lines = [text_line(r) for r in report.found]
     used = [i for i in range(len(heads)) if i < 3 or any(l[i] for l in lines)]
     out = [str(report.video) + (f'  against {report.reference}' if report.reference else '')]
+    out += [str(report.headline)] if report.headline else []
     out += columns([[row[i] for i in used] for row in [heads, *lines]])
     out += [f'note: {n}' for n in report.notes] + [f"{r['title']}: {r['note']}" for r in report.found if r['note']]
     if report.missing: out += ['not measured:', *(f"  {r['title']}: {r['note']}" for r in report.missing)]
@@ -165,6 +174,7 @@ def as_html(
     fig, gone = plot(report), report.missing
     parts = [f'<h3 style="margin:.2em 0">{escape(report.video.name)}</h3>']
     if report.reference: parts.append(f'against {escape(report.reference.name)}')
+    if report.headline: parts.append(f'<p><b>{escape(str(report.headline))}</b></p>')
     parts += [html_table(report.found), html_list(report.notes)]
     if fig is not None: parts.append(picture(fig))
     if gone:

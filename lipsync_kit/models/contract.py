@@ -211,6 +211,7 @@ class Model:
     tracked:bool = True             # uses the faces that the pipeline tracks; else it finds them itself
     smooth:bool = True              # wants their landmarks smoothed; else it smooths them itself
     every:float = 0.                # seconds between two detections of a face, see `faces.track.track_faces`
+    keeps_outline:bool = True       # draws inside the outline of the picture, or moves its alpha too
     detect:Callable|None = None     # finds the faces to track, in place of `faces.detect.detect_faces`
 
     def output(self,

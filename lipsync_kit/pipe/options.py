@@ -128,6 +128,8 @@ class OutputOptions:
                                    unit='pixels')]=None
     crf:Annotated[int, Param('H.264 quality, 0 is best', low=0, high=51, advanced=True)]=16
     seed:Annotated[int, Param('the same seed gives the same video', low=0, high=2**63 - 1)]=0
+    transparent:Annotated[bool, Param('keep what is transparent in a picture or video: .mov (ProRes 4444), '
+                                      '.webm (VP9), .webp, .apng, PNG frames')]=False
     effects:Annotated[Any, Param('effects after talking, such as sharpen:amount=.5', check=_effects,
                                  flags=('--then',))]=()
 

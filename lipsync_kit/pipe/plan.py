@@ -27,8 +27,8 @@ from ..media.streams import StreamReport, sound_blocks
 from ..models.identity import is_identity, open_identity
 from ..motion.track import MotionTrack
 from .options import Options, make_options, setting
-from .prepare import covers_wanted, nothing_to_say, open_model, refuse_early
-from .run import lipsync, peak_memory
+from .prepare import covers_wanted, no_outline, nothing_to_say, open_model, refuse_early
+from .run import CUT_OUTS, lipsync, peak_memory
 from .source import Source, open_source, resized
 from .speech import Sound, heard, open_sound
 from .speeds import Estimate, Load, estimate, face_area, work_for
@@ -143,6 +143,7 @@ class Plan:
     trouble:tuple[str, ...]=()   # what to look at before running
     cpu:float|None=0.                 # seconds of processor time; on a GPU the same as `seconds`
     basis:str=''                 # where the time comes from, in words
+    transparent:bool=False       # the transparency of the input is kept
     def to_dict(self)->dict: return asdict(self)
     def __repr__(self):
         w, h = self.size
@@ -150,7 +151,9 @@ class Plan:
         about = f'about {self.seconds:.1f} s' if self.seconds is not None else 'unknown time'
         time = f'{about} for {self.video_seconds:.1f} s of video ({self.n_frames} frames, {w}x{h})'
         basis = [f'estimated {self.basis}'] if self.basis else []
-        return '\n'.join([f'{time}, {self.memory} MB of memory{device}', *basis,
+        kept = [f"transparent parts stay transparent, in {', '.join(CUT_OUTS)} or PNG frames"]
+        kept = kept if self.transparent else []
+        return '\n'.join([f'{time}, {self.memory} MB of memory{device}', *basis, *kept,
                           *(f'trouble: {t}' for t in self.trouble or ('none seen',))])
 
 def _of_faces(faces:Iterable[Face])->Iterable[str]:
@@ -269,6 +272,7 @@ def plan(
     if not speech: raise nothing_to_say()
     seen, odd_faces = _seen(source, checked)
     model, sound = outlined(checked), heard(sound, checked)
+    if checked.transparent and not model.keeps_outline: raise no_outline(checked.model)
     odd = [*source.warnings, *odd_faces, *sound.notes, *_of_speech(sound.audio, speech, source)]
     seconds = talk_seconds(source, speech, checked, model)
     size, fps = model.output(source.clip, frame_rate_of(source, checked))
@@ -276,4 +280,4 @@ def plan(
     work = work_for(checked, source, speech, text is not None, n, size, area)
     e = estimate(work, others=load.others) or tried(source, sound.audio, options, seconds)
     return Plan(e.seconds, seconds, n, e.memory, size, on_device(model, checked), tuple(dict.fromkeys(odd)), e.cpu,
-                e.basis)
+                e.basis, checked.transparent)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['nothing_to_say', 'open_motion', 'save_motion', 'speech_of', 'driving_signals', 'PreparedRun', 'person_of',
-           'open_model', 'memory_note', 'covers_wanted', 'refuse_early', 'prepare']
+           'open_model', 'no_outline', 'memory_note', 'covers_wanted', 'refuse_early', 'prepare']
 
 # %% ../../nbs/pipe/08_prepare.ipynb #7d851dfc
 from collections.abc import Callable
@@ -136,6 +136,11 @@ def open_model(options:Options)->Model:
     "The model, loaded with its settings"
     return load_model(options.model, options.device, options.settings)
 
+def no_outline(model:str)->KitError:
+    "The error for a model that draws beyond the outline of the picture"
+    return KitError(f"{model} draws the whole head anew, so the transparency of the picture would not fit; "
+                    "take model='portrait', or leave transparent out")
+
 def memory_note(model:Model, options:Options)->str:
     "The memory of its device that a model takes, in words"
     return f'about {size_text(model.device_memory)} of memory on {chosen_device(options.device)}'
@@ -197,6 +202,7 @@ def prepare(
         return open_motion(motion, sound, fps, source.still, options, part_of(progress, 0., 0.), person)
     signals = clock.call('motion', driving_signals, sound, motion, make)
     model = clock.call('loading', open_model, options)
+    if options.transparent and not model.keeps_outline: raise no_outline(options.model)
     if model.device_memory: progress(Progress('loading', 0., note=memory_note(model, options)))
     size, fps = model.output(source.clip, fps)
     job = PreparedRun(options, source, sound, signals, model, size, fps, options.voice if text is not None else '',

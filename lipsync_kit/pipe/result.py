@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 import numpy as np
 from ..core import KitError, replacing
+from ..media.alpha import over
 from ..media.animation import ANIMATIONS
 from ..display import Jpeg, is_live, row
 from ..media.read import read_frames
+from ..media.sequence import read_sequence
 from .options import Options
 
 # %% ../../nbs/pipe/01_result.ipynb #74733030
@@ -56,6 +58,7 @@ class Result:
     )->Path:
         "Copy the video to `path`"
         path = Path(path)
+        if self.path.suffix == '.json': raise KitError(f"the pictures lie in {self.path.parent}; copy that folder")
         if path.suffix.lower() != self.path.suffix.lower():
             raise KitError(f"the video is a {self.path.suffix} file, so {path.name} must end in {self.path.suffix}; "
                            f"pass out={path.name!r} to make another kind")
@@ -117,7 +120,8 @@ def moments(
     if r.motion is not None and len(r.motion) >= r.n_frames:
         opening = r.motion.mouth_open
         at = {int(p[(np.argmin if i % 2 else np.argmax)(opening[p])]) for i, p in enumerate(parts)}
-    return [f.image for i, f in enumerate(read_frames(r.path)) if i in at]
+    frames = read_sequence(r.path) if r.path.suffix == '.json' else read_frames(r.path)
+    return [over(f.image, f.alpha) for i, f in enumerate(frames) if i in at]
 
 def player(
     path:Path,          # a video or an animation
@@ -126,6 +130,7 @@ def player(
     "A player for a notebook, the video inside it where it is small enough"
     path = Path(path)
     if not path.exists(): return f'<p>{escape(str(path))} is no longer there.</p>'
+    if path.suffix == '.json': return f'<p>pictures in {escape(str(path.parent))}</p>'
     if path.stat().st_size > most * 1e6:
         return f'<p>{escape(str(path))} is {path.stat().st_size/1e6:.0f} MB, too large to show inside the page.</p>'
     suffix, data = path.suffix.lower(), base64.b64encode(path.read_bytes()).decode()

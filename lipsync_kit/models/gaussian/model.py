@@ -29,6 +29,7 @@ DOUBT, STRANGER = .035, .05   # distances of faces from which a video may show, 
 
 class Gaussian(Model):
     "A head of Gaussians"
+    keeps_outline = False
     def __init__(self,
         settings:GaussianSettings|None=None,
         device:str='cpu',

@@ -21,6 +21,7 @@ from ...core import ARKIT, Face, Frame, KitError, Rect, interocular, mouth_open 
 from .fields import Grid, components, grid_for, ramp
 from .geometry import Geometry, IN_LOW, IN_UP, LOWER, UPPER, measure
 from .mouth import PAINTED, SMOOTH, median_colour, axes_of, lips_painted_shut, seam_of
+from .cutout import moved_alpha
 from .still import CONTOUR, Carried, Still, in_rect, pixel_places, prepare, warp_source
 from .views import Library, View, straightened
 from ...motion.basis import Basis
@@ -179,7 +180,7 @@ class Portrait(Model):
         for frame, faces in request.frames:
             if stills is None: stills = self.prepare_still(frame.image, faces, gain)
             if frame.time < request.start: yield nothing
-            elif stills: yield partial(self.draw_still, stills, moments_of(request, frame, faces))
+            elif stills: yield partial(self.draw_still, stills, moments_of(request, frame, faces), frame.alpha)
             else: yield partial(unchanged, frame.image)
 
     def prepare_still(self,
@@ -197,7 +198,8 @@ class Portrait(Model):
     def draw_still(self,
         stills:list[Still],   # from `prepare_still`
         moments,              # of a `MotionTrack`, one for each
-    )->np.ndarray:            # [h,w,3] uint8 RGB
+        alpha:np.ndarray|None=None,   # [h,w] uint8 of the picture, which moves with it
+    )->np.ndarray:            # [h,w,3] uint8 RGB; [h,w,4] with alpha
         "The picture at that moment"
         out = None
         for s, moment in zip(stills, moments):
@@ -205,7 +207,8 @@ class Portrait(Model):
                 shut = lips_painted_shut(out[s.grid.y0:s.grid.y1, s.grid.x0:s.grid.x1], in_rect(s.geometry, s.grid))
                 s = replace(s, image=out, part=shut, source=warp_source(shut))
             out = draw_moment(s, moment)
-        return out
+            if alpha is not None: alpha = moved_alpha(s, moment, alpha)
+        return out if alpha is None else np.dstack([out, alpha])
 
     def _video_jobs(self, request, gain):
         first, libraries, before = {}, {}, {}
@@ -250,7 +253,9 @@ class Portrait(Model):
             s = replace(s, mouth=replace(s.mouth, view=view))
             bite, press = float(moment.bite), float(moment.press)
             frame = frame.drawn(s.rect, s.draw_part(moment.lips, float(moment.mouth_open), bite=bite, press=press))
-        return frame.pixels
+            if frame.alpha is not None:
+                frame = frame._replace(alpha=moved_alpha(s, moment, frame.alpha, face_only=True))
+        return frame.pixels if frame.alpha is None else np.dstack([frame.image, frame.alpha])
 
 def load(
     name:str='portrait',
