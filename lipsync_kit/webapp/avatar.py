@@ -125,8 +125,9 @@ def outcome(made:MadeAvatar)->str:   # HTML
     seconds = made.identity.facts['clip']['judged']
     notes = ''.join(f'<br>{escape(n)}' for n in [voice_text(made.voice), *made.notes])
     return ('<div class="good"><b>Your avatar is ready.</b> Drawn and compared with the last '
-            f'{seconds:.1f} s, which it had not learned from:{figures_table(made.table)}<small>Lips off: mean distance from the true lips, in '
-            f'percent of the distance of the eyes; 1.00 is best for the three columns after it.{notes}</small></div>')
+            f'{seconds:.1f} s, which it had not learned from:{figures_table(made.table)}<small>Lips off: mean distance '
+            'from the true lips, in percent of the distance of the eyes; 1.00 is best for the three columns after it.'
+            f'{notes}</small></div>')
 
 def learn(
     clip:TrackedClip|None,    # from `look`
