@@ -13,6 +13,7 @@ from .clip import ClipReport, Limits, TrackedClip, open_clip
 from .figures import Figures, judged_rows, simple_ways, table_text
 from .options import AvatarOptions, avatar_options
 from .parts import AvatarPart, as_figures, maker_of, wanted_parts
+from .transitions import find_transitions, transition_arrays
 from .voice import PersonalVoice, fit_voice, voice_arrays
 from ..core import KitError, OnProgress, Progress, no_progress, part_of
 from ..hub.cards import content_id
@@ -96,7 +97,7 @@ def make_avatar(
     known, tail = clip.split()
     table = [*(row for p in parts.values() for row in rows_of(p)), *simple_ways(clip, known, judged_rows(tail))]
     notes, model = verdict(parts, table)
-    arrays, source, left = with_film(clip.path, _arrays(voice, parts), o.film, drawn_into(parts))
+    arrays, source, left = with_film(clip, _arrays(voice, parts), o.film, drawn_into(parts))
     facts = joined_facts(clip, voice, parts, table)
     identity = Identity(model, arrays, facts, source, o.licence, o.commercial, o.consent or NO_CONSENT)
     identity.save(out)
@@ -125,13 +126,14 @@ def drawn_into(parts:dict[str, AvatarPart])->bool:
     return any(model_card(k).avatar == 'mouth' or 'picture' not in p.arrays for k, p in parts.items())
 
 def with_film(
-    path,                  # of the clip
+    clip:TrackedClip,
     arrays:dict,
     kept:bool=True,        # in the file
     needed:bool=True,      # at all
 )->tuple[dict, str, list[str]]:    # arrays, source of the identity, notes
-    "The clip among the arrays, where that is wished and it is not too large"
+    "The clip among the arrays, where that is wished and it is not too large, and where it may go on"
     if not needed: return arrays, '', []
+    path, arrays = clip.path, arrays | transition_arrays(find_transitions(clip))
     film, place = film_array(path) if kept else None, str(Path(path).resolve())
     if film is not None: return arrays | {FILM: film}, Path(path).name, []
     why = f'{Path(path).name} is larger than {MOST_FILM / 1e6:.0f} MB and stays where it is: ' if kept else ''
