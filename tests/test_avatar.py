@@ -50,7 +50,7 @@ def made(film): return make_avatar(film, film.with_suffix('.avatar'), steps=20, 
 
 def test_the_clip_is_reported_and_judged(made):
     figures = dict(made.table)
-    assert set(figures) == {'personal network', 'appearance model', 'photo renderer', 'shut mouth'}
+    assert set(figures) == {'personal network', 'appearance model', 'photo renderer', 'photo, own openings', 'shut mouth'}
     assert figures['appearance model'].r > .8 and figures['appearance model'].lmd < figures['shut mouth'].lmd
     assert made.identity.facts['clip']['judged'] > .8 and made.identity.consent == 'a photograph'
     text = str(made)

@@ -10,7 +10,7 @@ __all__ = ['NO_CONSENT', 'UNSTATED', 'MadeAvatar', 'voice_text', 'clip_facts', '
 from dataclasses import dataclass
 from pathlib import Path
 from .clip import ClipReport, Limits, TrackedClip, open_clip
-from .figures import Figures, judged_rows, simple_ways, table_text
+from .figures import PHOTO, PHOTO_OWN, Figures, judged_rows, simple_ways, table_text
 from .options import AvatarOptions, avatar_options
 from .parts import AvatarPart, as_figures, maker_of, wanted_parts
 from .transitions import find_transitions, transition_arrays
@@ -153,8 +153,8 @@ def verdict(
 )->tuple[list[str], str]:      # notes; the model that draws unless another is asked for
     "Whether what was learned is better than the photo renderer"
     first = next(iter(parts))
-    photo = dict(table).get('photo renderer')
+    photo = min((f.lmd for name, f in table if name in (PHOTO, PHOTO_OWN)), default=float('inf'))
     best = min((f.lmd for _, f in rows_of(parts[first])), default=0.)
-    if photo is None or best <= photo.lmd: return [], first
-    return [f'the photo renderer was closer ({photo.lmd:.2f} against {best:.2f}) and draws; --model {first} '
+    if best <= photo: return [], first
+    return [f'the photo renderer was closer ({photo:.2f} against {best:.2f}) and draws; --model {first} '
             'draws what was learned'], 'portrait'

@@ -14,7 +14,7 @@ from ...core import KitError
 from .appearance import Appearance, appearance_arrays, appearance_of
 from .network import MouthNet
 from .person import PREFIX, Person, person_arrays, person_of
-from .texture import with_own_skin
+from .texture import crisper, with_own_skin
 from .train import Training, as_planes
 
 # %% ../../../nbs/models/personal/07_mouth.ipynb #bb7c506a
@@ -51,7 +51,7 @@ class NetworkPainter:
         planes, _ = as_planes(torch.from_numpy(windows), shapes, mask)
         motion = torch.from_numpy(((numbers - self.mean) / self.std).astype(np.float32))
         x = self._loaded()(planes, motion).permute(0, 2, 3, 1).numpy() + self.base
-        return (np.clip(x, -1, 1) + 1) * 127.5
+        return np.stack([crisper(p, person.window.scale) for p in (np.clip(x, -1, 1) + 1) * 127.5])
 
 @dataclass(eq=False)
 class AppearancePainter:
