@@ -42,7 +42,8 @@ class MadeAvatar:
 def voice_text(voice:PersonalVoice)->str:
     "What was learned about the voice, in a line"
     g, own = voice.figures['generic'], voice.figures[voice.motion.way]
-    late = f'; the picture is {1000 * voice.lag:.0f} ms late' if voice.lag else ''
+    way = 'late' if voice.lag > 0 else 'early'
+    late = f'; the picture is {1000 * abs(voice.lag):.0f} ms {way}' if voice.lag else ''
     if voice.motion.way == 'generic': return f'motion: generic (r {g.aperture:.2f}, LMD {g.lmd:.2f}){late}'
     return (f'motion: {voice.motion.way} (r {own.aperture:.2f}, LMD {own.lmd:.2f}; generic {g.aperture:.2f}, '
             f'{g.lmd:.2f}){late}')

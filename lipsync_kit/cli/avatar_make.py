@@ -26,10 +26,11 @@ def make(
     from lipsync_kit.avatar.make import check_target, make_avatar
     from lipsync_kit.avatar.options import avatar_options
     from lipsync_kit.avatar.parts import wanted_parts
+    from lipsync_kit.avatar.voice import with_sound
     check_target(clip, out)
     wanted_parts(avatar_options(**given).kind)
     with Bar(quiet) as bar:
-        try: tracked = open_clip(clip, bar)
+        try: tracked = with_sound(open_clip(clip, bar))
         except RefusedClip as e:
             typer.echo(e.report, err=True)
             raise

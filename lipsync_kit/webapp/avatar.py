@@ -19,6 +19,7 @@ from ..avatar.clip import ClipReport, Finding, RefusedClip, TrackedClip, open_cl
 from ..avatar.figures import Figures, quiet_row
 from ..avatar.make import MadeAvatar, make_avatar, voice_text
 from ..avatar.options import avatar_settings
+from ..avatar.voice import with_sound
 from ..core import KitError
 from ..media.read import read_frames
 from ..models.identity import FILM, SUFFIX, Identity, open_identity
@@ -96,7 +97,7 @@ def look(
     owned[session].add(Path(path))
     def work(step):
         check_size(path, {})
-        try: clip = open_clip(path, step)
+        try: clip = with_sound(open_clip(path, step))
         except RefusedClip as e: return report_table(e.report, first_picture(path)), None
         return report_table(clip.report, pictures_of(clip)), clip
     found, said = run_job(session, job, progress, work, Path(path))

@@ -51,7 +51,7 @@ class NetworkPainter:
         planes, _ = as_planes(torch.from_numpy(windows), shapes, mask)
         motion = torch.from_numpy(((numbers - self.mean) / self.std).astype(np.float32))
         x = self._loaded()(planes, motion).permute(0, 2, 3, 1).numpy() + self.base
-        return np.stack([crisper(p, person.window.scale) for p in (np.clip(x, -1, 1) + 1) * 127.5])
+        return (np.clip(x, -1, 1) + 1) * 127.5
 
 @dataclass(eq=False)
 class AppearancePainter:
@@ -108,7 +108,8 @@ class PersonalMouth:
         shift = np.zeros((len(windows), 3))
         if tones: shift = np.stack([tone_shift(painter.base, x, p.mask) for x in windows])
         seen = shifted(windows, shift) if tones else windows
-        painted = painter.paint(p, seen, numbers) - shift[:, None, None].astype(np.float32)
+        painted = np.stack([crisper(x, p.window.scale) for x in painter.paint(p, seen, numbers)])
+        painted -= shift[:, None, None].astype(np.float32)
         if own is None: return painted
         before, after = p.landmarks(own), p.landmarks(numbers)
         return np.stack([with_own_skin(p, *each)

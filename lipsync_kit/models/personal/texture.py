@@ -47,10 +47,10 @@ def warped(
     return cv2.remap(image, field, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
 
 # %% ../../../nbs/models/personal/05_texture.ipynb #8c55c09a
-CRISP, CRISP_WIDTH = 1., .012      # strength; inter-ocular distances, standard deviation of the blur
+CRISP, CRISP_WIDTH = .5, .012      # strength; inter-ocular distances, standard deviation of the blur
 
 def crisper(
-    painted:np.ndarray,  # [size,size,3] float32, by a network
+    painted:np.ndarray,  # [size,size,3] float32, by a painter
     scale:float,         # pixels an inter-ocular distance
 )->np.ndarray:           # [size,size,3] float32
     "A painting with steeper edges"
