@@ -26,16 +26,19 @@ def address(tmp_path_factory):
     app.terminate(); app.wait()
 
 @pytest.fixture(scope='module')
-def page(address):
+def chromium():
     from playwright.sync_api import sync_playwright
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport=dict(width=1280, height=1000))
-        page.outside = []
-        page.on('request', lambda r: page.outside.append(r.url) if not r.url.startswith((address, 'data:', 'blob:')) else None)
-        page.goto(address); page.get_by_role('button', name='Make it talk').wait_for(timeout=120_000)
-        yield page
-        browser.close()
+    with sync_playwright() as p: yield p.chromium
+
+@pytest.fixture(scope='module')
+def page(address, chromium):
+    browser = chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    page = browser.new_page(viewport=dict(width=1280, height=1000))
+    page.outside = []
+    page.on('request', lambda r: page.outside.append(r.url) if not r.url.startswith((address, 'data:', 'blob:')) else None)
+    page.goto(address); page.get_by_role('button', name='Make it talk').wait_for(timeout=120_000)
+    yield page
+    browser.close()
 
 def shot(page, tmp_path, name):
     folder = Path(os.environ.get('LIPSYNC_SHOTS', tmp_path)); folder.mkdir(parents=True, exist_ok=True)
@@ -82,5 +85,116 @@ def test_cancel(page):
     page.get_by_role('button', name='Cancel').click()
     page.locator('.bad').wait_for(timeout=60_000)
     assert 'Stopped' in page.locator('.bad').inner_text() and not page.locator('#result video').count()
+
+SAID = ('How about an apple, a plum, or a wide open mouth? We saw many old friends there, and my mother laughed. Five big boats '
+        'move slowly past a blue harbour. Wow, who would have thought so, far away?')
+
+@pytest.fixture(scope='module')
+def film(tmp_path_factory):
+    "More than ten seconds of a photograph that speaks"
+    from lipsync_kit.media.read import read_image
+    from lipsync_kit.speech.tts import speak
+    from test_avatar import filmed
+    photo = read_image(ROOT/'lipsync_kit'/'data'/'astronaut.jpg').image[:330, 60:390]
+    return filmed(tmp_path_factory.mktemp('me')/'me.mp4', speak(SAID).audio, photo)
+
+def avatar_tab(page):
+    page.reload(); page.get_by_role('tab', name='Your own avatar').click()
+    page.get_by_role('button', name='Learn my avatar').wait_for(timeout=120_000)
+
+def recorded(page, path):
+    "Hand over a recording and wait for the report on it"
+    page.locator('#film').get_by_label('Upload file').click()
+    page.locator('#film input[type=file]').first.set_input_files(str(path))
+    page.locator('#report .report').wait_for(timeout=120_000)
+    return page.locator('#report').inner_text()
+
+def spoken(page, tmp_path, name):
+    "Let the avatar speak and keep the video"
+    page.locator('#avatar-text textarea').fill('Wow, a pea.')
+    page.get_by_role('button', name='Let it speak').click()
+    page.wait_for_function("document.querySelector('#avatar-video video')?.readyState >= 2", timeout=120_000)
+    (tmp_path/name).write_bytes(page.request.get(page.locator('#avatar-video video').get_attribute('src')).body())
+    with av.open(str(tmp_path/name)) as c: return c.streams.video[0].width, sum(1 for _ in c.decode(video=0))
+
+def test_a_recording_becomes_an_avatar_that_is_kept_and_opened_again(page, film, tmp_path):
+    avatar_tab(page)
+    page.get_by_role('button', name='Learn my avatar').click()
+    page.locator('#learned .bad').wait_for(timeout=60_000)
+    assert 'record ten seconds' in page.locator('#learned').inner_text()
+    said = recorded(page, film)
+    assert 'Good to learn from' in said and 'opening' in said and page.locator('#report img').count() == 2
+    page.get_by_role('button', name='Learn my avatar').click()
+    page.locator('#learned .bad').wait_for(timeout=60_000)
+    assert 'tick the box' in page.locator('#learned').inner_text()
+    page.locator('#agreed input').check()
+    page.get_by_role('tabpanel').get_by_text('For experts').locator('visible=true').click()
+    page.locator('#me-steps input').fill('0')
+    page.get_by_role('button', name='Learn my avatar').click()
+    page.locator('#learned .good').wait_for(timeout=120_000)
+    assert 'appearance model' in page.locator('#learned').inner_text()
+    width, n = spoken(page, tmp_path, 'first.mp4')
+    assert width == 340 and n > 5
+    with page.expect_download() as d: page.locator('#avatar a').first.click()
+    d.value.save_as(tmp_path/'me.avatar')
+    from lipsync_kit.models.identity import Identity
+    assert 'I am this person' in Identity.load(tmp_path/'me.avatar').consent
+    shot(page, tmp_path, 'avatar')
+    page.set_viewport_size(dict(width=390, height=844)); shot(page, tmp_path, 'avatar_phone')
+    assert page.evaluate('document.documentElement.scrollWidth') <= 390
+    page.set_viewport_size(dict(width=1280, height=1000))
+    avatar_tab(page)                                     # a new visit
+    page.locator('#avatar input[type=file]').set_input_files(str(tmp_path/'me.avatar'))
+    page.locator('#about-avatar .good').wait_for(timeout=60_000)
+    assert spoken(page, tmp_path, 'second.mp4') == (width, n)
+
+def test_a_recording_that_will_not_do_is_explained(page, film, tmp_path):
+    from lipsync_kit.core import Audio
+    from lipsync_kit.media.read import read_frames
+    from lipsync_kit.media.write import Writer
+    with Writer(tmp_path/'short.mp4', 340, 340, 12, audio=Audio(np.zeros(16000), 16000)) as w:
+        for f, _ in zip(read_frames(film), range(12)): w.write(f.image)
+    avatar_tab(page)
+    said = recorded(page, tmp_path/'short.mp4')
+    assert 'Nothing can be learned' in said and 'at least 10 s are needed' in said and 'talk all the time' in said
+    assert str(tmp_path) not in page.content() and 'Traceback' not in page.content()
+
+def test_learning_is_cancelled(page, film):
+    avatar_tab(page)
+    recorded(page, film)
+    page.locator('#agreed input').check()
+    page.get_by_role('button', name='Learn my avatar').click()
+    page.wait_for_timeout(4000)
+    page.locator('#stop-learning').click()
+    page.locator('#learned .bad').wait_for(timeout=60_000)
+    assert 'Stopped' in page.locator('#learned').inner_text()
+
+def test_programs_learn_and_speak(address, film, tmp_path):
+    from gradio_client import Client, handle_file
+    client = Client(address, verbose=False, download_files=str(tmp_path))
+    with pytest.raises(Exception, match='tick the box'):
+        client.predict(handle_file(str(film)), False, 'auto', 0, api_name='/learn')
+    made = client.predict(handle_file(str(film)), True, 'mouth', 0, api_name='/learn')
+    video = client.predict(handle_file(made), 'Wow.', None, api_name='/speak')
+    with av.open(video['video'] if isinstance(video, dict) else video) as c: assert c.streams.audio and c.streams.video
+    with pytest.raises(Exception, match='no prepared person'):
+        client.predict(handle_file(str(film)), 'Wow.', None, api_name='/speak')
+
+def test_a_webcam_is_recorded(address, chromium, film, tmp_path):
+    from lipsync_kit.media.read import read_frames
+    with av.open(str(tmp_path/'me.y4m'), 'w', format='yuv4mpegpipe') as c:
+        s = c.add_stream('wrapped_avframe', rate=12)
+        s.width, s.height, s.pix_fmt = 340, 340, 'yuv420p'
+        for f, _ in zip(read_frames(film), range(36)): c.mux(s.encode(av.VideoFrame.from_ndarray(f.image, format='rgb24')))
+    camera = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', f'--use-file-for-fake-video-capture={tmp_path}/me.y4m']
+    page = chromium.launch(executable_path=CHROMIUM, args=FLAGS + camera).new_page()
+    page.goto(address); page.get_by_role('tab', name='Your own avatar').click()
+    page.get_by_text('Click to Access Webcam').locator('visible=true').click()
+    page.locator('#film').get_by_label('start recording').click()
+    page.wait_for_timeout(3000)
+    page.locator('#film button').first.click()
+    page.locator('#report .report').wait_for(timeout=120_000)
+    assert 'at least 10 s are needed' in page.locator('#report').inner_text()
+    page.context.browser.close()
 
 def test_nothing_is_fetched_from_elsewhere(page): assert not page.outside, page.outside

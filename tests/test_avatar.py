@@ -50,7 +50,7 @@ def made(film): return make_avatar(film, film.with_suffix('.avatar'), steps=20, 
 
 def test_the_clip_is_reported_and_judged(made):
     figures = dict(made.table)
-    assert set(figures) == {'personal network', 'appearance model', 'photo renderer', 'shut mouth'}
+    assert set(figures) == {'personal network', 'appearance model', 'photo renderer', 'photo, own openings', 'shut mouth'}
     assert figures['appearance model'].r > .8 and figures['appearance model'].lmd < figures['shut mouth'].lmd
     assert made.identity.facts['clip']['judged'] > .8 and made.identity.consent == 'a photograph'
     text = str(made)
@@ -70,6 +70,19 @@ def test_an_avatar_speaks_for_as_long_as_the_speech(made, film, tmp_path):
     assert max(top) < 2 and max(low) > max(top)
     longer = lipsync(made.path, film, out=tmp_path/'long.mp4', painter='appearance', model='personal')
     assert abs(longer.seconds - read_audio(film).duration) < .2
+
+def test_an_avatar_is_moved_and_its_film_goes_on_where_moments_meet(made, film, tmp_path):
+    import shutil
+    shutil.copy(made.path, tmp_path/'you.avatar')
+    identity = Identity.load(tmp_path/'you.avatar')
+    assert identity.source == film.name and {'film', 'transitions', 'span'} <= set(identity.arrays)
+    speech = Audio(np.concatenate([read_audio(film).samples] * 3), read_audio(film).rate)
+    r = lipsync(tmp_path/'you.avatar', speech, out=tmp_path/'long.mp4', model='personal', painter='appearance')
+    assert abs(r.seconds - speech.duration) < .2
+    drawn = [f.image[:90].astype(int) for f in read_frames(tmp_path/'long.mp4')]
+    jumps = np.abs(np.diff(drawn, axis=0)).mean((1, 2, 3))
+    own = np.abs(np.diff([f.image[:90].astype(int) for f in read_frames(film)], axis=0)).mean((1, 2, 3))
+    assert jumps.max() < 2 * own.max() + 1
 
 def test_another_video_of_the_same_person_and_a_stranger(made, photo, tmp_path):
     speech = speak('Wow.').audio

@@ -19,7 +19,8 @@ models speech
 metrics
 select train
 pipe
-doctor benchmark batch live app
+doctor benchmark batch live webapp
+app
 widgets cli'''.splitlines()]
 
 def line(module):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Limits', 'Finding', 'ClipReport', 'checked', 'TrackedClip', 'Sight', 'mouth_detail', 'sights', 'other_faces',
-           'usable', 'face_findings', 'picture_findings', 'speech_findings', 'open_clip', 'refused']
+           'usable', 'face_findings', 'picture_findings', 'speech_findings', 'open_clip', 'RefusedClip', 'refused']
 
 # %% ../../nbs/avatar/00_clip.ipynb #7b61fe09
 from collections.abc import Iterable, Iterator
@@ -36,6 +36,8 @@ class Finding(NamedTuple):
     ok:bool
     text:str            # for the person in front of the camera
     stops:bool=False    # nothing can be learned from such a clip
+    value:str=''        # as measured, in few words
+    limit:str=''        # what is good, likewise
 
 @dataclass(frozen=True)
 class ClipReport:
@@ -58,9 +60,11 @@ def checked(
     fine:str,             # what is said where it is fine
     wrong:str,            # and where it is not
     stops:bool=False,
+    value:str='',         # see `Finding`
+    limit:str='',
 )->Finding:
     "A finding"
-    return Finding(what, bool(ok), fine if ok else wrong, stops)
+    return Finding(what, bool(ok), fine if ok else wrong, stops, value, limit)
 
 # %% ../../nbs/avatar/00_clip.ipynb #ea44ef06
 @dataclass(frozen=True, eq=False)
@@ -191,10 +195,10 @@ def face_findings(
     why = f" ({', '.join(why)})" if why else ''
     return [checked('face', round(seconds) >= limits.seconds, f'{seconds:.1f} s of your face{why}',
                     f'your face is seen for {seconds:.1f} s{why}; at least {limits.seconds:g} s are needed: record a '
-                    'longer clip, from the front, in one take', stops=True),
+                    'longer clip, from the front, in one take', True, f'{seconds:.1f} s', f'{limits.seconds:g} s'),
             checked('size', iod >= limits.iod, f'your eyes are {iod:.0f} pixels apart',
                     f'your eyes are {iod:.0f} pixels apart and {limits.iod:g} are needed: come closer, or record at a '
-                    'higher resolution', stops=True)]
+                    'higher resolution', True, f'{iod:.0f} pixels', f'{limits.iod:g} pixels')]
 
 def picture_findings(
     good:list[Sight],
@@ -206,12 +210,14 @@ def picture_findings(
     detail = [s.detail for s in good if np.isfinite(s.detail)]
     detail, away = float(np.median(detail)) if detail else 0., float(np.mean(np.abs(yaw) > 18))
     return [checked('frontal', away < .3, 'you look into the camera',
-                    f'you look aside in {100 * away:.0f} % of the frames: look into the camera'),
+                    f'you look aside in {100 * away:.0f} % of the frames: look into the camera', False,
+                    f'aside in {100 * away:.0f} %', '30 %'),
             checked('alone', not others, 'nobody else is in the picture',
-                    'there is another face in the picture; the largest is taken'),
+                    'there is another face in the picture; the largest is taken', False,
+                    'more than one face' if others else 'one face', 'one face'),
             checked('sharp', detail >= limits.sharp, 'the picture is sharp',
                     f'the picture is soft ({detail:.1f} grey levels of fine detail, {limits.sharp:g} are good): more '
-                    'light, and hold still')]
+                    'light, and hold still', False, f'{detail:.1f} levels', f'{limits.sharp:g} levels')]
 
 def speech_findings(
     audio:Audio,
@@ -222,11 +228,11 @@ def speech_findings(
     spoken = sum(b - a for a, b in voice_spans(audio))
     wide = float(np.quantile(opening, .98)) if len(opening) else 0.
     return [checked('speech', spoken >= limits.speech, f'{spoken:.1f} s of speech',
-                    f'there are {spoken:.1f} s of speech and {limits.speech:g} are needed: talk all the time',
-                    stops=True),
+                    f'there are {spoken:.1f} s of speech and {limits.speech:g} are needed: talk all the time', True,
+                    f'{spoken:.1f} s', f'{limits.speech:g} s'),
             checked('opening', wide >= limits.wide, f'your mouth opens up to {wide:.2f} of the distance of your eyes',
                     f'you never opened your mouth wide ({wide:.2f} of the distance of your eyes, {limits.wide:g} is '
-                    'good): say aah')]
+                    'good): say aah', False, f'{wide:.2f} of your eyes', f'{limits.wide:g}')]
 
 def open_clip(
     path,                  # of a video of one person who speaks
@@ -253,6 +259,12 @@ def open_clip(
                        points.astype(np.float32), np.array([s.face.pose for s in good]), shapes, motion.lips,
                        opening, motion.rest, audio, report)
 
-def refused(path, report:ClipReport)->KitError:
+class RefusedClip(KitError):
+    "A clip from which nothing can be learned; `report` has all that was found"
+    report:ClipReport|None=None
+
+def refused(path, report:ClipReport)->RefusedClip:
     "The error that says why a clip is refused"
-    return KitError(f"nothing can be learned from {path}: " + '; '.join(report.refusals))
+    error = RefusedClip(f"nothing can be learned from {path}: " + '; '.join(report.refusals))
+    error.report = report
+    return error

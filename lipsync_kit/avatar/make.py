@@ -4,18 +4,21 @@
 
 # %% auto #0
 __all__ = ['NO_CONSENT', 'UNSTATED', 'MadeAvatar', 'voice_text', 'clip_facts', 'joined_facts', 'check_target', 'make_avatar',
-           'rows_of', 'verdict']
+           'learned_parts', 'drawn_into', 'with_film', 'rows_of', 'verdict']
 
 # %% ../../nbs/avatar/05_make.ipynb #07685b04
 from dataclasses import dataclass
 from pathlib import Path
 from .clip import ClipReport, Limits, TrackedClip, open_clip
-from .figures import Figures, judged_rows, simple_ways, table_text
+from .figures import PHOTO, PHOTO_OWN, Figures, judged_rows, simple_ways, table_text
+from .options import AvatarOptions, avatar_options
 from .parts import AvatarPart, as_figures, maker_of, wanted_parts
+from .transitions import find_transitions, transition_arrays
 from .voice import PersonalVoice, fit_voice, voice_arrays
 from ..core import KitError, OnProgress, Progress, no_progress, part_of
 from ..hub.cards import content_id
-from ..models.identity import SUFFIX, Identity
+from ..models.contract import model_card
+from ..models.identity import FILM, MOST_FILM, SUFFIX, Identity, film_array
 
 # %% ../../nbs/avatar/05_make.ipynb #3b449584
 @dataclass(frozen=True, eq=False)
@@ -28,15 +31,19 @@ class MadeAvatar:
     table:list[tuple[str, Figures]]    # on the end of the clip, not learned from
     notes:list[str]
 
-    def __str__(self)->str:
+    @property
+    def results(self)->str:
+        "What was learned and how close it comes"
         seconds = f"the last {self.identity.facts['clip']['judged']:.1f} s, which were not learned from:"
-        parts = [str(self.report), '', seconds, table_text(self.table), '', voice_text(self.voice), *self.notes]
-        return '\n'.join(parts)
+        return '\n'.join([seconds, table_text(self.table), '', voice_text(self.voice), *self.notes])
+
+    def __str__(self)->str: return f'{self.report}\n\n{self.results}'
 
 def voice_text(voice:PersonalVoice)->str:
     "What was learned about the voice, in a line"
     g, own = voice.figures['generic'], voice.figures[voice.motion.way]
-    late = f'; the picture is {1000 * voice.lag:.0f} ms late' if voice.lag else ''
+    way = 'late' if voice.lag > 0 else 'early'
+    late = f'; the picture is {1000 * abs(voice.lag):.0f} ms {way}' if voice.lag else ''
     if voice.motion.way == 'generic': return f'motion: generic (r {g.aperture:.2f}, LMD {g.lmd:.2f}){late}'
     return (f'motion: {voice.motion.way} (r {own.aperture:.2f}, LMD {own.lmd:.2f}; generic {g.aperture:.2f}, '
             f'{g.lmd:.2f}){late}')
@@ -71,41 +78,67 @@ def check_target(path, out):
     if out.suffix.lower() != SUFFIX:
         raise KitError(f"{out.name!r} is no name for a prepared person; end it in {SUFFIX}")
     if not Path(path).is_file(): raise KitError(f"there is no file {path}")
+    if not out.parent.is_dir(): raise KitError(f"there is no folder {out.parent} to write {out.name} to; make it first")
 
 def make_avatar(
-    path,                        # of a video of one person who speaks, ten seconds and more
+    clip,                        # path of a video of one person who speaks, 10 s and more; or a `TrackedClip` of it
     out,                         # the .avatar file to make
-    kind:str='auto',             # 'auto', 'mouth', 'head' or 'both'
-    steps:int|None=None,         # of learning; by the length of the clip when left out
-    resume:bool=True,            # go on where an earlier run of the same job stopped
-    seed:int=0,
-    licence:str='yours',         # of the footage
-    commercial:bool=True,        # whether that licence allows commercial use
-    consent:str='',              # what the person agreed to, in words
-    limits:Limits=Limits(),
+    limits:Limits=Limits(),      # what a clip must offer
     progress:OnProgress=no_progress,
+    **options,                   # of `AvatarOptions`
 )->MadeAvatar:
     "A prepared person, as a file"
-    check_target(path, out)
-    cards = wanted_parts(kind)
-    clip = open_clip(path, part_of(progress, 0, .08), limits=limits)
+    o, tracked = avatar_options(**options), isinstance(clip, TrackedClip)
+    check_target(clip.path if tracked else clip, out)
+    cards = wanted_parts(o.kind)
+    if not tracked: clip = open_clip(clip, part_of(progress, 0, .08), limits=limits)
     for text in clip.report.remarks: progress(Progress('looking at the clip', .08, note=text))
     voice = fit_voice(clip, part_of(progress, .08, .12))
-    parts, width = {}, .83 / len(cards)
-    for k, card in enumerate(cards):
-        state = Path(out).with_suffix(f'.{card.avatar}.part')
-        if not resume: _forget(state)
-        part = part_of(progress, .12 + k * width, .12 + (k + 1) * width)
-        parts[card.name] = maker_of(card)(clip, steps, state, seed, part)
+    parts = learned_parts(clip, out, cards, o, part_of(progress, .12, .95))
     known, tail = clip.split()
     table = [*(row for p in parts.values() for row in rows_of(p)), *simple_ways(clip, known, judged_rows(tail))]
     notes, model = verdict(parts, table)
-    identity = Identity(model, _arrays(voice, parts), joined_facts(clip, voice, parts, table),
-                        str(Path(path).resolve()), licence, commercial, consent or NO_CONSENT)
+    arrays, source, left = with_film(clip, _arrays(voice, parts), o.film, drawn_into(parts))
+    facts = joined_facts(clip, voice, parts, table)
+    identity = Identity(model, arrays, facts, source, o.licence, o.commercial, o.consent or NO_CONSENT)
     identity.save(out)
     progress(Progress('done', 1.))
-    notes = [*(n for p in parts.values() for n in p.notes), *notes, *([] if consent else [UNSTATED])]
+    notes = [*(n for p in parts.values() for n in p.notes), *notes, *left, *([] if o.consent else [UNSTATED])]
     return MadeAvatar(Path(out), identity, clip.report, voice, table, notes)
+
+def learned_parts(
+    clip:TrackedClip,
+    out,                         # the file to make; what is half learned is kept beside it
+    cards,                       # of the models that learn
+    options:AvatarOptions,
+    progress:OnProgress,
+)->dict[str, AvatarPart]:        # model -> what it learned
+    "What the models learn, one after the other"
+    parts, width = {}, 1 / len(cards)
+    for k, card in enumerate(cards):
+        state = Path(out).with_suffix(f'.{card.avatar}.part')
+        if not options.resume: _forget(state)
+        part = part_of(progress, k * width, (k + 1) * width)
+        parts[card.name] = maker_of(card)(clip, options.steps, state, options.seed, part)
+    return parts
+
+def drawn_into(parts:dict[str, AvatarPart])->bool:
+    "Whether something is drawn into the clip; a head stands by itself"
+    return any(model_card(k).avatar == 'mouth' or 'picture' not in p.arrays for k, p in parts.items())
+
+def with_film(
+    clip:TrackedClip,
+    arrays:dict,
+    kept:bool=True,        # in the file
+    needed:bool=True,      # at all
+)->tuple[dict, str, list[str]]:    # arrays, source of the identity, notes
+    "The clip among the arrays, where that is wished and it is not too large, and where it may go on"
+    if not needed: return arrays, '', []
+    path, arrays = clip.path, arrays | transition_arrays(find_transitions(clip))
+    film, place = film_array(path) if kept else None, str(Path(path).resolve())
+    if film is not None: return arrays | {FILM: film}, Path(path).name, []
+    why = f'{Path(path).name} is larger than {MOST_FILM / 1e6:.0f} MB and stays where it is: ' if kept else ''
+    return arrays, place, [f'{why}the avatar is drawn into {place}, so keep that file']
 
 def rows_of(part)->list[tuple[str, Figures]]: return [(name, as_figures(f)) for name, f in part.rows]
 
@@ -121,8 +154,8 @@ def verdict(
 )->tuple[list[str], str]:      # notes; the model that draws unless another is asked for
     "Whether what was learned is better than the photo renderer"
     first = next(iter(parts))
-    photo = dict(table).get('photo renderer')
+    photo = min((f.lmd for name, f in table if name in (PHOTO, PHOTO_OWN)), default=float('inf'))
     best = min((f.lmd for _, f in rows_of(parts[first])), default=0.)
-    if photo is None or best <= photo.lmd: return [], first
-    return [f'the photo renderer was closer ({photo.lmd:.2f} against {best:.2f}) and draws; --model {first} '
+    if best <= photo: return [], first
+    return [f'the photo renderer was closer ({photo:.2f} against {best:.2f}) and draws; --model {first} '
             'draws what was learned'], 'portrait'

@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['WAYS', 'SIDE', 'STEP', 'PREFIX', 'PENALTY', 'LEAST', 'GOES', 'LAG', 'SURE', 'INNER', 'as_goal', 'as_motion',
            'PersonalMotion', 'filtered', 'fit_filter', 'tuned_weights', 'learned', 'lag_of', 'rows_of',
-           'voice_features', 'part_of_rows', 'seen_part', 'PersonalVoice', 'fit_voice', 'voice_arrays', 'motion_of']
+           'voice_features', 'heard', 'sound_finding', 'with_sound', 'part_of_rows', 'seen_part', 'PersonalVoice',
+           'fit_voice', 'voice_arrays', 'motion_of']
 
 # %% ../../nbs/avatar/04_voice.ipynb #b3f7a1bc
 from dataclasses import dataclass, field, replace
 import numpy as np
 from ..audio.voice import at_speech_level, speech_level, voice_spans
-from .clip import TrackedClip
+from .clip import ClipReport, Finding, TrackedClip, checked, refused
 from ..core import KitError, OnProgress, Progress, no_progress
 from ..motion.audio2motion import choose_motion_model
 from ..motion.basis import load_basis
@@ -196,6 +197,33 @@ def voice_features(clip:TrackedClip, encoder:str)->np.ndarray:
     "Audio features of a clip at the level that motion models are used to"
     return motion_features(at_speech_level(clip.audio, speech_level(clip.audio, voice_spans(clip.audio))), encoder)
 
+def heard(
+    clip:TrackedClip,
+    motion_model:str='auto',
+)->tuple[MotionNetwork, np.ndarray, float, float]:   # the generic one, audio features, lag in seconds, correlation
+    "How well the mouth of a clip goes with its sound"
+    base, note = choose_motion_model(motion_model)
+    if base is None: raise KitError(f"{note}: learning how a person moves needs a trained motion model")
+    features = voice_features(clip, base.encoder)
+    return base, features, *lag_of(predict_motion(base, features).mouth_open, rows_of(clip, base.encoder, 0., features))
+
+def sound_finding(
+    r:float,          # correlation of the opening with what the sound predicts
+)->Finding:
+    "Whether the sound goes with the mouth, in words"
+    return checked('sound', r >= GOES, f'the sound goes with your mouth (correlation {r:.2f})',
+                   f'the sound does not go with the mouth: what it predicts correlates with the mouth by {r:.2f}, and '
+                   f'{GOES:g} is the least. Was another voice laid over it, or does somebody else speak?', True,
+                   f'correlation {r:.2f}', f'{GOES:g}')
+
+def with_sound(
+    clip:TrackedClip,
+)->TrackedClip:       # whose report says so; an error where the sound is another one
+    "A clip whose sound was compared with its mouth"
+    report = ClipReport((*clip.report.findings, sound_finding(heard(clip)[-1])))
+    if not report.ok: raise refused(clip.path, report)
+    return replace(clip, report=report)
+
 def part_of_rows(clip:Rows, start:float, end:float)->Rows:
     "Rows from `start` to `end`, as shares of all"
     a, b = (round(x * len(clip.features)) for x in (start, end))
@@ -225,14 +253,8 @@ def fit_voice(
     motion_model:str='auto',      # the generic one
 )->PersonalVoice:
     "The motion model that suits a person; an error where the sound does not go with the mouth"
-    base, note = choose_motion_model(motion_model)
-    if base is None: raise KitError(f"{note}: learning how a person moves needs a trained motion model")
-    features = voice_features(clip, base.encoder)
-    lag, r = lag_of(predict_motion(base, features).mouth_open, rows_of(clip, base.encoder, 0., features))
-    if r < GOES:
-        raise KitError(f"the sound of {clip.path} does not go with its mouth: what it predicts correlates with the "
-                       f"mouth by {r:.2f}, and {GOES} is the least. Was another voice laid over it, or does somebody "
-                       "else speak?")
+    base, features, lag, r = heard(clip, motion_model)
+    if r < GOES: raise refused(clip.path, ClipReport((sound_finding(r),)))
     every = seen_part(rows_of(clip, base.encoder, lag, features))
     first, inner, tail = (part_of_rows(every, *s) for s in ((0, INNER[0]), INNER, (INNER[1], 1)))
     known, tried = {}, {}

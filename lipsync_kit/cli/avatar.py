@@ -48,6 +48,7 @@ def described(
     identity,
 )->list[str]:   # lines
     "What a person needs to know about a prepared person"
+    from lipsync_kit.models.identity import FILM
     g = identity.facts.get('gaussian', {})
     others = [k for k in kinds_of(identity) if k != identity.model]
     lines = [f'drawn by {identity.model}' + (f" (also in the file: {', '.join(others)})" if others else '')]
@@ -58,7 +59,8 @@ def described(
     lines += held_out_rows(g.get('held_out', {}))
     use = 'commercial use allowed' if identity.commercial else 'no commercial use'
     lines += [f"  licence: {identity.licence} ({use})", f"  consent: {identity.consent or 'not stated'}"]
-    if identity.source: lines.append(f"  drawn into: {identity.source}")
+    kept = ' (kept in the file)' if FILM in identity.arrays else ''
+    if identity.source: lines.append(f"  drawn into: {identity.source}{kept}")
     return [*lines, f"  hash: {identity.content_hash}"]
 
 @avatar.command('info')

@@ -6,28 +6,40 @@
 __all__ = ['make']
 
 # %% ../../nbs/cli/04_avatar_make.ipynb #16b2cefd
-from typing import Annotated, Optional
+from pathlib import Path
+from typing import Annotated
 import typer
+from ..avatar.options import avatar_settings
 from .avatar import avatar
 from .bar import Bar, Quiet
+from .options import with_options
 
 # %% ../../nbs/cli/04_avatar_make.ipynb #ca72a11b
-@avatar.command('make')
 def make(
     clip:Annotated[str, typer.Argument(help='a video of one person who speaks: from the front, 10 s and more')],
     out:Annotated[str, typer.Option('--out', '-o', help='the file to make: .avatar')]='me.avatar',
-    kind:Annotated[str, typer.Option(help='what is learned: auto, mouth, head or both')]='auto',
-    steps:Annotated[Optional[int], typer.Option(help='of learning; 0 takes seconds [by the length of the clip]')]=None,
-    resume:Annotated[bool, typer.Option('--resume/--no-resume', help='go on where an earlier run stopped')]=True,
-    seed:Annotated[int, typer.Option(help='the same seed gives the same avatar')]=0,
-    licence:Annotated[str, typer.Option(help='of the footage')]='yours',
-    commercial:Annotated[bool, typer.Option(help='whether that licence allows commercial use')]=True,
-    consent:Annotated[str, typer.Option(help='what the person agreed to, in words')]='',
     quiet:Quiet=False,
+    given:dict=None,
 ):
     "Learn a person from a clip, and say how close it comes."
-    from lipsync_kit.avatar.make import make_avatar
+    from lipsync_kit.avatar.clip import RefusedClip, open_clip
+    from lipsync_kit.avatar.make import check_target, make_avatar
+    from lipsync_kit.avatar.options import avatar_options
+    from lipsync_kit.avatar.parts import wanted_parts
+    from lipsync_kit.avatar.voice import with_sound
+    check_target(clip, out)
+    wanted_parts(avatar_options(**given).kind)
     with Bar(quiet) as bar:
-        made = make_avatar(clip, out, kind, steps, resume, seed, licence, commercial, consent, progress=bar)
-    typer.echo(made)
+        try: tracked = with_sound(open_clip(clip, bar))
+        except RefusedClip as e:
+            typer.echo(e.report, err=True)
+            raise
+    bar.told.update(tracked.report.remarks)
+    typer.echo(f'{tracked.report}\n')
+    with Bar(quiet) as again:
+        again.told |= bar.told
+        made = make_avatar(tracked, out, progress=again, **given)
+    typer.echo(made.results)
     typer.echo(f'\n{made.path} is ready: lipsync talk {made.path} speech.wav')
+
+avatar.command('make')(with_options(make, avatar_settings().values(), avatar_settings()))

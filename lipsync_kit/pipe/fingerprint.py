@@ -14,7 +14,7 @@ from .. import __version__
 from ..core import Audio
 from ..hub.cards import content_id, status
 from ..media.probe import existing
-from ..models.identity import is_identity, open_identity
+from ..models.identity import Identity, is_identity
 from ..motion.track import SHAPES, MotionTrack
 
 # %% ../../nbs/pipe/05_fingerprint.ipynb #eb128c3c
@@ -37,7 +37,7 @@ def _input(
     x,    # a path, an array, an `Audio`, a `MotionTrack`, a number, None, or a list or dict of these
 ):
     "What tells one input from another, ready for JSON"
-    if is_identity(x): return ['identity', open_identity(x).content_hash]
+    if is_identity(x): return ['identity', (x if isinstance(x, Identity) else Identity.load(x)).content_hash]
     if isinstance(x, (str, Path)):
         s = existing(x).stat()
         return [str(Path(x).resolve()), s.st_size, s.st_mtime_ns]

@@ -73,7 +73,7 @@ def length_notes(
     "Notes on the length of the video"
     clip, model, fit = job.source.clip, job.model, job.fit
     if job.source.still or not clip.duration: return []
-    if 0 < n_read < .9 * clip.n_frames and not model.cut and fit not in ('trim', 'stretch', 'speech'):
+    if 0 < n_read < .9 * clip.n_frames and not model.cut and fit not in ('trim', 'stretch', 'speech', 'walk'):
         return [f'{clip.path.name} says it has {clip.n_frames} frames, but only {n_read} could be read: it is damaged '
                 'or cut off']
     extra = job.speech_seconds - float(clip.duration)
@@ -81,7 +81,7 @@ def length_notes(
     if fit == 'stretch':
         word, percent = 'slowed' if extra > 0 else 'sped up', 100 * abs(extra) / float(clip.duration)
         return [f'the video was {word} to the length of the speech, by {percent:.0f} %']
-    if fit == 'speech' and extra < 0: return []
+    if fit in ('speech', 'walk') and extra < 0: return []
     if fit == 'trim': return [f'the {"speech" if extra > 0 else "video"} was {abs(extra):.2f} s longer and was cut']
     if model.cut and extra < 0:
         return [f'the video is {-extra:.2f} s longer than the speech and was cut, as the official pipeline does']

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CUT', 'SPARSE', 'SPARSE_FPS', 'chosen_fit', 'talk_seconds', 'frame_rate_of', 'repeated', 'cut_out', 'flattened',
-           'video_frames', 'scaled_frame', 'keep_faces', 'drawn_frame', 'Talk', 'RenderProgress']
+           'long_enough', 'video_frames', 'scaled_frame', 'keep_faces', 'drawn_frame', 'Talk', 'RenderProgress']
 
 # %% ../../nbs/pipe/07_stages.ipynb #036eadaa
 import threading
@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 import cv2, numpy as np
+from ..avatar.transitions import Walk, transitions_of
 from ..core import Face, Frame, KitError, OnProgress, Progress, as_fps, no_progress, time_of
 from ..effects.effect import Effect, EffectContext
 from ..faces.cover import CoverReport, uncovered, with_covers
 from ..faces.track import FaceReport, track_faces
 from ..media.alpha import bled
-from ..media.length import fitted, played_seconds
+from ..media.length import fitted, played_seconds, walked
 from ..media.streams import StreamReport
 from ..models.contract import DrivingSignal, Model, RenderRequest
 from .options import Options
@@ -84,6 +85,19 @@ def flattened(
             f = f._replace(image=on_white(f))
         yield f._replace(alpha=None)
 
+def long_enough(
+    source:Source,
+    seconds:float,           # of sound
+    fit:str,                 # of `media.length.FITS`
+    report:StreamReport,
+)->Iterator[Frame]:
+    "The frames of a video for as long as they are needed; that of a prepared person goes on where moments meet"
+    clip = source.clip
+    own = source.identity.arrays if source.identity and fit == 'walk' else {}
+    known = transitions_of(own, float(clip.duration))
+    if known is None: return fitted(clip, seconds, fit, report)
+    return walked(clip, Walk(known, 1 / float(clip.fps)), seconds, report)
+
 def video_frames(
     source:Source,
     options:Options,
@@ -98,7 +112,7 @@ def video_frames(
     "The frames of a video with the chosen faces"
     length = seconds + (CUT if model.cut else 0)
     picture = picture or StreamReport('picture')
-    frames = fitted(source.clip, length, chosen_fit(options, model), picture)
+    frames = long_enough(source, length, chosen_fit(options, model), picture)
     if source.clip.alpha: frames = cut_out(frames) if options.transparent else flattened(frames, picture)
     if fps and fps > source.clip.fps: frames = repeated(frames, fps, 1 / source.clip.fps)
     if source.scale != 1: frames = (scaled_frame(f, source.scale) for f in frames)

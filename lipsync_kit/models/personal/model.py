@@ -135,7 +135,7 @@ class PersonalModel(Model):
         mouth:PersonalMouth|None=None,    # that of the request's identity when left out
     ):
         self.settings, self.mouth, self.warnings = settings, mouth, []
-        self.fit = 'pingpong' if mouth is not None else 'speech'   # another video plays to its end
+        self.fit = 'pingpong' if mouth is not None else 'walk'   # another video plays to its end
         self.smooth = False
 
     def render(self,

@@ -14,7 +14,7 @@ from ...core import KitError
 from .appearance import Appearance, appearance_arrays, appearance_of
 from .network import MouthNet
 from .person import PREFIX, Person, person_arrays, person_of
-from .texture import with_own_skin
+from .texture import crisper, with_own_skin
 from .train import Training, as_planes
 
 # %% ../../../nbs/models/personal/07_mouth.ipynb #bb7c506a
@@ -108,7 +108,8 @@ class PersonalMouth:
         shift = np.zeros((len(windows), 3))
         if tones: shift = np.stack([tone_shift(painter.base, x, p.mask) for x in windows])
         seen = shifted(windows, shift) if tones else windows
-        painted = painter.paint(p, seen, numbers) - shift[:, None, None].astype(np.float32)
+        painted = np.stack([crisper(x, p.window.scale) for x in painter.paint(p, seen, numbers)])
+        painted -= shift[:, None, None].astype(np.float32)
         if own is None: return painted
         before, after = p.landmarks(own), p.landmarks(numbers)
         return np.stack([with_own_skin(p, *each)

@@ -156,7 +156,16 @@ class Portrait(Model):
     "Moves the lips of the picture itself"
     def __init__(self,
         threads:int=2,   # that draw
-    ): self.threads, self.warnings = threads, []
+    ):
+        self.threads, self.warnings = threads, []
+        self.views = None                     # see `learn_views`
+
+    def learn_views(self,
+        pairs,           # (frame, face) of a film of the person on the picture
+    ):
+        "Fill the openings of a still with those of the person's own mouth"
+        self.views = Library()
+        for view in filter(None, (mouth_view(*pair) for pair in pairs)): self.views.add(view)
 
     def render(self,
         request:RenderRequest,
@@ -179,9 +188,18 @@ class Portrait(Model):
         stills = None
         for frame, faces in request.frames:
             if stills is None: stills = self.prepare_still(frame.image, faces, gain)
+            moments = moments_of(request, frame, faces)
+            if self.views is not None and len(stills) == 1:
+                stills = [self._with_view(stills[0], moments[0], faces[0].pose[1])]
             if frame.time < request.start: yield nothing
-            elif stills: yield partial(self.draw_still, stills, moments_of(request, frame, faces), frame.alpha)
+            elif stills: yield partial(self.draw_still, stills, moments, frame.alpha)
             else: yield partial(unchanged, frame.image)
+
+    def _with_view(self, still:Still, moment, yaw:float)->Still:
+        "A still whose opening shows the person's own mouth"
+        width = requested_width(still, moment.lips)
+        view = self.views.nearest(float(moment.mouth_open), width, yaw, still.mouth.view)
+        return replace(still, mouth=replace(still.mouth, view=view))
 
     def prepare_still(self,
         image:np.ndarray,     # [h,w,3] uint8 RGB
