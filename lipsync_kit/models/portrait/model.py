@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BLINK', 'LOOK', 'TURN', 'LOOKAHEAD', 'gaze_of', 'draw_moment', 'mouth_width', 'mouth_spread', 'carried_fields',
-           'carry_to_frame', 'mouth_view', 'requested_width', 'nothing', 'unchanged', 'moments_of', 'with_mouth_of',
-           'Portrait', 'load']
+           'carried_mouth', 'carry_to_frame', 'mouth_view', 'requested_width', 'nothing', 'unchanged', 'moments_of',
+           'with_mouth_of', 'Portrait', 'load']
 
 # %% ../../../nbs/models/portrait/07_model.ipynb #68f06b49
 from collections import deque
@@ -20,10 +20,11 @@ from ...flow import in_threads
 from ...core import ARKIT, Face, Frame, KitError, Rect, interocular, mouth_open as aperture
 from .fields import Grid, components, grid_for, ramp
 from .geometry import Geometry, IN_LOW, IN_UP, LOWER, UPPER, measure
-from .mouth import PAINTED, SMOOTH, median_colour, axes_of, lips_painted_shut, seam_of
+from .mouth import (
+    AROUND_LIPS, PAINTED, SMOOTH, Mouth, around_lips, axes_of, lips_painted_shut, median_colour, skull_anchor)
 from .still import CONTOUR, Carried, Still, in_rect, pixel_places, prepare, warp_source
-from .views import Library, View, straightened
-from ...motion.basis import Basis
+from .views import Chooser, Library, View, Wanted, cut_view
+from ...motion.basis import Basis, load_basis
 from ...motion.idle import EYE_WIDTHS, LOOK_X, LOOK_Y
 
 # %% ../../../nbs/models/portrait/07_model.ipynb #511ae69a
@@ -84,6 +85,18 @@ def carried_fields(
     turn = (move.scale * move.rotation.T).astype(np.float32)
     return Carried(first.places.shape, at, turn.T, ramp(grid, .25 * g.iod)[..., None].astype(np.float32))
 
+def carried_mouth(
+    first:Still,         # prepared on an earlier frame
+    g:Geometry,          # of this frame, pixels of its rectangle
+    light:float,         # brightness of the skin around the mouth, 0..255
+)->Mouth:
+    "What is painted between the lips, fixed to the skull of this frame"
+    old, axes, anchor = first.mouth, axes_of(g), skull_anchor(g, first.basis)
+    before = skull_anchor(in_rect(first.geometry, first.grid), first.basis)
+    seam = anchor + axes @ np.linalg.inv(old.axes) @ (old.seam - before)
+    seam = seam.astype(np.float32)
+    return replace(old, axes=axes, seam=seam, shut=g.gap >= PAINTED, own=None, anchor=anchor, light=light)
+
 def carry_to_frame(
     first:Still,         # prepared on an earlier frame
     frame:Frame,
@@ -98,7 +111,7 @@ def carry_to_frame(
     places, local = grid.places(), in_rect(g, grid)
     part = np.ascontiguousarray(frame.part(Rect(int(grid.x0), int(grid.y0), int(grid.x1), int(grid.y1))))
     shut = lips_painted_shut(part, local)
-    mouth = replace(first.mouth, axes=axes_of(g), seam=seam_of(local), shut=g.gap >= PAINTED, own=None)
+    mouth = carried_mouth(first, local, around_lips(part, local.points, g.iod))
     return replace(
         first, image=frame.pixels, part=shut, source=shut, geometry=g, grid=grid, places=places,
         own=pixel_places(grid.size), carried=carried_fields(first, g, grid, places), mouth=mouth,
@@ -110,26 +123,30 @@ LOOKAHEAD = 25   # frames that are read ahead of the one that is drawn
 def mouth_view(
     frame:Frame,
     face:Face,
+    basis:Basis|None=None,   # the package's own where left out
 )->View|None:            # None where the mouth is almost closed
     "The opening of the mouth in a frame"
-    p = face.points
+    p, basis = face.points, basis or load_basis()
     gap, width = float(aperture(p)), mouth_width(p)
     if gap < .045 or gap * face.iod < 4: return None
-    lips, room = p[np.r_[UPPER.ravel(), LOWER.ravel(), IN_UP, IN_LOW], :2], .05 * face.iod + 4
-    rect = Rect.around(lips.min(0) - room, lips.max(0) + room, frame.size)
-    part, p = frame.part(rect), p - np.array([rect.x0, rect.y0, 0], np.float32)
-    lip = median_colour(part, p[np.r_[UPPER[1, 2:7], LOWER[1, 2:7]], :2], max(1, round(.015 * face.iod)))
-    image = straightened(part, SMOOTH @ p[IN_UP, :2], SMOOTH @ p[IN_LOW, :2])
-    if np.abs(image[8:-8, 20:-20].astype(np.float32) - lip).mean() < 22: return None    # it shows lips, not an opening
-    detail = cv2.Laplacian(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.CV_32F).std()
-    return View(image, gap, width, face.pose[1], float(detail) / gap)
+    g = measure(p, basis)
+    reach, room = p[np.r_[UPPER.ravel(), LOWER.ravel(), AROUND_LIPS], :2], .3 * face.iod
+    rect = Rect.around(reach.min(0) - room, reach.max(0) + room, frame.size)
+    part, off = frame.part(rect), np.float32([rect.x0, rect.y0])
+    p = p[:, :2] - off
+    up, low = SMOOTH @ p[IN_UP], SMOOTH @ p[IN_LOW]
+    light = around_lips(part, p, face.iod)
+    view = cut_view(part, up, low, skull_anchor(g, basis) - off, axes_of(g), gap, width, face.pose[1], light)
+    lip = median_colour(part, p[np.r_[UPPER[1, 2:7], LOWER[1, 2:7]]], max(1, round(.015 * face.iod)))
+    shows = view.image[view.inside].astype(np.float32)
+    return view if len(shows) > 8 and np.abs(shows - lip).mean() > 22 else None   # else it shows lips, not an opening
 
 def requested_width(
-    still:Still,
+    basis:Basis,
     lips:np.ndarray,     # [6] lip scores
 )->float:                # inter-ocular distances
     "How wide the mouth will be"
-    p = still.basis.reference[[78, 308]] + np.tensordot(lips, still.basis.lips[:, [78, 308]], 1)
+    p = basis.reference[[78, 308]] + np.tensordot(lips, basis.lips[:, [78, 308]], 1)
     return float(np.linalg.norm(p[1] - p[0]))
 
 # %% ../../../nbs/models/portrait/07_model.ipynb #73064f19
@@ -150,6 +167,16 @@ def with_mouth_of(
     m = old.mouth
     mouth = replace(still.mouth, colours=m.colours, upper=m.upper, lower=m.lower, width=m.width)
     return replace(still, curve=old.curve, mouth=mouth)
+
+def _wanted(face, moment)->Wanted:
+    "The opening that a moment asks for"
+    return Wanted(float(moment.mouth_open), requested_width(load_basis(), moment.lips), face.pose[1])
+
+def _note_mouth(frame, face, library):
+    "Store what a frame shows of a mouth"
+    view = mouth_view(frame, face)
+    if view is not None: library.add(view)
+    if aperture(face.points) < .06: library.rest(mouth_width(face.points))
 
 class Portrait(Model):
     "Moves the lips of the picture itself"
@@ -208,30 +235,25 @@ class Portrait(Model):
         return out
 
     def _video_jobs(self, request, gain):
-        first, libraries, before = {}, {}, {}
-        for frame, faces in self._looking_ahead(request.frames, libraries):
+        first, libraries, choosers = {}, {}, {}
+        for (frame, faces, moments), later in self._looking_ahead(request, libraries):
             known = {}
             for f in faces:
-                moment = request.signal(f).motion.at(float(frame.time))
                 self._first_of(first, frame, f, gain)
-                still, opening = first[f.id][1], float(moment.mouth_open)
-                width = requested_width(still, moment.lips)
-                before[f.id] = libraries[f.id].nearest(opening, width, f.pose[1], before.get(f.id))
-                known[f.id] = still, before[f.id], libraries[f.id].width, moment
+                wanted = [_wanted(f, moments[f.id]), *later(f.id)]
+                shown = choosers.setdefault(f.id, Chooser())(libraries[f.id], wanted)
+                known[f.id] = first[f.id][1], shown, libraries[f.id].width, moments[f.id]
             yield nothing if frame.time < request.start else partial(self._redrawn, frame, tuple(faces), known)
 
-    def _looking_ahead(self, frames, libraries:dict[int, Library]):
-        "The frames, each after the views of those up to `LOOKAHEAD` later have been stored"
+    def _looking_ahead(self, request, libraries:dict[int, Library]):
+        "The frames with their moments, each after the views of those up to `LOOKAHEAD` later have been stored"
         waiting = deque()
-        for frame, faces in frames:
-            for f in faces:
-                view = mouth_view(frame, f)
-                library = libraries.setdefault(f.id, Library())
-                if view is not None: library.add(view)
-                if aperture(f.points) < .06: library.rest(mouth_width(f.points))
-            waiting.append((frame, faces))
-            if len(waiting) > LOOKAHEAD: yield waiting.popleft()
-        yield from waiting
+        def later(key): return [_wanted(f, m[key]) for _, faces, m in waiting for f in faces if f.id == key]
+        for frame, faces in request.frames:
+            for f in faces: _note_mouth(frame, f, libraries.setdefault(f.id, Library()))
+            waiting.append((frame, faces, {f.id: m for f, m in zip(faces, moments_of(request, frame, faces))}))
+            if len(waiting) > LOOKAHEAD: yield waiting.popleft(), later
+        while waiting: yield waiting.popleft(), later
 
     def _first_of(self, first, frame, face, gain):
         "Prepare a face that is new or has turned"
@@ -245,9 +267,9 @@ class Portrait(Model):
     def _redrawn(self, frame, faces, known):
         "A frame of a video with its faces drawn"
         for f in faces:
-            still, view, rest, moment = known[f.id]
+            still, views, rest, moment = known[f.id]
             s = carry_to_frame(still, frame, f, rest)
-            s = replace(s, mouth=replace(s.mouth, view=view))
+            s = replace(s, mouth=replace(s.mouth, views=views))
             bite, press = float(moment.bite), float(moment.press)
             frame = frame.drawn(s.rect, s.draw_part(moment.lips, float(moment.mouth_open), bite=bite, press=press))
         return frame.pixels

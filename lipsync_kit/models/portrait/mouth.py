@@ -6,7 +6,7 @@
 __all__ = ['CHEEKS', 'AROUND_LIPS', 'PX', 'ARC', 'UP_WIDTHS', 'LOW_WIDTHS', 'SHORTER', 'SMOOTH', 'SMALL', 'PAINTED', 'Colours',
            'median_colour', 'softness', 'colours', 'teeth_picture', 'opening_polygon', 'uncrossed', 'Mouth', 'Opening',
            'placed', 'over', 'opening_mask', 'tongue_layer', 'piece_around', 'paint', 'lip_line', 'own_teeth',
-           'axes_of', 'seam_of', 'mouth_for', 'lips_painted_shut']
+           'axes_of', 'seam_of', 'skull_anchor', 'around_lips', 'mouth_for', 'lips_painted_shut']
 
 # %% ../../../nbs/models/portrait/04_mouth.ipynb #f5b0c0c7
 from dataclasses import dataclass, replace
@@ -16,7 +16,8 @@ from ...core import Rect
 from ...faces.paste import LIPS_OUTSIDE
 from .fill import push_pull
 from .geometry import IN_LOW, IN_UP, LOWER, UPPER, Geometry
-from .views import View, warped_view
+from .views import View, placed_view
+from ...motion.basis import Basis
 
 # %% ../../../nbs/models/portrait/04_mouth.ipynb #1aa92eeb
 CHEEKS = [50, 280, 101, 330, 36, 266, 205, 425]
@@ -213,7 +214,9 @@ class Mouth:
     seam:np.ndarray        # [2] pixels: middle of the closed lips
     own:np.ndarray|None=None   # [h,w,4] float32 the photo's own teeth, in the picture's place, alpha 0..1
     shut:bool=False        # the photo's own opening is painted over: closed lips need a line drawn between them
-    view:View|None=None    # the speaker's own opening from elsewhere in the clip, painted instead
+    views:tuple[tuple[View|None, float], ...]=()   # the speaker's own openings, and shares; `None` is the painted one
+    anchor:np.ndarray|None=None   # [2] pixels: the place of the skull that views are fixed to
+    light:float|None=None         # brightness of the skin around the mouth in this frame, 0..255
     @property
     def iod(self)->float: return float(np.linalg.norm(self.axes[:, 1]))   # pixels
     @property
@@ -294,22 +297,19 @@ def paint(
     corner = np.array([rect.x0, rect.y0], np.float32)
     wide = float(np.linalg.norm(low[10] - low[0])) / m.iod / m.width
     opening = Opening(up - corner, low - corner, rect.size, float(gaps[5]), wide)
-    share, shape = _view_share(m, opening), (*rect.size[::-1], 3)
-    inside = _fine_interior(m, opening, m.seam - corner, bite) if share < 1 else np.zeros(shape, np.float32)
-    if m.view is not None: _add_view(inside, m, opening, share)
-    elif m.own is not None: _add_own_teeth(inside, m, opening, rect)
+    inside = _inside(m, opening, corner, bite)
+    if not m.views and m.own is not None: _add_own_teeth(inside, m, opening, rect)
     _blend(rect.of(out), inside, _visible(m, opening, bite), m.iod)
 
-def _view_share(m, opening)->float:
-    "How much of the speaker's own opening is seen, 0..1; too small a view is not stretched"
-    if m.view is None: return 0.
-    return float(np.clip((2.2 - opening.gap / m.view.gap) / .5, 0, 1) * np.clip((opening.gap - .015) / .02, 0, 1))
-
-def _add_view(inside, m, opening, share):
-    "Paint the speaker's own opening"
-    ratio = opening.gap / m.view.gap
-    view = warped_view(m.view, SMOOTH @ opening.up, SMOOTH @ opening.low, m.down, opening.size, ratio)
-    inside += (view - inside) * share
+def _inside(m, opening, corner, bite)->np.ndarray:
+    "The inside of the mouth, [h,w,3] float32: painted, seen in other frames, or a mixture for a moment"
+    res = 0.
+    for view, share in m.views or ((None, 1.),):
+        if view is None: res = res + share * _fine_interior(m, opening, m.seam - corner, bite)
+        else:
+            lips = opening.up[5], opening.low[5]
+            res = res + share * placed_view(view, *lips, m.anchor - corner, m.axes, opening.size, m.light)
+    return np.asarray(res, np.float32)
 
 def _add_own_teeth(inside, m, opening, rect):
     "Paint the photo's own teeth where they were; a round mouth hides them"
@@ -468,6 +468,21 @@ def axes_of(g:Geometry)->np.ndarray:
 def seam_of(g:Geometry)->np.ndarray:
     "[2] pixels: where the lips meet when the upper one moves a third of the gap"
     return (.65 * g.points[13, :2] + .35 * g.points[14, :2]).astype(np.float32)
+
+def skull_anchor(
+    g:Geometry,
+    basis:Basis,
+)->np.ndarray:   # [2] pixels
+    "Where the lips of the reference face meet: a place that moves with the head alone"
+    return g.pose(basis.reference[[13, 14]].mean(0, keepdims=True))[0, :2].astype(np.float32)
+
+def around_lips(
+    image:np.ndarray,   # [h,w,3] uint8
+    points:np.ndarray,  # [478,3] pixels
+    iod:float,          # pixels
+)->float:               # 0..255
+    "How bright the skin around the mouth is"
+    return float(median_colour(image, points[AROUND_LIPS, :2], max(1, round(.03 * iod))).mean())
 
 def mouth_for(
     image:np.ndarray,   # [h,w,3] uint8
