@@ -3703,6 +3703,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                            'lipsync_kit/models/portrait/still.py'),
                                                    'lipsync_kit.models.portrait.still.Still': ( 'models/portrait/still.html#still',
                                                                                                 'lipsync_kit/models/portrait/still.py'),
+                                                   'lipsync_kit.models.portrait.still.Still._add_unsmiling': ( 'models/portrait/still.html#still._add_unsmiling',
+                                                                                                               'lipsync_kit/models/portrait/still.py'),
                                                    'lipsync_kit.models.portrait.still.Still._band': ( 'models/portrait/still.html#still._band',
                                                                                                       'lipsync_kit/models/portrait/still.py'),
                                                    'lipsync_kit.models.portrait.still.Still._coefficients': ( 'models/portrait/still.html#still._coefficients',

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import cv2, numpy as np
 from ...core import Face, Frame, Rect, mouth_open as aperture
 from ...faces.detect import landmarks_near
-from .eyes import Lid, close_lid, lids_for
+from .eyes import Lid, close_lid, lids_for, smoothstep
 from .fields import (
     N_CLOSING, N_LIPS, N_MOUTH, SHAPES, Grid, inverse_offsets, components, fields, grid_for, moving_part, ramp)
 from .gaze import MovableIris, irises_for, look
@@ -108,7 +108,7 @@ class Still:
         k[N_LIPS:N_LIPS + N_CLOSING] = self.geometry.closing
         if blendshapes is not None:
             k[N_MOUTH:] = np.asarray(blendshapes, np.float32)[SHAPES] * self.motion_scale
-        k[1] -= self.geometry.smile * (.3 + .6 * float(np.clip(-lips[1] / 1.5, 0, 1)))   # a smile can't say "oo"
+        self._add_unsmiling(k, float(lips[1]))
         pout = float(np.clip(-lips[1] - .5, 0, 1.5)) * self.motion_scale
         k[N_LIPS + N_CLOSING:N_MOUTH] = 1.1 * press - .5 * pout, 1.1 * press + 1.2 * bite - .5 * pout
         k[4] += .5 * press
@@ -117,6 +117,12 @@ class Still:
         requested = self._to_draw(requested) * self.motion_scale
         k[0] += (max(requested, .034 * bite) - self.geometry.gap - float(k @ self.opens)) / self.opens[0]
         return k
+
+    def _add_unsmiling(self, k, spread:float):
+        "A smile can't say 'oo': as the mouth rounds, the corners come in and down; otherwise the person goes on smiling"
+        smile, rounded = self.geometry.smile, float(smoothstep(np.float64(-spread / 1.3)))
+        k[1] -= smile * (.3 + .5 * rounded)
+        k[N_MOUTH:N_MOUTH + 2] -= .5 * min(smile, 1.) * rounded   # mouthSmileLeft and mouthSmileRight
 
     def _to_draw(self, requested:float)->float:
         "The opening that a tracker measures as `requested`"
