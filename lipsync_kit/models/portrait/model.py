@@ -20,8 +20,9 @@ from ...flow import in_threads
 from ...core import ARKIT, Face, Frame, KitError, Rect, interocular, mouth_open as aperture
 from .fields import Grid, components, grid_for, ramp
 from .geometry import Geometry, IN_LOW, IN_UP, LOWER, UPPER, measure
-from .mouth import (
-    AROUND_LIPS, PAINTED, SMOOTH, Mouth, around_lips, axes_of, lips_painted_shut, median_colour, skull_anchor)
+from lipsync_kit.models.portrait.mouth import (
+    AROUND_LIPS, PAINTED, SMOOTH, Mouth, around_lips, axes_of, lips_painted_shut, median_colour, skull_anchor,
+    turn_of)
 from .still import CONTOUR, Carried, Still, in_rect, pixel_places, prepare, warp_source
 from .views import Chooser, Library, View, Wanted, cut_view
 from ...motion.basis import Basis, load_basis
@@ -95,7 +96,8 @@ def carried_mouth(
     before = skull_anchor(in_rect(first.geometry, first.grid), first.basis)
     seam = anchor + axes @ np.linalg.inv(old.axes) @ (old.seam - before)
     seam = seam.astype(np.float32)
-    return replace(old, axes=axes, seam=seam, shut=g.gap >= PAINTED, own=None, anchor=anchor, light=light)
+    return replace(old, axes=axes, seam=seam, shut=g.gap >= PAINTED, own=None, anchor=anchor, light=light,
+                   turn=turn_of(g))
 
 def carry_to_frame(
     first:Still,         # prepared on an earlier frame
