@@ -89,7 +89,10 @@ class Still:
         gaze=(0., 0.),              # right and down in the picture, widths of the eye
     )->np.ndarray:                  # [h,w,3] uint8 RGB
         "The photo with this mouth"
-        part = self.draw_part(lips, mouth_open, blink, blendshapes, bite, press, gaze)
+        return self.finished(self.draw_part(lips, mouth_open, blink, blendshapes, bite, press, gaze), head)
+
+    def finished(self, part:np.ndarray, head=(0., 0., 0.))->np.ndarray:   # [h,w,3] uint8 from `draw_part` -> the photo
+        "The photo with its drawn rectangle, and the head turned"
         out = Frame(self.image, 0).drawn(self.rect, part).image
         return out if self.turn is None else turned(out, self.turn, head)
 
