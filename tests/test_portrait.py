@@ -34,7 +34,7 @@ def test_every_portrait_is_drawn(media):
                 out = still.draw(lips, gap, blink=(.7, .7), head=head, gaze=(.08, .02))
                 assert out.shape == image.shape and out.dtype == np.uint8
                 assert not np.abs(out.astype(int) - image)[outside(still, any(head))].any(), p['name']
-        assert bool(still.warnings) == (abs(face.pose[1]) > 30), (p['name'], face.pose)
+        assert bool(still.warnings) == (abs(face.pose[1]) > 40), (p['name'], face.pose)
 
 def test_the_requested_opening_is_drawn(media):
     for name in ('photo_woman_474.png', 'photo_woman_624.jpg', 'cartoon_boy.jpg'):
@@ -46,6 +46,15 @@ def test_the_requested_opening_is_drawn(media):
         seen = np.array([mouth_open(landmarks_near(x, face.points).points) for x in drawn])
         assert np.corrcoef(requested, seen)[0, 1] > .97, (name, seen)
         assert .85 < np.polyfit(requested, seen, 1)[0] < 1.15, (name, seen)
+
+def test_a_turned_mouth_opens_as_far_as_requested(media):
+    "Got over asked was .86 at 32 degrees while motion was damped there"
+    image = read_image(media/'portraits'/'painting_pearl.jpg').image
+    face = landmarks(image)
+    still = prepare(image, face)
+    requested = np.array([0, .05, .1, .15, .2, .25])
+    seen = [mouth_open(landmarks_near(still.draw(a / .11 * LIPS[0], a), face.points).points) for a in requested]
+    assert 25 < abs(face.pose[1]) < 40 and np.polyfit(requested, seen, 1)[0] > .9, seen
 
 def astronaut(iod):
     a = data.astronaut()[:300, 80:380]
@@ -108,7 +117,7 @@ def test_a_slow_track_moves_slowly():
 def test_a_turned_face_warns():
     image = astronaut(84)
     face = landmarks(image)
-    assert 'turned by 38' in prepare(image, Face(face.points, (0, 38, 0)), gain=1.).warnings[0]
+    assert 'turned by 48' in prepare(image, Face(face.points, (0, 48, 0)), gain=1.).warnings[0]
 
 def test_a_closed_mouth_leaves_the_eyes_alone():
     image = astronaut(84)

@@ -95,7 +95,7 @@ def _rings(
     out = (oval - c) / np.linalg.norm(oval - c, axis=1, keepdims=True)
     down = g.pose.rotation[:2, 1]
     below = np.clip(out @ down, 0, 1)[:, None]
-    return np.concatenate([oval + out * g.iod * (.45 + .10 * below + extra) for extra in (0, .35)])
+    return np.concatenate([oval + out * g.iod * (.45 + .30 * below + extra) for extra in (0, .35)])
 
 def fields(
     g:Geometry,
@@ -125,10 +125,12 @@ def _below_eyes(g:Geometry, where:np.ndarray)->np.ndarray:
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 def _inside(g:Geometry, where:np.ndarray)->np.ndarray:
-    "1 in the face, 0 half an inter-ocular distance outside its oval"
+    "1 in the face, 0 half an inter-ocular distance outside its oval, and by half as much again below the chin"
     oval = g.points[OVAL, :2].astype(np.float32)[:, None]
     d = np.array([cv2.pointPolygonTest(oval, (float(x), float(y)), True) for x, y in where], np.float32)
-    t = np.clip(1 + d / (.5 * g.iod), 0, 1)
+    out = where - oval[:, 0].mean(0)
+    below = np.clip(out @ g.pose.rotation[:2, 1] / np.maximum(np.linalg.norm(out, axis=1), 1), 0, 1)
+    t = np.clip(1 + d / ((.5 + .25 * below) * g.iod), 0, 1)
     return t * t * (3 - 2 * t)
 
 # %% ../../../nbs/models/portrait/02_fields.ipynb #4df53520

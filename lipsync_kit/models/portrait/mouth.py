@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['CHEEKS', 'AROUND_LIPS', 'PX', 'ARC', 'UP_WIDTHS', 'LOW_WIDTHS', 'SHORTER', 'SMOOTH', 'SMALL', 'PAINTED', 'Colours',
            'median_colour', 'softness', 'colours', 'teeth_picture', 'opening_polygon', 'uncrossed', 'Mouth', 'Opening',
-           'placed', 'over', 'opening_mask', 'tongue_layer', 'piece_around', 'paint', 'lip_line', 'own_teeth',
-           'axes_of', 'seam_of', 'mouth_for', 'lips_painted_shut']
+           'along_arch', 'placed', 'over', 'opening_mask', 'tongue_layer', 'piece_around', 'paint', 'lip_line',
+           'own_teeth', 'axes_of', 'turn_of', 'seam_of', 'skull_anchor', 'around_lips', 'mouth_for',
+           'lips_painted_shut']
 
 # %% ../../../nbs/models/portrait/04_mouth.ipynb #f5b0c0c7
 from dataclasses import dataclass, replace
@@ -16,7 +17,8 @@ from ...core import Rect
 from ...faces.paste import LIPS_OUTSIDE
 from .fill import push_pull
 from .geometry import IN_LOW, IN_UP, LOWER, UPPER, Geometry
-from .views import View, warped_view
+from .views import View, placed_view
+from ...motion.basis import Basis
 
 # %% ../../../nbs/models/portrait/04_mouth.ipynb #1aa92eeb
 CHEEKS = [50, 280, 101, 330, 36, 266, 205, 425]
@@ -158,10 +160,9 @@ def teeth_picture(
     for i, edges in enumerate(_crowns(LOW_WIDTHS if lower else UP_WIDTHS)):
         for side in (-1, 1): _add_crown(out, i, edges, side, along, v, tooth, lower, rng)
     _fill_gaps(out, along, v, tooth)
-    out[..., :3] *= np.clip(1.02 - 2.0 * u**2 - 9 * u**4, .18, 1.02)[..., None]   # light falls off to the sides
     noise = cv2.GaussianBlur(rng.normal(0, 1, (h, w)).astype(np.float32), (0, 0), 1.2)
     out[..., :3] += (noise / max(noise.std(), 1e-6) * (1.2 + grain))[..., None]
-    out[..., 3] *= np.clip((.49 - np.abs(u)) / .07, 0, 1)
+    out[..., 3] *= np.clip((.455 - np.abs(u)) / .035, 0, 1)
     return np.ascontiguousarray(out[::-1] if lower else out, dtype=np.float32)
 
 # %% ../../../nbs/models/portrait/04_mouth.ipynb #b67184c9
@@ -213,7 +214,10 @@ class Mouth:
     seam:np.ndarray        # [2] pixels: middle of the closed lips
     own:np.ndarray|None=None   # [h,w,4] float32 the photo's own teeth, in the picture's place, alpha 0..1
     shut:bool=False        # the photo's own opening is painted over: closed lips need a line drawn between them
-    view:View|None=None    # the speaker's own opening from elsewhere in the clip, painted instead
+    views:tuple[tuple[View|None, float], ...]=()   # the speaker's own openings, and shares; `None` is the painted one
+    anchor:np.ndarray|None=None   # [2] pixels: the place of the skull that views are fixed to
+    turn:tuple[float, float]=(0., 0.)   # of the dental arch, see `along_arch`
+    light:float|None=None         # brightness of the skin around the mouth in this frame, 0..255
     @property
     def iod(self)->float: return float(np.linalg.norm(self.axes[:, 1]))   # pixels
     @property
@@ -227,16 +231,39 @@ class Opening(NamedTuple):
     gap:float              # in the middle, inter-ocular distances
     wide:float             # width of the mouth against rest
 
+def along_arch(
+    turn:np.ndarray,      # [2] by how much a place one inter-ocular distance back appears across and down the face
+    n:int=64,
+)->tuple[np.ndarray, np.ndarray, np.ndarray]:   # where it is seen, across; place across; how far back: [n] each
+    "The dental arch as it is seen from the front of the picture, without what the head's turn hides"
+    u = np.linspace(-.455, .455, n)
+    back = ARC - np.sqrt(ARC**2 - u**2)
+    seen = u + turn[0] * back
+    middle = n // 2
+    seen[middle:] = np.maximum.accumulate(seen[middle:])               # what is hidden takes no room
+    seen[:middle] = np.minimum.accumulate(seen[:middle][::-1])[::-1]
+    return seen + 1e-6 * u, u, back
+
 def placed(
     row:np.ndarray,       # a teeth picture
     at:np.ndarray,        # [2] pixels of the part: where the middle of the row's edge lies
     axes:np.ndarray,      # [2,2]
     size:tuple[int, int], # width, height of the part
     edge:float=.20,       # y of the edge within the row's picture, inter-ocular distances
+    turn=(0., 0.),        # see `along_arch`
 )->np.ndarray:            # [h,w,4]
-    "The row of teeth in its place"
-    A = np.hstack([axes / PX, (at - axes @ np.array([.5, edge]))[:, None]]).astype(np.float32)
-    return cv2.warpAffine(row, A, size, flags=cv2.INTER_LINEAR)
+    "The row of teeth in its place, its arch turned with the head; less light falls to the sides"
+    y, x = np.mgrid[:size[1], :size[0]].astype(np.float32)
+    inv = np.linalg.inv(axes).astype(np.float32)
+    x, y = x - np.float32(at[0]), y - np.float32(at[1])
+    s, v = inv[0, 0] * x + inv[0, 1] * y, inv[1, 0] * x + inv[1, 1] * y
+    seen, u, back = along_arch(np.asarray(turn, np.float64))
+    across = np.interp(s, seen, u, left=-.6, right=.6).astype(np.float32)
+    down = v - np.float32(turn[1]) * np.interp(s, seen, back).astype(np.float32)
+    out = cv2.remap(row, (across + .5) * PX - .5, (down + edge) * PX - .5, cv2.INTER_LINEAR)
+    w = ARC * np.sin(np.arcsin(np.clip(across / ARC, -1, 1)) - .8 * np.arctan(turn[0]))
+    out[..., :3] *= np.clip(1.02 - 2.0 * w**2 - 9 * w**4, .18, 1.02)[..., None]
+    return out
 
 def over(ground:np.ndarray, layer:np.ndarray, k:float)->None:
     "Lay `layer` [h,w,4] on `ground` [h,w,3], in place"
@@ -294,22 +321,19 @@ def paint(
     corner = np.array([rect.x0, rect.y0], np.float32)
     wide = float(np.linalg.norm(low[10] - low[0])) / m.iod / m.width
     opening = Opening(up - corner, low - corner, rect.size, float(gaps[5]), wide)
-    share, shape = _view_share(m, opening), (*rect.size[::-1], 3)
-    inside = _fine_interior(m, opening, m.seam - corner, bite) if share < 1 else np.zeros(shape, np.float32)
-    if m.view is not None: _add_view(inside, m, opening, share)
-    elif m.own is not None: _add_own_teeth(inside, m, opening, rect)
+    inside = _inside(m, opening, corner, bite)
+    if not m.views and m.own is not None: _add_own_teeth(inside, m, opening, rect)
     _blend(rect.of(out), inside, _visible(m, opening, bite), m.iod)
 
-def _view_share(m, opening)->float:
-    "How much of the speaker's own opening is seen, 0..1; too small a view is not stretched"
-    if m.view is None: return 0.
-    return float(np.clip((2.2 - opening.gap / m.view.gap) / .5, 0, 1) * np.clip((opening.gap - .015) / .02, 0, 1))
-
-def _add_view(inside, m, opening, share):
-    "Paint the speaker's own opening"
-    ratio = opening.gap / m.view.gap
-    view = warped_view(m.view, SMOOTH @ opening.up, SMOOTH @ opening.low, m.down, opening.size, ratio)
-    inside += (view - inside) * share
+def _inside(m, opening, corner, bite)->np.ndarray:
+    "The inside of the mouth, [h,w,3] float32: painted, seen in other frames, or a mixture for a moment"
+    res = 0.
+    for view, share in m.views or ((None, 1.),):
+        if view is None: res = res + share * _fine_interior(m, opening, m.seam - corner, bite)
+        else:
+            lips = opening.up[5], opening.low[5]
+            res = res + share * placed_view(view, *lips, m.anchor - corner, m.axes, opening.size, m.light)
+    return np.asarray(res, np.float32)
 
 def _add_own_teeth(inside, m, opening, rect):
     "Paint the photo's own teeth where they were; a round mouth hides them"
@@ -407,7 +431,7 @@ def _add_tongue(inside, m, opening):
 def _add_lower_teeth(inside, m, opening, shown):
     "The lower row, fixed to the lower lip"
     at = opening.low[5] - m.axes @ [0, .02 + .028 * shown]
-    row = placed(m.lower, at, m.axes, opening.size, .05)
+    row = placed(m.lower, at, m.axes, opening.size, .05, m.turn)
     over(inside, row, float(.7 * shown * np.clip((opening.gap - .09) / .08, 0, 1)))
 
 def _add_upper_teeth(inside, m, opening, seam, shown, bite):
@@ -416,7 +440,7 @@ def _add_upper_teeth(inside, m, opening, seam, shown, bite):
     lowest = opening.low[5] + m.axes @ np.array([0, .020])
     edge = edge + m.down * float((lowest - edge) @ m.down) * bite
     wider = m.axes * [np.clip(m.width / .76, .95, 1.25), 1]
-    over(inside, placed(m.upper, edge, wider, opening.size), float(max(shown, bite)))
+    over(inside, placed(m.upper, edge, wider, opening.size, turn=m.turn), float(max(shown, bite)))
 
 def _light(m, opening)->np.ndarray:
     "How much light falls between the lips, [h,w] 0..1: less near their edges, least under the upper lip"
@@ -442,12 +466,18 @@ def _above_tongue(g:Geometry, size:tuple[int, int])->np.ndarray:
     y, x = np.mgrid[:size[0], :size[1]]
     return (np.stack([x, y], -1) - lowest) @ g.pose.rotation[:2, 1] < 0
 
+def _middle_of(area:np.ndarray, g:Geometry)->float:
+    "How far down the opening the middle of an area lies, 0..1; that of a lower row lies below the middle"
+    y, x = np.nonzero(area)
+    up, low = g.points[13, :2], g.points[14, :2]
+    return float((np.array([x.mean(), y.mean()]) - up) @ (low - up) / max((low - up) @ (low - up), 1e-6))
+
 def own_teeth(
     image:np.ndarray,   # [h,w,3] uint8
     g:Geometry,
     c:Colours,
 )->np.ndarray|None:     # [h,w,4] float32, or None
-    "The photo's own upper teeth as a layer"
+    "The photo's own upper teeth as a layer; none where it shows the lower ones"
     if g.gap < .06: return None
     area = np.zeros(image.shape[:2], np.uint8)
     cv2.fillPoly(area, [np.rint(opening_polygon(g.points[IN_UP, :2], g.points[IN_LOW, :2])).astype(np.int32)], 1)
@@ -455,7 +485,7 @@ def own_teeth(
     x = image.astype(np.float32)
     tooth = (area > 0) & _tooth_coloured(x, c.lip)
     if g.gap >= .2: tooth &= _above_tongue(g, image.shape[:2])
-    if tooth.sum() < .12 * max(area.sum(), 1): return None
+    if tooth.sum() < .12 * max(area.sum(), 1) or _middle_of(tooth, g) > .58: return None
     rounds = max(1, round(.012 * g.iod))
     near = np.ones((3, 3), np.uint8)
     whole = cv2.morphologyEx(tooth.astype(np.uint8), cv2.MORPH_CLOSE, near, iterations=rounds) & area
@@ -465,9 +495,29 @@ def axes_of(g:Geometry)->np.ndarray:
     "[2,2] pixels an inter-ocular distance: across and down the face, as columns"
     return (g.pose.rotation[:2, :2] * g.pose.scale).astype(np.float32)
 
+def turn_of(g:Geometry)->tuple[float, float]:
+    "By how much a place one inter-ocular distance behind another appears beside and below it; at most by 45 degrees"
+    x, y = np.linalg.solve(axes_of(g), g.pose.rotation[:2, 2] * g.pose.scale)
+    return float(np.clip(x, -1, 1)), float(np.clip(y, -.5, .5))
+
 def seam_of(g:Geometry)->np.ndarray:
     "[2] pixels: where the lips meet when the upper one moves a third of the gap"
     return (.65 * g.points[13, :2] + .35 * g.points[14, :2]).astype(np.float32)
+
+def skull_anchor(
+    g:Geometry,
+    basis:Basis,
+)->np.ndarray:   # [2] pixels
+    "Where the lips of the reference face meet: a place that moves with the head alone"
+    return g.pose(basis.reference[[13, 14]].mean(0, keepdims=True))[0, :2].astype(np.float32)
+
+def around_lips(
+    image:np.ndarray,   # [h,w,3] uint8
+    points:np.ndarray,  # [478,3] pixels
+    iod:float,          # pixels
+)->float:               # 0..255
+    "How bright the skin around the mouth is"
+    return float(median_colour(image, points[AROUND_LIPS, :2], max(1, round(.03 * iod))).mean())
 
 def mouth_for(
     image:np.ndarray,   # [h,w,3] uint8
@@ -478,7 +528,8 @@ def mouth_for(
     upper = teeth_picture(c.tooth, grain=c.grain)
     lower = teeth_picture(c.tooth * .84, lower=True, grain=c.grain, seed=1)
     width = float(np.linalg.norm(g.points[308, :2] - g.points[78, :2])) / g.iod
-    return Mouth(c, upper, lower, axes_of(g), max(width, .5), seam_of(g), own_teeth(image, g, c), shut=g.gap >= PAINTED)
+    return Mouth(c, upper, lower, axes_of(g), max(width, .5), seam_of(g), own_teeth(image, g, c), shut=g.gap >= PAINTED,
+                 turn=turn_of(g))
 
 def lips_painted_shut(
     image:np.ndarray,   # [h,w,3] uint8
