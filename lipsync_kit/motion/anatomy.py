@@ -51,17 +51,19 @@ def canonical_face()->tuple[np.ndarray,np.ndarray]:  # ([468,3] centimetres, [89
 
 # %% ../../nbs/motion/07_anatomy.ipynb #6bbf0595
 UPPER = np.array([[185, 40, 39, 37, 0, 267, 269, 270, 409], [184, 74, 73, 72, 11, 302, 303, 304, 408],
-                  [183, 42, 41, 38, 12, 268, 271, 272, 407], [191, 80, 81, 82, 13, 312, 311, 310, 415]])  # four rings of
-LOWER = np.array([[146, 91, 181, 84, 17, 314, 405, 321, 375], [77, 90, 180, 85, 16, 315, 404, 320, 307],  # the lips, the
-                  [96, 89, 179, 86, 15, 316, 403, 319, 325], [95, 88, 178, 87, 14, 317, 402, 318, 324]])  # outer one first
-CORNER = np.array([61, 76, 62, 78]), np.array([291, 306, 292, 308])   # on the left of the picture, on the right
+                  [183, 42, 41, 38, 12, 268, 271, 272, 407], [191, 80, 81, 82, 13, 312, 311, 310, 415]])
+LOWER = np.array([[146, 91, 181, 84, 17, 314, 405, 321, 375], [77, 90, 180, 85, 16, 315, 404, 320, 307],
+                  [96, 89, 179, 86, 15, 316, 403, 319, 325], [95, 88, 178, 87, 14, 317, 402, 318, 324]])
+# four rings of either lip, the outer one first; likewise of the corners, on the left of the picture and on the right
+CORNER = np.array([61, 76, 62, 78]), np.array([291, 306, 292, 308])
 CLOSING = np.array([.15, .5, .85, 1.])[:, None, None]  # share of a ring in the closing of the inner one
 IRIS = .0585 / .63  # radius, inter-ocular distances: 11.7 mm across where the eyes are 63 mm apart
 
 def _with_irises(face:np.ndarray)->np.ndarray:   # [468,3] -> [478,3]
     "The face with five points for each iris: its middle, then right, top, left and bottom in the picture"
     ring = IRIS*np.array([[0, 0, 0], [1, 0, 0], [0, -1, 0], [-1, 0, 0], [0, 1, 0]])
-    return np.concatenate([face, *(face[list(eye)].mean(0) + ring for eye in ((33, 133, 159, 145), (263, 362, 386, 374)))])
+    eyes = (33, 133, 159, 145), (263, 362, 386, 374)
+    return np.concatenate([face, *(face[list(eye)].mean(0) + ring for eye in eyes)])
 
 def anatomical_face()->np.ndarray:   # [478,3] inter-ocular distances
     "The canonical face with its mouth closed, as `Basis.reference` is"
@@ -96,7 +98,7 @@ def spread_over(
     return np.linalg.solve(laplacian.T @ laplacian + np.diag(weight), weight[:, None]*goal)
 
 # %% ../../nbs/motion/07_anatomy.ipynb #b4af8894
-STILL = (33, 133, 159, 145, 168, 6, 197, 195, 5, 4, 10, 151, 9, 8, 127, 162, 21, 234, 103, 67, 109, 93)  # with their mirrors
+STILL = (33, 133, 159, 145, 168, 6, 197, 195, 5, 4, 10, 151, 9, 8, 127, 162, 21, 234, 103, 67, 109, 93)  # and mirrors
 MANDIBLE = {152: 1., 148: 1., 176: 1., 149: 1., 150: .95, 136: .9, 172: .75, 58: .45, 199: 1., 175: 1., 200: 1., 18: 1.}
 HINGE = .5    # drop of the chin against the opening of the lips
 GLIDE = .45   # share of the backward swing that the condyles' gliding forward takes away
@@ -172,14 +174,14 @@ def lip_displacements(
 LIDS = (246, 161, 160, 159, 158, 157, 173), (7, 163, 144, 145, 153, 154, 155)   # upper, lower; the eye on the left
 FOLD = 247, 30, 29, 27, 28, 56, 190                                             # skin above the upper lid
 EXPRESSIONS = dict(
-    browInnerUp={107: (0, -.09, 0), 55: (0, -.085, 0), 66: (0, -.07, 0), 65: (0, -.065, 0), 105: (0, -.03, 0), 52: (0, -.03, 0),
-                 70: (0, 0, 0), 9: (0, -.03, 0), 151: (0, -.035, 0)},
-    browOuterUp={70: (0, -.07, 0), 46: (0, -.065, 0), 63: (0, -.09, 0), 53: (0, -.085, 0), 105: (0, -.08, 0), 52: (0, -.07, 0),
-                 66: (0, -.03, 0), 107: (0, 0, 0), 55: (0, 0, 0)},
+    browInnerUp={107: (0, -.09, 0), 55: (0, -.085, 0), 66: (0, -.07, 0), 65: (0, -.065, 0), 105: (0, -.03, 0),
+                 52: (0, -.03, 0), 70: (0, 0, 0), 9: (0, -.03, 0), 151: (0, -.035, 0)},
+    browOuterUp={70: (0, -.07, 0), 46: (0, -.065, 0), 63: (0, -.09, 0), 53: (0, -.085, 0), 105: (0, -.08, 0),
+                 52: (0, -.07, 0), 66: (0, -.03, 0), 107: (0, 0, 0), 55: (0, 0, 0)},
     browDown={107: (-.02, .05, 0), 55: (-.02, .05, 0), 66: (-.015, .05, 0), 65: (-.015, .05, 0), 105: (-.01, .04, 0),
               52: (-.01, .04, 0), 63: (0, .02, 0), 70: (0, .005, 0), 9: (0, .02, 0)},
-    eyeSquint={k: (0, -.022, 0) for k in LIDS[1]} | {k: (0, .008, 0) for k in LIDS[0]} | {119: (0, -.014, 0), 118: (0, -.016, 0),
-               117: (0, -.012, 0)},
+    eyeSquint={k: (0, -.022, 0) for k in LIDS[1]} | {k: (0, .008, 0) for k in LIDS[0]}
+              | {119: (0, -.014, 0), 118: (0, -.016, 0), 117: (0, -.012, 0)},
     eyeWide={k: (0, -.03, 0) for k in LIDS[0]} | {k: (0, .004, 0) for k in LIDS[1]} | {k: (0, -.02, 0) for k in FOLD},
     cheekSquint={118: (0, -.02, 0), 117: (.004, -.018, 0), 119: (0, -.016, 0), 50: (.004, -.018, -.004)}
                | {k: (0, -.008, 0) for k in LIDS[1]},
@@ -207,17 +209,17 @@ def _expression(name:str, face:np.ndarray, mirror:np.ndarray, lap:np.ndarray)->n
     still = [i for i in STILL if not (lids and i in (159, 145)) and i not in pulls]
     if name in ('browInnerUp', 'cheekPuff'): moved = _both_sides(pulls, mirror)
     else: moved = {i: np.array(v)*[-1, 1, 1] for i, v in pulls.items()}
-    still = _both_sides(dict.fromkeys((*still, 152, 0, 17, 61) if 61 not in pulls else (*still, 152), (0, 0, 0)), mirror)
-    mouth = _half_lips(face, pulls[61]) if 61 in pulls else {}
-    return spread_over(still | mouth | moved, face, lap)
+    mouth = _half_lips(face, pulls[61]) if 61 in pulls else dict.fromkeys((0, 17, 61, 291), np.zeros(3))
+    return spread_over(_both_sides(dict.fromkeys((*still, 152), (0, 0, 0)), mirror) | mouth | moved, face, lap)
 
 def _blink(face:np.ndarray, mirror:np.ndarray, lap:np.ndarray)->np.ndarray:
     "[478,3] the upper lid meets the lower one, on the left of the picture"
     upper, lower = (np.array(l) for l in LIDS)
     meet = .9*face[lower] + .1*face[upper]
     d = np.concatenate([meet - face[upper], meet - face[lower], .45*(meet - face[upper])])*[0, 1, 1]
-    still = _both_sides(dict.fromkeys([i for i in (*STILL, 107, 105, 70, 50, 205) if i not in (159, 145)], (0, 0, 0)), mirror)
-    return spread_over(still | dict(zip(map(int, (*upper, *lower, *FOLD)), d)), face, lap)
+    still = [i for i in (*STILL, 107, 105, 70, 50, 205) if i not in (159, 145)]
+    lids = dict(zip(map(int, (*upper, *lower, *FOLD)), d))
+    return spread_over(_both_sides(dict.fromkeys(still, (0, 0, 0)), mirror) | lids, face, lap)
 
 def expression_displacements(
     face:np.ndarray,     # [478,3]
@@ -238,8 +240,8 @@ TO_BLEND = (  # of each score: blendshape and value at 1; a name without side me
     dict(mouthUpperUp=.08, mouthPucker=.04), dict(mouthFunnel=.05, jawForward=.02),
     dict(mouthRollLower=.06, mouthRollUpper=.06, mouthPress=.03), dict(mouthFrown=.08, mouthSmile=-.05))
 FROM_BLEND = dict(  # of each blendshape: scores at 1; with a side, of that one alone
-    jawOpen=(8, 0, 0, 0, 0, 0), mouthClose=(-8, 0, 0, 0, 0, 0), mouthSmile=(0, .9, .1, 0, .1, -.9), mouthStretch=(0, .7, 0, 0, .1, .3),
-    mouthDimple=(0, .4, 0, 0, .2, 0), mouthFrown=(0, -.1, 0, 0, 0, 1.2), mouthPucker=(0, -4, 1, 1.2, -.6, -.3),
+    jawOpen=(8, 0, 0, 0, 0, 0), mouthClose=(-8, 0, 0, 0, 0, 0), mouthSmile=(0, .9, .1, 0, .1, -.9),
+    mouthStretch=(0, .7, 0, 0, .1, .3), mouthDimple=(0, .4, 0, 0, .2, 0), mouthFrown=(0, -.1, 0, 0, 0, 1.2), mouthPucker=(0, -4, 1, 1.2, -.6, -.3),
     mouthFunnel=(0, -2.5, 2, 1.5, -.8, 0), mouthUpperUp=(0, 0, 1.5, 0, 0, 0), mouthLowerDown=(1.2, 0, 0, 0, 0, 0),
     mouthRollUpper=(0, 0, -.5, 0, 1.5, 0), mouthRollLower=(0, 0, 0, 0, 1.5, 0), mouthPress=(0, 0, 0, 0, .5, 0),
     mouthShrugUpper=(0, 0, .6, .3, 0, 0), mouthShrugLower=(-.5, 0, 0, .3, 0, .3), jawForward=(0, 0, 0, 1., 0, 0))
