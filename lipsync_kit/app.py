@@ -21,6 +21,7 @@ from .core import KitError, Progress, log
 from .media.probe import probe
 from .models.contract import is_available, model_card, model_cards
 from .motion.audio2motion import CHOICES
+from .motion.basis import BASES
 from .params import default_text
 from .pipe.options import all_settings, options_for
 from .pipe.result import facts
@@ -95,7 +96,7 @@ def label(s)->str: return s.name.replace('_', ' ').capitalize()
 def control(s, shown:bool):
     "The control of one option"
     p, same = s.param, dict(label=label(s), info=s.param.help, visible=shown, elem_id=f'opt-{s.name}')
-    choices = CHOICES if s.name == 'motion_model' else s.choices
+    choices = dict(motion_model=CHOICES, basis=('auto', *BASES)).get(s.name, s.choices)
     if choices: return gr.Dropdown(list(choices), value=s.default, **same)
     if s.kind is bool: return gr.Checkbox(s.default, **same)
     if s.kind in (int, float):

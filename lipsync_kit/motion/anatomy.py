@@ -104,15 +104,15 @@ HINGE = .5    # drop of the chin against the opening of the lips
 GLIDE = .45   # share of the backward swing that the condyles' gliding forward takes away
 
 PULLS = (  # for each score after the jaw: upper lip, lower lip, corners, then other points
-    dict(upper=(0, -.006, .012), lower=(0, .002, .012), corner=(.034, -.012, .022),                         # spread
+    dict(upper=(0, -.006, .012), lower=(0, .002, .012), corner=(.034, -.012, .022),   # spread
          more={205: (.013, -.009, .004), 50: (.006, -.008, 0), 152: (0, -.003, .005), 18: (0, 0, .008)}),
-    dict(upper=(0, -.020, -.004), lower=(0, .001, 0), corner=(-.010, -.004, -.006),                         # upper lip up
+    dict(upper=(0, -.020, -.004), lower=(0, .001, 0), corner=(-.010, -.004, -.006),   # upper lip up
          more={98: (0, -.006, 0), 203: (-.002, -.009, 0), 152: (0, 0, 0)}),
-    dict(upper=(0, -.003, -.022), lower=(0, .002, -.022), corner=(-.004, 0, -.012),                         # forward
+    dict(upper=(0, -.003, -.022), lower=(0, .002, -.022), corner=(-.004, 0, -.012),   # forward
          more={18: (0, 0, -.018), 152: (0, 0, -.008), 205: (0, 0, -.004), 164: (0, 0, -.012)}),
-    dict(upper=(0, .009, .004), lower=(0, -.010, .004), corner=(0, 0, 0), inner=0.,                         # thin
+    dict(upper=(0, .009, .004), lower=(0, -.010, .004), corner=(0, 0, 0), inner=0.,   # thin
          more={18: (0, -.002, .002), 164: (0, .003, .001), 152: (0, 0, 0)}),
-    dict(upper=(0, 0, 0), lower=(0, .002, 0), corner=(0, .017, .002),                                       # corners down
+    dict(upper=(0, 0, 0), lower=(0, .002, 0), corner=(0, .017, .002),   # corners down
          more={43: (0, .010, 0), 205: (0, .004, 0), 152: (0, 0, 0)}))
 
 def _lens(t:np.ndarray)->np.ndarray: return np.maximum(1 - t*t, 0)**.6  # -1..1 between the corners: 1 in the middle
@@ -186,7 +186,8 @@ EXPRESSIONS = dict(
     cheekSquint={118: (0, -.02, 0), 117: (.004, -.018, 0), 119: (0, -.016, 0), 50: (.004, -.018, -.004)}
                | {k: (0, -.008, 0) for k in LIDS[1]},
     cheekPuff={205: (.04, 0, -.05), 50: (.02, 0, -.03), 187: (.04, 0, -.04), 207: (.03, 0, -.04)},
-    noseSneer={98: (.004, -.022, 0), 64: (.006, -.022, 0), 129: (.004, -.024, 0), 203: (0, -.016, 0), 47: (0, -.010, 0)},
+    noseSneer={98: (.004, -.022, 0), 64: (.006, -.022, 0), 129: (.004, -.024, 0), 203: (0, -.016, 0),
+               47: (0, -.010, 0)},
     mouthSmile={61: (.050, -.045, .030), 205: (.020, -.026, .004), 50: (.010, -.018, -.006), 203: (.008, -.008, 0)},
     mouthFrown={61: (-.005, .040, .004), 205: (0, .012, 0), 43: (0, .026, 0)},
     mouthDimple={61: (.030, -.004, .022), 205: (.010, -.002, .004)},
@@ -241,7 +242,8 @@ TO_BLEND = (  # of each score: blendshape and value at 1; a name without side me
     dict(mouthRollLower=.06, mouthRollUpper=.06, mouthPress=.03), dict(mouthFrown=.08, mouthSmile=-.05))
 FROM_BLEND = dict(  # of each blendshape: scores at 1; with a side, of that one alone
     jawOpen=(8, 0, 0, 0, 0, 0), mouthClose=(-8, 0, 0, 0, 0, 0), mouthSmile=(0, .9, .1, 0, .1, -.9),
-    mouthStretch=(0, .7, 0, 0, .1, .3), mouthDimple=(0, .4, 0, 0, .2, 0), mouthFrown=(0, -.1, 0, 0, 0, 1.2), mouthPucker=(0, -4, 1, 1.2, -.6, -.3),
+    mouthStretch=(0, .7, 0, 0, .1, .3), mouthDimple=(0, .4, 0, 0, .2, 0),
+    mouthFrown=(0, -.1, 0, 0, 0, 1.2), mouthPucker=(0, -4, 1, 1.2, -.6, -.3),
     mouthFunnel=(0, -2.5, 2, 1.5, -.8, 0), mouthUpperUp=(0, 0, 1.5, 0, 0, 0), mouthLowerDown=(1.2, 0, 0, 0, 0, 0),
     mouthRollUpper=(0, 0, -.5, 0, 1.5, 0), mouthRollLower=(0, 0, 0, 0, 1.5, 0), mouthPress=(0, 0, 0, 0, .5, 0),
     mouthShrugUpper=(0, 0, .6, .3, 0, 0), mouthShrugLower=(-.5, 0, 0, .3, 0, .3), jawForward=(0, 0, 0, 1., 0, 0))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BLINK', 'LOOK', 'TURN', 'LOOKAHEAD', 'gaze_of', 'draw_moment', 'mouth_width', 'mouth_spread', 'carried_fields',
-           'carry_to_frame', 'mouth_view', 'requested_width', 'nothing', 'unchanged', 'moments_of', 'with_mouth_of',
-           'Portrait', 'load']
+           'carry_to_frame', 'mouth_view', 'requested_width', 'nothing', 'unchanged', 'moments_of', 'basis_of',
+           'with_mouth_of', 'Portrait', 'load']
 
 # %% ../../../nbs/models/portrait/07_model.ipynb #68f06b49
 from collections import deque
@@ -23,7 +23,7 @@ from .geometry import Geometry, IN_LOW, IN_UP, LOWER, UPPER, measure
 from .mouth import PAINTED, SMOOTH, median_colour, axes_of, lips_painted_shut, seam_of
 from .still import CONTOUR, Carried, Still, in_rect, pixel_places, prepare, warp_source
 from .views import Library, View, straightened
-from ...motion.basis import Basis
+from ...motion.basis import Basis, load_basis
 from ...motion.idle import EYE_WIDTHS, LOOK_X, LOOK_Y
 
 # %% ../../../nbs/models/portrait/07_model.ipynb #511ae69a
@@ -142,6 +142,10 @@ def moments_of(request, frame, faces):
     "What drives each face in this frame"
     return [request.signal(f).motion.at(float(frame.time)) for f in faces]
 
+def basis_of(request:RenderRequest)->Basis:
+    "The basis of the motion that drives the faces"
+    return load_basis(next(iter(request.signals.values())).motion.basis)
+
 def with_mouth_of(
     still:Still,
     old:Still,      # of the same face, prepared earlier
@@ -171,13 +175,13 @@ class Portrait(Model):
         if request.image is None:
             raise KitError(f"{request.clip.path} is a video; portrait draws live on a still, "
                            "musetalk-1.5 on a video too")
-        stills = self.prepare_still(request.image, request.faces)
+        stills = self.prepare_still(request.image, request.faces, basis=load_basis(request.basis))
         return MotionSession(lambda moment: self.draw_still(stills, [moment] * len(stills)), request)
 
     def _still_jobs(self, request, gain):
         stills = None
         for frame, faces in request.frames:
-            if stills is None: stills = self.prepare_still(frame.image, faces, gain)
+            if stills is None: stills = self.prepare_still(frame.image, faces, gain, basis_of(request))
             if frame.time < request.start: yield nothing
             elif stills: yield partial(self.draw_still, stills, moments_of(request, frame, faces))
             else: yield partial(unchanged, frame.image)
@@ -186,9 +190,10 @@ class Portrait(Model):
         image:np.ndarray,     # [h,w,3] uint8 RGB
         faces,                # those that are to speak
         gain='auto',          # of the opening
+        basis:Basis|None=None,# of the motion; the package's own where left out
     )->list[Still]:
         "A picture ready to be drawn, face by face"
-        stills = [prepare(image, f, gain) for f in faces]
+        stills = [prepare(image, f, gain, basis=basis) for f in faces]
         self._note(*(w for s in stills for w in s.warnings))
         return stills
 
@@ -208,12 +213,12 @@ class Portrait(Model):
         return out
 
     def _video_jobs(self, request, gain):
-        first, libraries, before = {}, {}, {}
+        first, libraries, before, basis = {}, {}, {}, basis_of(request)
         for frame, faces in self._looking_ahead(request.frames, libraries):
             known = {}
             for f in faces:
                 moment = request.signal(f).motion.at(float(frame.time))
-                self._first_of(first, frame, f, gain)
+                self._first_of(first, frame, f, gain, basis)
                 still, opening = first[f.id][1], float(moment.mouth_open)
                 width = requested_width(still, moment.lips)
                 before[f.id] = libraries[f.id].nearest(opening, width, f.pose[1], before.get(f.id))
@@ -233,11 +238,11 @@ class Portrait(Model):
             if len(waiting) > LOOKAHEAD: yield waiting.popleft()
         yield from waiting
 
-    def _first_of(self, first, frame, face, gain):
+    def _first_of(self, first, frame, face, gain, basis):
         "Prepare a face that is new or has turned"
         if face.id in first and abs(first[face.id][0] - face.pose[1]) <= TURN: return
         old = first.get(face.id)
-        still = prepare(frame.image, face, gain if old is None else 1., head=False)
+        still = prepare(frame.image, face, gain if old is None else 1., head=False, basis=basis)
         if old is not None: still = with_mouth_of(still, old[1])
         first[face.id] = face.pose[1], still
         if not self.warnings: self._note(*(f'at {float(frame.time):.2f} s {w}' for w in still.warnings))   # said once
