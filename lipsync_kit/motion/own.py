@@ -120,7 +120,8 @@ def own_basis(
     people = len({c.source.person for c in clips})
     if people >= PEOPLE_FOR_BASIS: return fit_basis([c.face for c in clips]), ''
     who = '1 person is' if people == 1 else f'{people} people are'
-    return load_basis('anatomy'), f'{who} too few for a basis of their own ({PEOPLE_FOR_BASIS}): it is the anatomical one'
+    note = f'{who} too few for a basis of their own ({PEOPLE_FOR_BASIS}): it is the anatomical one'
+    return load_basis('anatomy'), note
 
 def _apart(clips:list[ClipAnalysis])->list[ClipAnalysis]:
     "The clips, each a person of its own where all are of one person: then pieces of the person are left out"
