@@ -10,13 +10,14 @@ from lipsync_kit.motion.network import motion_model_card
 def report(name, m):
     "One line on a model of the package"
     closed = f", p/b/m closed before any rule {m['closures']:.0%}" if 'closures' in m else ''
-    return (f"{name:8} aperture r {m['aperture_r']:.3f} (target 0.68, aim 0.75), width r {m['width_r']:.3f}, "
+    return (f"{name:9} aperture r {m['aperture_r']:.3f} (target 0.68, aim 0.75), width r {m['width_r']:.3f}, "
             f"LMD {m['lmd']:.2f} % (target 3.5; still mouth {m['lmd_still']:.2f}), "
             f"spread {m['amplitude']:.2f} of real mouths, {m['people_judged']} people{closed}")
 
 def packaged():
     models = motion_model_card()['models']
-    for name, m in models.items(): print(report(name, m))
+    for name, m in [*models.items(), ('rules', motion_model_card()['rules'])]: print(report(name, m))
+    print('synthetic and rules learned from no clips and may be used commercially')
     print('judged:', models['whisper']['judged'])
 
 def show(p): print(f'\r{p.share:.0%} {p.stage}          ', end='', flush=True)

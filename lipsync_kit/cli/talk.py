@@ -184,7 +184,8 @@ def config_init(
 # %% ../../nbs/cli/04_talk.ipynb #a1ded3ac
 DRAWN = talk, plan
 PROCESSED = 'size', 'choose', 'frame', 'aspect', 'no_face', 'crf', 'seed', 'effects', 'policy', 'mark', 'device'
-MOVED = 'fps', 'motion_model', 'emotion', 'strength', 'gain', 'idle', 'head', 'seed', 'voice', 'speed'
+MOVED = ('fps', 'motion_model', 'basis', 'emotion', 'strength', 'gain', 'idle', 'head', 'seed', 'voice', 'speed',
+         'policy')
 
 def command_with_flags(
     command,

@@ -20,7 +20,7 @@ from ..media.length import fitted
 from ..media.read import read_frames
 from ..models.identity import is_identity, open_identity
 from ..models.contract import Session, SessionRequest, files_of, model_card, model_cards
-from ..pipe.licences import check_licences, licences
+from ..pipe.licences import check_licences, drawn_basis, licences, motion_licences, settled
 from ..pipe.options import Options, make_options, setting
 from ..pipe.prepare import open_model
 from ..pipe.source import Source, open_source, resized
@@ -68,17 +68,18 @@ def open_session(
     "A face that speaks as audio is pushed in"
     if is_identity(face):
         avatar, options = avatar or face, {'model': open_identity(face).model, **options}
-    o = live_options(make_options(**options))
+    o = settled(live_options(make_options(**options)))[0]
     needed = files_of(model_card(o.model), setting(o, 'preset', 'best'), setting(o, 'weights'))
-    check_licences(o.policy, licences((), o.model, needed))
+    check_licences(o.policy, (*licences((), o.model, needed), *motion_licences(o)))
     source, model = open_source(face, o), open_model(o)
     fps = as_fps(o.fps or 25) if source.still else source.clip.fps
-    motion = dict(motion_model=o.motion_model, emotion=o.emotion, strength=o.strength, idle=o.idle, seed=o.seed,
-                  gain=o.gain, head=o.head)
+    basis = drawn_basis(o)
+    motion = dict(motion_model=o.motion_model, basis=basis, emotion=o.emotion, strength=o.strength, idle=o.idle,
+                  seed=o.seed, gain=o.gain, head=o.head)
     frames = prefetch(endless_frames(source, fps, o.fit))
     return model.open_session(SessionRequest(source.clip, frames, lambda: tracked_once(source, o), source.image,
                                              source.faces, fps,
-                                             lookahead, motion, avatar, progress))
+                                             lookahead, motion, basis, avatar, progress))
 
 class Live:
     "A face that speaks as it hears: `for frame in Live('face.jpg').frames(chunks)`"

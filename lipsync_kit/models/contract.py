@@ -25,7 +25,7 @@ from ..registry import Registry
 
 # %% ../../nbs/models/00_contract.ipynb #e4d73fbd
 CAPABILITIES = dict(emotion='shows emotions', head_pose='moves the head', gaze='moves the eyes', realtime='draws live',
-                    multi_face='draws several faces', trainable='can be trained',
+                    multi_face='draws several faces', trainable='can be trained', basis='draws with any face basis',
                     **{'3d': 'can be seen from other sides'})
 DRIVES = 'audio', 'motion'
 
@@ -175,6 +175,7 @@ class SessionRequest:
     fps:Fraction=Fraction(25)                                    # frames a second
     lookahead:float=.2                                           # seconds of audio that a frame may wait for
     motion:dict=field(default_factory=dict)                      # options of `motion.audio2motion.stream_motion`
+    basis:str='fitted'                                           # of its lip scores, see `motion.basis.load_basis`
     # path that keeps what is prepared, see `models.identity`
     identity:Any=None
     progress:OnProgress=no_progress                              # of the preparation

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Score', 'score', 'closures', 'TrainingOptions', 'torch_network', 'batches', 'augment', 'training_loss', 'train',
-           'named_weights', 'fit_linear_filter', 'ensemble', 'calibrate', 'save_motion_network', 'leave_one_person_out',
-           'fit_motion_network', 'fit_folder']
+           'named_weights', 'fit_linear_filter', 'ensemble', 'calibrate', 'network_facts', 'save_motion_network',
+           'leave_one_person_out', 'fit_motion_network', 'fit_folder']
 
 # %% ../../nbs/motion/08_fit.ipynb #3a13ee52
 import json
@@ -216,6 +216,8 @@ def ensemble(
     linear:np.ndarray|None=None,  # [7,c,taps] from `fit_linear_filter`
     gain:np.ndarray|None=None,    # [7]; 1 when left out
     offset:np.ndarray|None=None,  # [7]; 0 when left out
+    basis:str='fitted',  # of the lip scores, as for `motion.basis.load_basis`
+    source:str='motion-model',  # what it is called where licences are looked up
 )->MotionNetwork:
     "Networks, and perhaps a linear filter, as one motion model"
     w = {f'{i}.{k}': v for i, n in enumerate(nets) for k, v in n.items() if k not in ('mean', 'std')}
@@ -223,7 +225,7 @@ def ensemble(
     w |= dict(gain=np.ones(7) if gain is None else gain, offset=np.zeros(7) if offset is None else offset)
     if linear is not None: w['linear'] = linear
     w = {k: np.asarray(v, np.float32) for k, v in w.items()}
-    return MotionNetwork(encoder, w, tuple(options.dilations), len(nets))
+    return MotionNetwork(encoder, w, tuple(options.dilations), len(nets), basis, source)
 
 def calibrate(
     raws:list[np.ndarray],  # [n,7] predictions for clips that were not used for training
@@ -242,6 +244,11 @@ def calibrate(
     offset[6] = quantile(goal, low)[6] - gain[6]*quantile(raws, low)[6]
     return gain, offset
 
+def network_facts(model:MotionNetwork)->dict[str,str]:
+    "What the file of a motion model says of it"
+    return dict(ear=model.encoder, dilations=json.dumps(model.dilations), n_nets=str(model.n_nets), basis=model.basis,
+                source=model.source)
+
 def save_motion_network(
     model:MotionNetwork,
     path:str|Path,  # ends in .safetensors
@@ -250,7 +257,7 @@ def save_motion_network(
     from safetensors.numpy import save_file
     with replacing(path) as tmp:
         save_file({k: np.ascontiguousarray(v, np.float16) for k, v in model.weights.items()}, tmp,
-                  dict(ear=model.encoder, dilations=json.dumps(model.dilations), n_nets=str(model.n_nets)))
+                  network_facts(model))
 
 # %% ../../nbs/motion/08_fit.ipynb #27efaabf
 def leave_one_person_out(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PAIRS', 'SWAPPED', 'MOUTH', 'REGIONS', 'BROW_STABLE', 'upright', 'mirror_table', 'symmetric', 'TrackedFace',
            'AlignedFace', 'align', 'frame_weights', 'mean_face', 'lower_face', 'components', 'blend_maps',
-           'expressions', 'fit_basis', 'save_basis']
+           'expressions', 'fit_basis', 'basis_tensors', 'save_basis']
 
 # %% ../../nbs/motion/06_fit_basis.ipynb #7f7f405a
 from dataclasses import fields
@@ -222,12 +222,10 @@ def fit_basis(
     return Basis(closed*low + ref*(1 - low), lips, mirror, std, to_lips, to_blend, (rest + rest[SWAPPED])/2,
                  expressions(faces, ref, mirror))
 
-def save_basis(
+def basis_tensors(
     basis:Basis,
-    path:str|Path,  # ends in .safetensors
-):
-    "A basis as a file, in half precision, symmetric to the last bit"
-    from safetensors.numpy import save_file
+)->dict[str,np.ndarray]:
+    "A basis in half precision, symmetric to the last bit"
     def stored(name): return np.asarray(getattr(basis, name)).astype(np.int16 if name == 'mirror' else np.float16)
     t = {f.name: stored(f.name) for f in fields(basis)}
     left = np.flatnonzero(basis.mirror > np.arange(len(basis.mirror)))
@@ -235,4 +233,12 @@ def save_basis(
     for n in 'reference', 'lips':
         t[n][..., basis.mirror[left], :] = t[n][..., left, :]*np.array([-1, 1, 1], np.float16)
         t[n][..., middle, 0] = 0
-    with replacing(path) as tmp: save_file(t, tmp)
+    return t
+
+def save_basis(
+    basis:Basis,
+    path:str|Path,  # ends in .safetensors
+):
+    "A basis as a file"
+    from safetensors.numpy import save_file
+    with replacing(path) as tmp: save_file(basis_tensors(basis), tmp)

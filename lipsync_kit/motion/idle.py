@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from ..audio.signal import loudness
 from ..core import ARKIT, Audio, KitError, unknown
-from .basis import load_basis
+from .basis import Basis, load_basis
 
 # %% ../../nbs/motion/05_idle.ipynb #94f90de6
 STREAMS = dict(blink=1, pitch=2, yaw=3, roll=4, brow=5, posture=6, gaze=7, person=8, nod=9)
@@ -289,9 +289,10 @@ def apply_emotion(
     contact:np.ndarray,     # [n] 0..1, lips pressed or bitten
     name:str='neutral',     # in `EMOTIONS`
     strength:float=1.,      # 0..1.5
+    basis:Basis|None=None,  # of the scores; the fitted one when left out
 )->tuple[np.ndarray,np.ndarray,np.ndarray]:  # lip scores, opening, and blendshapes [52] to be added
     "Lips that speak with an emotion, and what the rest of the face does"
     off, e = emotion_shapes(name, strength), EMOTIONS[name]
     opening = mouth_open*(1 + (e.opening - 1)*strength)
     moved = lips + strength*(1 - contact[:, None]/3)*np.array((0, *e.lips))
-    return load_basis().opened(moved, opening).astype(np.float32), opening.astype(np.float32), off
+    return (basis or load_basis()).opened(moved, opening).astype(np.float32), opening.astype(np.float32), off

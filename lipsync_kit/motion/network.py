@@ -17,7 +17,7 @@ import numpy as np
 from ..audio.whisper import has_whisper, whisper_states
 from ..audio.signal import mel
 from ..core import Audio, KitError, check_shape, unknown
-from .basis import Basis, data_file, load_basis
+from .basis import Basis, data_file, file_facts, load_basis, stated_source
 
 # %% ../../nbs/motion/02_network.ipynb #8b1de419
 FPS = 50  # rows of features, and of predictions, a second
@@ -28,12 +28,12 @@ def whisper_features(audio:Audio)->np.ndarray:  # [n,464]
     "Whisper's 384 states and 80 mel bands"
     return np.concatenate([whisper_states(audio), mel_features(audio)], 1)
 
-AUDIO_ENCODERS = dict(whisper=whisper_features, mel=mel_features)
+AUDIO_ENCODERS = dict(whisper=whisper_features, mel=mel_features, states=whisper_states)
 
 def motion_features(
     audio:Audio,          # any sound
-    encoder:str='whisper', # 'whisper' | 'mel'
-)->np.ndarray:            # [n,464] Whisper's 384 states and 80 mel bands, or [n,80] mel bands alone
+    encoder:str='whisper', # 'whisper' | 'mel' | 'states'
+)->np.ndarray:            # [n,464] Whisper's 384 states and 80 mel bands, [n,80] mel bands, or [n,384] states alone
     "The features that a motion model with this audio encoder reads"
     if encoder not in AUDIO_ENCODERS: raise unknown('audio encoder', encoder, AUDIO_ENCODERS)
     return AUDIO_ENCODERS[encoder](audio)
@@ -60,10 +60,12 @@ SHARE, STEP = .35, 2  # share of the linear filter in the result; rows from one 
 @dataclass(frozen=True)
 class MotionNetwork:
     "A motion model: networks that turn audio features into lip scores"
-    encoder:str                 # which features it reads: 'whisper' | 'mel'
+    encoder:str                 # which features it reads: 'whisper' | 'mel' | 'states'
     weights:dict[str,np.ndarray]  # mean, std, gain, offset, perhaps linear [7,c,taps], and `0.inp.weight`, ...
     dilations:tuple[int,...]    # of the blocks
     n_nets:int                  # how many are averaged
+    basis:str='fitted'          # of its lip scores, as for `load_basis`
+    source:str='motion-model'   # what it is called where licences are looked up
 
     @property
     def reach(self)->float:     # seconds of sound before and after a row that its prediction depends on
@@ -120,29 +122,33 @@ def predict_motion(
     "Lip scores and mouth opening for features"
     if not isinstance(model, MotionNetwork): return model.predict(features)
     w = model.weights
-    return calibrated(model.raw(features), w['gain'], w['offset'], basis or load_basis())
+    return calibrated(model.raw(features), w['gain'], w['offset'], basis or load_basis(model.basis))
 
 # %% ../../nbs/motion/02_network.ipynb #c479077a
-MOTION_MODELS = dict(whisper='motion_model.safetensors', mel='motion_model_mel.safetensors')
+MOTION_MODELS = dict(whisper='motion_model.safetensors', mel='motion_model_mel.safetensors',
+                     synthetic='motion_model_synthetic.safetensors')
 FIT = '`motion.fit.fit_motion_network`'  # for messages
 
 def model_file(
-    path:str|Path,  # a safetensors file that `motion.fit` wrote
+    path:str|Path,  # a safetensors file that `motion.fit` wrote, or `lipsync fit`
 )->MotionNetwork:
     "The motion model in a file"
     from safetensors import safe_open
     if not Path(path).is_file():
         raise KitError(f"there is no motion model at {path}; fit one with {FIT}")
+    about = file_facts(path)  # its key 'ear' names the audio encoder
+    if 'ear' not in about:
+        raise KitError(f"{path} is not a motion model: it does not name its audio encoder; fit one with {FIT}")
     with safe_open(str(path), 'np') as f:
-        about = f.metadata() or {}  # its key 'ear' names the audio encoder
-        if 'ear' not in about:
-            raise KitError(f"{path} is not a motion model: it does not name its audio encoder; fit one with {FIT}")
-        w = {k: f.get_tensor(k).astype(np.float32) for k in f.keys()}
-    return MotionNetwork(about['ear'], w, tuple(json.loads(about['dilations'])), int(about['n_nets']))
+        own = 'basis.lips' in f.keys()       # it brings the basis of its scores
+        w = {k: f.get_tensor(k).astype(np.float32) for k in f.keys() if not k.startswith('basis.')}
+    basis = str(path) if own else about.get('basis', 'fitted')
+    return MotionNetwork(about['ear'], w, tuple(json.loads(about['dilations'])), int(about['n_nets']), basis,
+                         stated_source(path, about.get('source', 'motion-model')))
 
-@lru_cache(2)
+@lru_cache(4)
 def load_motion_network(
-    name:str='auto',  # 'whisper' | 'mel' | 'auto': Whisper if it is installed
+    name:str='auto',  # 'whisper' | 'mel' | 'synthetic' | 'auto': Whisper if it is installed
 )->MotionNetwork:
     "A motion model that comes with the package"
     if name == 'auto': name = 'whisper' if has_whisper() else 'mel'

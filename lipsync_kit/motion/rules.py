@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from ..audio.signal import loudness
 from ..core import Audio, Phoneme
-from .basis import load_basis
+from .basis import Basis, load_basis
 
 # %% ../../nbs/motion/04_rules.ipynb #db3ec373
 class Viseme(NamedTuple):
@@ -153,6 +153,7 @@ def enforce_closures(
     spans:Sequence[tuple[float,float]],  # when somebody speaks, seconds
     curve:Curve|None=None,  # the opening that a network predicts, finer than `times`
     flanks=FAST,            # seconds of opening before the voice and of closing after it
+    basis:Basis|None=None,  # of the scores; the fitted one when left out
 )->RuleMotion:
     "The same motion with the rules applied"
     step = float(times[1] - times[0]) if len(times) > 1 else .04
@@ -165,7 +166,7 @@ def enforce_closures(
     lips = lips*speaks[:, None]
     for name, e in (('closed', press), ('bite', bite)):
         lips[:, 1:] += .7*e[:, None]*(np.array(VISEMES[name].scores) - lips[:, 1:])
-    fields = load_basis().opened(lips, opening), opening, bite, np.where(press > .3, press, 0)
+    fields = (basis or load_basis()).opened(lips, opening), opening, bite, np.where(press > .3, press, 0)
     return RuleMotion(*(x.astype(np.float32) for x in fields))
 
 # %% ../../nbs/motion/04_rules.ipynb #dbbdb890
@@ -207,6 +208,7 @@ def rule_motion(
     audio:Audio,
     times:np.ndarray,      # [n] seconds
     ps:Sequence[Phoneme],  # what is said, in order
+    basis:Basis|None=None, # of the scores; the fitted one when left out
 )->tuple[np.ndarray,np.ndarray]:   # [n,6] lip scores, [n] opening in inter-ocular distances
     "Lip scores and opening from phonemes and loudness alone"
     shapes = targets(ps) + [(p.start, p.end, VISEMES['rest']) for p in rests(ps, audio.duration)]
@@ -219,4 +221,5 @@ def rule_motion(
         weight[i:j] += d
     y = total/weight[:, None]
     opening = WIDE*y[:, 0]*emphasis(audio, times)
-    return load_basis().opened(np.concatenate([y[:, :1]*0, y[:, 1:]], 1), opening), opening
+    lips = np.concatenate([y[:, :1]*0, y[:, 1:]], 1)
+    return (basis or load_basis()).opened(lips, opening), opening

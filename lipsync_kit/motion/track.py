@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SHAPES', 'LIP_COLUMNS', 'HEAD_COLUMNS', 'NUMBER_COLUMNS', 'TEXT_COLUMNS', 'REST', 'CURVES', 'Moment', 'MotionTrack',
-           'resample', 'cut', 'join', 'from_dict', 'from_csv', 'save', 'load', 'rhubarb', 'plot']
+           'resample', 'cut', 'in_basis', 'join', 'from_dict', 'from_csv', 'save', 'load', 'rhubarb', 'plot']
 
 # %% ../../nbs/motion/03_track.ipynb #c4a77c7e
 import csv, json
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 import numpy as np
 from ..core import ARKIT, KitError, Phoneme, as_fps, n_frames, replacing, unknown
-from .basis import load_basis
+from .basis import basis_source, change_basis, load_basis
 
 # %% ../../nbs/motion/03_track.ipynb #8809674c
 class Moment(NamedTuple):
@@ -74,6 +74,7 @@ class MotionTrack:
     press:np.ndarray|None=None  # [n] 0..1, lips pressed together; none when left out
     notes:tuple[str,...]=()     # how it was made, in words
     sources:tuple[str,...]=()   # what took part: names of cards in the hub, 'motion-model', 'rules', 'face-basis'
+    basis:str='fitted'          # of the lip scores: 'fitted', 'anatomy', or the path of a file
 
     def __post_init__(self):
         try: n = len(self.mouth_open)
@@ -81,7 +82,7 @@ class MotionTrack:
         if not n: raise KitError("a motion track needs at least one frame")
         values = {k: _rows(k, getattr(self, k), n) for k in SHAPES}
         values['mouth_open'] = opening = _aperture(values['mouth_open'])
-        values['lips'] = load_basis().opened(values['lips'], opening).astype(np.float32)
+        values['lips'] = load_basis(self.basis).opened(values['lips'], opening).astype(np.float32)
         for k in ('blendshapes', 'bite', 'press'): values[k] = np.clip(values[k], 0, 1)
         values['fps'] = as_fps(self.fps)
         values['phonemes'] = tuple(Phoneme(str(s), float(a), float(b)) for s, a, b in self.phonemes)
@@ -165,6 +166,17 @@ def _union(
     "Every text once, in the order of first appearance"
     return tuple(dict.fromkeys(s for x in lists for s in x))
 
+def in_basis(
+    track:MotionTrack,
+    name:str,           # 'fitted', 'anatomy', or the path of a file
+)->MotionTrack:
+    "The same motion in the scores of another basis"
+    if name == track.basis: return track
+    old, new = load_basis(track.basis), load_basis(name)
+    lips = new.opened(change_basis(track.lips, old, new), track.mouth_open)
+    shapes = track.blendshapes - old.blendshapes(track.lips) + new.blendshapes(lips)
+    return replace(track, lips=lips, blendshapes=shapes, basis=name)
+
 def join(
     tracks:Iterable[MotionTrack],  # at one frame rate, at least one
 )->MotionTrack:
@@ -173,11 +185,12 @@ def join(
     if not tracks: raise KitError("there is no track to join; give at least one")
     if len(rates := sorted({str(t.fps) for t in tracks})) > 1:
         raise KitError(f"tracks at {' and '.join(rates)} fps can't be joined; resample them first")
+    tracks = [in_basis(t, tracks[0].basis) for t in tracks]
     fields = {k: np.concatenate([getattr(t, k) for t in tracks]) for k in SHAPES}
     return replace(tracks[0], phonemes=_joined_phonemes(tracks), notes=_union(t.notes for t in tracks),
                    sources=_union(t.sources for t in tracks), **fields)
 
-MotionTrack.resample, MotionTrack.cut = resample, cut
+MotionTrack.resample, MotionTrack.cut, MotionTrack.in_basis = resample, cut, in_basis
 
 # %% ../../nbs/motion/03_track.ipynb #5f0445f0
 def _as_dict(track:MotionTrack, lips:bool=True)->dict:
@@ -189,7 +202,7 @@ def _as_dict(track:MotionTrack, lips:bool=True)->dict:
                 mouth_open=short(track.mouth_open), head=short(track.head),
                 phonemes=[[p.symbol, round(p.start, 4), round(p.end, 4)] for p in track.phonemes],
                 **more, bite=short(track.bite), press=short(track.press),
-                notes=list(track.notes), sources=list(track.sources))
+                notes=list(track.notes), sources=list(track.sources), basis=track.basis)
 
 # %% ../../nbs/motion/03_track.ipynb #3324baff
 def _check_row(
@@ -278,14 +291,24 @@ def _column(
     if len(x) != n: raise KitError(f"{k} has {len(x)} values for {n} frames")
     return _matrix([[v] for v in x], 1, k)[:, 0]
 
+def _sources(d:dict, own:bool, basis:str)->tuple[str,...]:
+    "What made the track of a file; lips that are read from somebody's blendshapes come from the basis that reads them"
+    found = _source_names(d.get('sources'))
+    if own: return found
+    kept = tuple(s for s in found if s not in ('face-basis', 'anatomy-basis'))
+    return (*kept, basis_source(basis)) if found or d.get('sources') is None else ()
+
 def from_dict(
     d:dict,         # as `MotionTrack.save` writes it: fps, names, frames, and optionally the other fields
+    basis:str='fitted',  # that reads the lips of a file which has none; a file with lip scores names their basis
 )->MotionTrack:
     "A track from the contents of a JSON file"
     _check_header(d)
-    bs, basis = _blendshapes(d['names'], d['frames']), load_basis()
+    own = d.get('lips') is not None
+    name = str(d.get('basis') or 'fitted') if own else basis
+    bs, basis = _blendshapes(d['names'], d['frames']), load_basis(name)
     n = len(bs)
-    lips = _matrix(d['lips'], 6, 'lips') if d.get('lips') is not None else bs @ basis.blend_to_lips
+    lips = _matrix(d['lips'], 6, 'lips') if own else bs @ basis.blend_to_lips
     opening, notes = _column(d, 'mouth_open', n), d.get('notes') or []
     if not isinstance(notes, list): raise KitError("notes must be a list of texts")
     head = _matrix(d['head'], 3, 'head') if d.get('head') else None
@@ -293,11 +316,11 @@ def from_dict(
         if x is not None and len(x) != n: raise KitError(f"{k} has {len(x)} rows for {n} frames")
     if opening is None: opening = basis.aperture(lips)
     return MotionTrack(d['fps'], lips, bs, opening, head, _phonemes(d.get('phonemes', [])), _column(d, 'bite', n),
-                       _column(d, 'press', n), tuple(str(s) for s in notes), _source_names(d.get('sources')))
+                       _column(d, 'press', n), tuple(str(s) for s in notes), _sources(d, own, name), name)
 
 # %% ../../nbs/motion/03_track.ipynb #a0357bd3
 LIP_COLUMNS, HEAD_COLUMNS = tuple(f'lip{i}' for i in range(6)), ('pitch', 'yaw', 'roll')
-NUMBER_COLUMNS, TEXT_COLUMNS = ('time', 'mouth_open', 'bite', 'press'), ('phoneme', 'sources')
+NUMBER_COLUMNS, TEXT_COLUMNS = ('time', 'mouth_open', 'bite', 'press'), ('phoneme', 'sources', 'basis')
 
 def _frame_symbols(track:MotionTrack)->dict[int,str]:
     "The phoneme of each frame that has one"
@@ -309,12 +332,13 @@ def _frame_symbols(track:MotionTrack)->dict[int,str]:
 
 def _csv_rows(track:MotionTrack):
     "The lines of the CSV file, header first"
-    yield ['time', 'mouth_open', *HEAD_COLUMNS, 'bite', 'press', 'phoneme', 'sources', *LIP_COLUMNS, *ARKIT]
+    yield ['time', 'mouth_open', *HEAD_COLUMNS, 'bite', 'press', 'phoneme', 'sources', 'basis', *LIP_COLUMNS,
+           *ARKIT]
     symbols, sources = _frame_symbols(track), ' '.join(track.sources)
     def numbers(*values): return [f'{v:.5g}' for v in values]
     for i, t in enumerate(track.times):
         yield [f'{t:.6f}', *numbers(track.mouth_open[i], *track.head[i], track.bite[i], track.press[i]),
-               symbols.get(i, ''), sources, *numbers(*track.lips[i], *track.blendshapes[i])]
+               symbols.get(i, ''), sources, track.basis, *numbers(*track.lips[i], *track.blendshapes[i])]
 
 class _Table:
     "The cells of a CSV file, by column"
@@ -393,6 +417,7 @@ def _held_before(
 
 def from_csv(
     text:str,        # of the file
+    basis:str='fitted',  # as in `from_dict`
 )->MotionTrack:
     "A track from a CSV file's text"
     table = _Table(text)
@@ -401,8 +426,9 @@ def from_csv(
     d |= dict(lips=table.columns(LIP_COLUMNS), head=table.columns(HEAD_COLUMNS), fps=fps, names=shapes or ['jawOpen'])
     d |= dict(frames=table.columns(shapes) if shapes else [[0.]]*len(table.rows),
               phonemes=_phoneme_runs(table.texts('phoneme'), float(fps)),
-              sources=list(_union(s.split() for s in table.texts('sources'))))
-    track = from_dict({k: v for k, v in d.items() if v is not None})
+              sources=list(_union(s.split() for s in table.texts('sources'))) or None,
+             basis=next(filter(None, table.texts('basis')), 'fitted'))
+    track = from_dict({k: v for k, v in d.items() if v is not None}, basis)
     return _held_before(track, round(table.column('time')[0] * float(track.fps)))
 
 # %% ../../nbs/motion/03_track.ipynb #671dc707
@@ -422,19 +448,20 @@ def save(
         else: f.writelines(f'{t:.2f}\t{s}\n' for t, s in rhubarb(track))
     return path
 
-def _parse(text:str, kind:str)->MotionTrack:
+def _parse(text:str, kind:str, basis:str)->MotionTrack:
     "A track from the text of a file whose suffix is `kind`"
     if not text.strip(): raise KitError("the file is empty")
-    if kind == '.csv': return from_csv(text)
+    if kind == '.csv': return from_csv(text, basis)
     if kind == '.tsv': raise KitError("letters alone can't be drawn; load the .json or .csv of the track")
-    return from_dict(json.loads(text))
+    return from_dict(json.loads(text), basis)
 
 def load(
     path:str|Path,     # .json or .csv
+    basis:str='fitted',  # that reads the lips of a file which has blendshapes alone
 )->MotionTrack:
     "Read a track that was saved, edited or made elsewhere"
     path = Path(path)
-    try: return _parse(path.read_text(encoding='utf-8-sig'), path.suffix.lower())
+    try: return _parse(path.read_text(encoding='utf-8-sig'), path.suffix.lower(), basis)
     except RecursionError as e: raise KitError(f"{path}: its lists are nested too deep for a motion track") from e
     except json.JSONDecodeError as e:
         raise KitError(f"{path}: line {e.lineno}, column {e.colno} is not JSON ({e.msg})") from e

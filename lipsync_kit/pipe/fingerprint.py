@@ -18,7 +18,8 @@ from ..models.identity import Identity, is_identity
 from ..motion.track import SHAPES, MotionTrack
 
 # %% ../../nbs/pipe/05_fingerprint.ipynb #eb128c3c
-CHECKPOINTS = 'weights', 'motion_model', 'avatar'   # options that may name a file whose content decides what is drawn
+# options that may name a file whose content decides what is drawn
+CHECKPOINTS = 'weights', 'motion_model', 'basis', 'avatar'
 
 def options_identity(
     options:dict,     # name -> value, perhaps with the model's own `settings` as a dict

@@ -26,6 +26,7 @@ from ..media.probe import opened, probe, sound_streams
 from ..media.streams import StreamReport, sound_blocks
 from ..models.identity import is_identity, open_identity
 from ..motion.track import MotionTrack
+from .licences import settled
 from .options import Options, make_options, setting
 from .prepare import covers_wanted, no_outline, nothing_to_say, open_model, refuse_early
 from .run import CUT_OUTS, lipsync, peak_memory
@@ -264,7 +265,7 @@ def plan(
 )->Plan:
     "What `lipsync` with the same arguments will take"
     if is_identity(face): options = {'model': open_identity(face).model, **options}
-    load, checked = Load(), make_options(**options)
+    load, (checked, free) = Load(), settled(make_options(**options))
     if isinstance(audio, dict): checked = replace(checked, choose='all')
     refuse_early(face, audio, text, motion, checked)
     source = open_source(face, checked, covers=covers_wanted(checked))
@@ -273,7 +274,8 @@ def plan(
     seen, odd_faces = _seen(source, checked)
     model, sound = outlined(checked), heard(sound, checked)
     if checked.transparent and not model.keeps_outline: raise no_outline(checked.model)
-    odd = [*source.warnings, *odd_faces, *sound.notes, *_of_speech(sound.audio, speech, source)]
+    free = [free] if free and motion is None else []
+    odd = [*source.warnings, *free, *odd_faces, *sound.notes, *_of_speech(sound.audio, speech, source)]
     seconds = talk_seconds(source, speech, checked, model)
     size, fps = model.output(source.clip, frame_rate_of(source, checked))
     n, area = n_frames(seconds, fps), float(np.mean([face_area(f, size) for f in seen.values()] or [0.]))

@@ -12,5 +12,5 @@ from ..contract import ModelCard
 CARDS = (ModelCard(
     'portrait', 'moves the lips of the photograph itself; no download, no GPU', 'lipsync_kit.models.portrait.model',
     inputs=('image', 'video'), driven_by=('motion',),
-    capabilities=('emotion', 'head_pose', 'gaze', 'realtime', 'multi_face'),
+    capabilities=('emotion', 'head_pose', 'gaze', 'realtime', 'multi_face', 'basis'),
     weights=('face_landmarker',), weights_from='ours'),)

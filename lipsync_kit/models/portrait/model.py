@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['BLINK', 'LOOK', 'EXPOSURE', 'SHARP', 'TURN', 'LOOKAHEAD', 'gaze_of', 'draw_moment', 'moments_around', 'blurred_part',
            'mouth_width', 'mouth_spread', 'carried_fields', 'carried_mouth', 'carry_to_frame', 'mouth_view',
-           'requested_width', 'nothing', 'unchanged', 'moments_of', 'exposures_of', 'with_mouth_of', 'Portrait', 'load']
+           'requested_width', 'nothing', 'unchanged', 'moments_of', 'exposures_of', 'basis_of', 'with_mouth_of',
+           'Portrait', 'load']
 
 # %% ../../../nbs/models/portrait/07_model.ipynb #68f06b49
 from collections import deque
@@ -197,6 +198,10 @@ def exposures_of(request, frame, faces):
     "What drives each face while this frame is exposed"
     return [moments_around(request.signal(f).motion, float(frame.time)) for f in faces]
 
+def basis_of(request:RenderRequest)->Basis:
+    "The basis of the motion that drives the faces"
+    return load_basis(next(iter(request.signals.values())).motion.basis)
+
 def with_mouth_of(
     still:Still,
     old:Still,      # of the same face, prepared earlier
@@ -206,9 +211,9 @@ def with_mouth_of(
     mouth = replace(still.mouth, colours=m.colours, upper=m.upper, lower=m.lower, width=m.width)
     return replace(still, curve=old.curve, mouth=mouth)
 
-def _wanted(face, moment)->Wanted:
+def _wanted(face, moment, basis)->Wanted:
     "The opening that a moment asks for"
-    return Wanted(float(moment.mouth_open), requested_width(load_basis(), moment.lips), face.pose[1])
+    return Wanted(float(moment.mouth_open), requested_width(basis, moment.lips), face.pose[1])
 
 def _mouth_of(still, moment)->np.ndarray:
     "The part of a video's frame with the mouth of that moment"
@@ -250,16 +255,16 @@ class Portrait(Model):
         if request.image is None:
             raise KitError(f"{request.clip.path} is a video; portrait draws live on a still, "
                            "musetalk-1.5 on a video too")
-        stills = self.prepare_still(request.image, request.faces)
+        stills = self.prepare_still(request.image, request.faces, basis=load_basis(request.basis))
         return MotionSession(lambda moment: self.draw_still(stills, [moment] * len(stills)), request)
 
     def _still_jobs(self, request, gain):
         stills, chooser = None, Chooser()
         for frame, faces in request.frames:
-            if stills is None: stills = self.prepare_still(frame.image, faces, gain)
+            if stills is None: stills = self.prepare_still(frame.image, faces, gain, basis_of(request))
             moments = moments_of(request, frame, faces)
             if self.views is not None and len(stills) == 1:
-                shown = chooser(self.views, [_wanted(faces[0], moments[0])])
+                shown = chooser(self.views, [_wanted(faces[0], moments[0], basis_of(request))])
                 stills = [replace(stills[0], mouth=replace(stills[0].mouth, views=shown))]
             if frame.time < request.start: yield nothing
             elif stills:
@@ -271,9 +276,10 @@ class Portrait(Model):
         image:np.ndarray,     # [h,w,3] uint8 RGB
         faces,                # those that are to speak
         gain='auto',          # of the opening
+        basis:Basis|None=None,# of the motion; the package's own where left out
     )->list[Still]:
         "A picture ready to be drawn, face by face"
-        stills = [prepare(image, f, gain) for f in faces]
+        stills = [prepare(image, f, gain, basis=basis) for f in faces]
         self._note(*(w for s in stills for w in s.warnings))
         return stills
 
@@ -296,32 +302,32 @@ class Portrait(Model):
         return out if alpha is None else np.dstack([out, alpha])
 
     def _video_jobs(self, request, gain):
-        first, libraries, choosers = {}, {}, {}
-        for (frame, faces, moments), later in self._looking_ahead(request, libraries):
+        first, libraries, choosers, basis = {}, {}, {}, basis_of(request)
+        for (frame, faces, moments), later in self._looking_ahead(request, libraries, basis):
             known = {}
             for f in faces:
-                self._first_of(first, frame, f, gain)
-                wanted = [_wanted(f, moments[f.id]), *later(f.id)]
+                self._first_of(first, frame, f, gain, basis)
+                wanted = [_wanted(f, moments[f.id], basis), *later(f.id)]
                 shown = choosers.setdefault(f.id, Chooser())(libraries[f.id], wanted)
                 around = moments_around(request.signal(f).motion, float(frame.time))
                 known[f.id] = first[f.id][1], shown, libraries[f.id].width, moments[f.id], around
             yield nothing if frame.time < request.start else partial(self._redrawn, frame, tuple(faces), known)
 
-    def _looking_ahead(self, request, libraries:dict[int, Library]):
+    def _looking_ahead(self, request, libraries:dict[int, Library], basis:Basis):
         "The frames with their moments, each after the views of those up to `LOOKAHEAD` later have been stored"
         waiting = deque()
-        def later(key): return [_wanted(f, m[key]) for _, faces, m in waiting for f in faces if f.id == key]
+        def later(key): return [_wanted(f, m[key], basis) for _, faces, m in waiting for f in faces if f.id == key]
         for frame, faces in request.frames:
             for f in faces: _note_mouth(frame, f, libraries.setdefault(f.id, Library()))
             waiting.append((frame, faces, {f.id: m for f, m in zip(faces, moments_of(request, frame, faces))}))
             if len(waiting) > LOOKAHEAD: yield waiting.popleft(), later
         while waiting: yield waiting.popleft(), later
 
-    def _first_of(self, first, frame, face, gain):
+    def _first_of(self, first, frame, face, gain, basis):
         "Prepare a face that is new or has turned"
         if face.id in first and abs(first[face.id][0] - face.pose[1]) <= TURN: return
         old = first.get(face.id)
-        still = prepare(frame.image, face, gain if old is None else 1., head=False)
+        still = prepare(frame.image, face, gain if old is None else 1., head=False, basis=basis)
         if old is not None: still = with_mouth_of(still, old[1])
         first[face.id] = face.pose[1], still
         if not self.warnings: self._note(*(f'at {float(frame.time):.2f} s {w}' for w in still.warnings))   # said once
