@@ -8,6 +8,7 @@ __all__ = ['label', 'control', 'in_rows', 'changed_values']
 # %% ../../nbs/webapp/01_controls.ipynb #9605d920
 import gradio as gr
 from ..motion.audio2motion import CHOICES
+from ..motion.basis import BASES
 from ..params import Setting, default_text
 
 # %% ../../nbs/webapp/01_controls.ipynb #a949a827
@@ -20,7 +21,7 @@ def control(
 ):                        # a component
     "The control of one option"
     p, same = s.param, dict(label=label(s), info=s.param.help, visible=shown, elem_id=f'{prefix}-{s.name}')
-    choices = CHOICES if s.name == 'motion_model' else s.choices
+    choices = dict(motion_model=CHOICES, basis=('auto', *BASES)).get(s.name, s.choices)
     if choices: return gr.Dropdown(list(choices), value=s.default, **same)
     if s.kind is bool: return gr.Checkbox(s.default, **same)
     if s.kind in (int, float):
