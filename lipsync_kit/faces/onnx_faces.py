@@ -63,7 +63,8 @@ def open_session(
     except Exception as e:
         if wanted == PROVIDERS['cpu']: raise _unreadable(path, e) from e
         session = _on_cpu(path)
-    note = '' if session.get_providers()[0] == wanted else f'{wanted} could not start; {Path(path).name} runs on the CPU'
+    started = session.get_providers()[0] == wanted
+    note = '' if started else f'{wanted} could not start; {Path(path).name} runs on the CPU'
     if note: log.warning(note)
     return session, note
 

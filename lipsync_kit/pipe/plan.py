@@ -80,7 +80,7 @@ def _met(image, options:Options, report:FaceReport, search:_Search, first:bool)-
     one = options.choose == 'largest'
     found = faces_met(image, options.choose, search) if one and first else search(image, 1 if one else None)
     if one and first and found: report.most = count_notes(found, options.choose)
-    try: return choose_faces(found, options.choose) if found else []
+    try: return choose_faces(found, options.choose, image) if found else []
     except KitError: return []
 
 def _covers(moments:list[float], step:float)->list[str]:
