@@ -62,7 +62,7 @@ def face_quality(
     "How well a face can be seen"
     frame = frame if isinstance(frame, Frame) else Frame(frame, 0)
     M = similarity(arc_points(face.points), arc_places(SIDE).astype(float)).matrix
-    side = int(np.clip(SIDE / np.linalg.norm(M[:, 0]), 16, SIDE))      # a small face is not enlarged: that would blur it
+    side = int(np.clip(SIDE / np.linalg.norm(M[:, 0]), 16, SIDE))   # a small one is not enlarged: that blurs
     chip = crop_of(frame, M * (side / SIDE), side)
     luma = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY).astype(np.float32)
     low, high, inner = int(.15 * side), int(.9 * side), int(.2 * side)
@@ -88,7 +88,9 @@ def quality_notes(
     q:FaceQuality,
 )->Iterable[str]:
     "What is odd about how a face can be seen; size, turn and cover are told elsewhere"
-    if q.blur > BLURRED: yield f'the face is blurred ({q.blur:.2f}; sharp ones have .3 to .5); the mouth will be soft too'
+    if q.blur > BLURRED:
+        yield f'the face is blurred ({q.blur:.2f}; sharp ones have .3 to .5); the mouth will be soft too'
     if q.light < DARK: yield f'the face is dark (mean luma {q.light:.0f} of 255); lighten the picture first'
-    if q.light > BRIGHT: yield f'the face is overexposed (mean luma {q.light:.0f} of 255); teeth and skin will not differ'
+    if q.light > BRIGHT:
+        yield f'the face is overexposed (mean luma {q.light:.0f} of 255); teeth and skin will not differ'
     if q.uneven > UNEVEN: yield f'one half of the face is {100 * min(q.uneven, 1):.0f} % darker than the other'

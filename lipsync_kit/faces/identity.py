@@ -75,7 +75,7 @@ def load_dlib(path)->Callable:
 EMBEDDERS = (
     Embedder('buffalo_l', 'buffalo_l', 'w600k_r50.onnx', load_arcface, arc_points, ARC, 112, .35, package='onnx'),
     Embedder('sface', 'sface', 'face_recognition_sface_2021dec.onnx', load_sface, arc_points, ARC, 112, .363),
-    Embedder('dlib', 'dlib_face', 'dlib_face_recognition_resnet_model_v1.dat', load_dlib, dlib_points, DLIB, 150, .91,
+    Embedder('dlib', 'dlib_face', 'dlib_face_recognition_resnet_model_v1.dat', load_dlib, dlib_points, DLIB, 150, .93,
              package='dlib', scale='frames of one clip have about .99, other people about .84'))
 
 def embedder()->Embedder|None:

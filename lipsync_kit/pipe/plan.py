@@ -164,8 +164,9 @@ class Plan:
 
 def quality_words(q:FaceQuality)->str:
     "How well a face can be seen, in one line"
-    return (f'{q.size:.0f} pixels between the eyes, blur {q.blur:.2f}, turned by {q.yaw:.0f} and tilted by {q.pitch:.0f} '
-            f'degrees, light {q.light:.0f} of 255 (uneven by {q.uneven:.2f}), mouth covered {q.covered:.2f}')
+    return (f'{q.size:.0f} pixels between the eyes, blur {q.blur:.2f}, turned by {q.yaw:.0f} and tilted by '
+            f'{q.pitch:.0f} degrees, light {q.light:.0f} of 255 (uneven by {q.uneven:.2f}), mouth covered '
+            f'{q.covered:.2f}')
 
 def _of_faces(faces:Iterable[Face])->Iterable[str]:
     "What is odd about some faces"
