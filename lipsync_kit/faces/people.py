@@ -145,7 +145,8 @@ class Person:
     def to_dict(self)->dict:
         "Ready for JSON"
         spans = [[round(v, 2) for v in s] for s in self.spans]
-        return dict(number=self.number, seconds=round(self.seconds, 2), spans=spans, age=self.age, gender=self.gender, best_at=round(self.best.time, 2), by=self.by,
+        return dict(number=self.number, seconds=round(self.seconds, 2), spans=spans, age=self.age, gender=self.gender,
+                    best_at=round(self.best.time, 2), by=self.by,
                     quality=self.best.quality.to_dict())
 
 def spans_of(
