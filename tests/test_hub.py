@@ -468,7 +468,7 @@ def test_the_list_fits_80_columns_and_a_program(toy, capsys):
     assert next(r for r in rows if 'face_landmarker' in r).split()[-2:] == ['yes', 'package']
     assert run(['models', 'list', '--json', '-c', 'face_detection']) == 0
     found = {r['name']: r for r in json.loads(capsys.readouterr().out)['models']}
-    assert set(found) == {'buffalo_l', 'face_landmarker', 'mtcnn', 's3fd', 'sfd_face'} and found['s3fd']['state'] == 'absent' and found['s3fd']['replacement'] == 'face_landmarker'
+    assert set(found) == {'buffalo_l', 'face_landmarker', 'mtcnn', 's3fd', 'sfd_face', 'yunet'} and found['s3fd']['state'] == 'absent' and found['s3fd']['replacement'] == 'face_landmarker'
 
 def test_every_published_file_of_the_plan_has_its_card():
     want = '''wav2lip wav2lip_gan lrs3-wav2lip lrs3-nota-wav2lip s3fd sfd_face lipsync_expert visual_quality_disc syncnet_v2 face_landmarker buffalo_l inswapper_128 GFPGANv1.4

@@ -7,6 +7,7 @@ from lipsync_kit.core import Audio, Face
 from lipsync_kit.faces.detect import landmarks
 from lipsync_kit.hub.cards import find
 from lipsync_kit.media.read import read_frames, read_image
+from lipsync_kit.faces import identity as faces_identity
 from lipsync_kit.metrics import identity, reference
 from lipsync_kit.metrics.metric import METRICS
 from lipsync_kit.metrics.synthetic import talking_face
@@ -156,8 +157,8 @@ def test_mouths_in_motion_by_syncnet(tmp_path, monkeypatch):
 
 @pytest.fixture
 def by_dlib(monkeypatch):
-    if not identity.EMBEDDERS[2].there: pytest.skip("dlib is not there: pip install 'lipsync_kit[metrics]'")
-    monkeypatch.setattr(identity, 'EMBEDDERS', identity.EMBEDDERS[2:])
+    if not faces_identity.EMBEDDERS[2].there: pytest.skip("dlib is not there: pip install 'lipsync_kit[metrics]'")
+    monkeypatch.setattr(faces_identity, 'EMBEDDERS', faces_identity.EMBEDDERS[2:])
 
 def test_identity_is_not_about_the_picture(by_dlib):
     dark = (photo()[0] * .7).astype(np.uint8)
@@ -186,20 +187,20 @@ def test_drift_is_about_the_person(media, by_dlib):
         for i, v in enumerate(views): m.see(View(i / 5, v.image, v.face))
         return m.value(None).value
     them, _ = photo()
-    a = identity.chip(them, identity.arc_points(photo()[1].points), 2 * identity.ARC, 224)
-    b = identity.chip(clip[0].image, identity.arc_points(clip[0].face.points), 2 * identity.ARC, 224)
+    a = faces_identity.chip(them, faces_identity.arc_points(photo()[1].points), 2 * faces_identity.ARC, 224)
+    b = faces_identity.chip(clip[0].image, faces_identity.arc_points(clip[0].face.points), 2 * faces_identity.ARC, 224)
     mixed = [np.uint8((1 - k) * a + k * b) for k in np.linspace(0, 1, 10)]
     speaking, turning = drift(clip), drift([View(0., x, landmarks(x)) for x in mixed])
     assert abs(speaking) < .02 and turning < -.03
 
 def test_the_best_embedder_that_is_there(tmp_path, monkeypatch):
     monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path))
-    for e in reversed(identity.EMBEDDERS[:2]):
+    for e in reversed(faces_identity.EMBEDDERS[:2]):
         assert not e.there
         (tmp_path/e.card).mkdir()
         (tmp_path/e.card/e.file).write_bytes(b'\x80')
-        assert identity.embedder() is e
-    monkeypatch.setattr(identity, 'EMBEDDERS', ())
+        assert faces_identity.embedder() is e
+    monkeypatch.setattr(faces_identity, 'EMBEDDERS', ())
     assert "pip install 'lipsync_kit[metrics]'" in identity.Identity.lacks() == identity.IdentityDrift.lacks()
 
 def test_networks_see_colours_as_they_were_taught(tmp_path):
@@ -210,8 +211,8 @@ def test_networks_see_colours_as_they_were_taught(tmp_path):
     graph = h.make_graph(nodes, 'means', [box('data', [1, 3, 112, 112])], [box('fc1', [1, 3])])
     save(h.make_model(graph, opset_imports=[h.make_opsetid('', 12)], ir_version=8), path := tmp_path/'means.onnx')
     chip = np.zeros((112, 112, 3), np.uint8) + np.uint8([255, 51, 0])
-    assert identity.load_arcface(path)(chip) == pytest.approx([1, -.6, -1], abs=1e-4)
-    assert identity.load_onnx(path)(chip) == pytest.approx([255, 51, 0], abs=1e-3)
+    assert faces_identity.load_arcface(path)(chip) == pytest.approx([1, -.6, -1], abs=1e-4)
+    assert faces_identity.load_sface(path)(chip) == pytest.approx([255, 51, 0], abs=1e-3)
 
 def test_one_face_is_embedded_once(by_dlib, monkeypatch):
     image, face = photo()

@@ -241,18 +241,21 @@ WHICH = "which face? 'largest', 'all', a number from the left or (x, y)"
 
 def _check_choice(choose):
     "`choose` has one of the forms that `choose_faces` takes"
+    if hasattr(choose, 'pick'): return
     if isinstance(choose, bool) or not isinstance(choose, (str, int, tuple, list)):
-        raise KitError(f"{WHICH}, not {choose!r}; choosing by a picture is not supported yet")
+        raise KitError(f"{WHICH}, not {choose!r}")
     if isinstance(choose, int) or choose in ('all', 'largest'): return
     if isinstance(choose, str) or len(choose) != 2: raise KitError(f"{WHICH}, not {choose!r}")
 
 def choose_faces(
     faces:list[Face],
-    choose='largest',   # 'largest' | 'all', from the left | number from the left | (x, y) in pixels
+    choose='largest',   # 'largest' | 'all', from the left | number from the left | (x, y) in pixels | has `pick`
+    image:np.ndarray|None=None,   # [h,w,3] uint8 RGB that they are in, where `choose` looks at it
 )->list[Face]:
     "Those of `faces` that are wanted"
     if not faces: return []
     _check_choice(choose)
+    if hasattr(choose, 'pick'): return choose.pick(image, faces)
     from_left = sorted(faces, key=lambda f: f.box[0])
     if choose == 'all': return from_left
     if choose == 'largest': return [max(faces, key=lambda f: _span(f.points))]

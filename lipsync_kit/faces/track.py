@@ -156,7 +156,7 @@ class FaceTracker:
         if tiles:
             self.pause = self.again if self.tiled is None else min(2 * self.pause, 8.)
             self.tiled = t
-        for f in self._take_back(found, t): self._begin(f)
+        for f in self._take_back(found, t, image): self._begin(f)
     def _found(self, image, tiles):
         "The faces of the whole picture; how many there are is found out once"
         if self.choose != 'largest' or self.lost: return self.detect(image, None, tiles=tiles)
@@ -164,7 +164,7 @@ class FaceTracker:
         found = faces_met(image, self.choose, self.detect)
         self.most = count_notes(found, self.choose)
         return found
-    def _take_back(self, found, t)->list[Face]:
+    def _take_back(self, found, t, image)->list[Face]:
         "Lost faces among those `found` get their numbers back; returns the faces that begin new tracks"
         for i, (old, last) in list(self.lost.items()):
             near = [f for f in found if self._may_be(f, old, t - last)]
@@ -172,7 +172,7 @@ class FaceTracker:
             self.tracks[i] = min(near, key=lambda f: _distance(f, old))
             del self.lost[i]
         if self.choose != 'all' and (self.tracks or self.lost): return []
-        return self._wanted(found)
+        return self._wanted(found, image)
     def _may_be(self, face, old, seconds)->bool:
         "Is `face` in reach of a face that was lost `seconds` ago, of about its size, and not followed already"
         size = _span(old.points)
@@ -182,9 +182,9 @@ class FaceTracker:
         if not _apart(face, list(self.tracks.values())): return
         self.tracks[self.next_id] = face
         self.next_id += 1
-    def _wanted(self, found):
+    def _wanted(self, found, image):
         if isinstance(self.choose, int) and self.choose >= len(found): return []
-        return choose_faces(found, self.choose)
+        return choose_faces(found, self.choose, image)
     def _finished(self, i, f, t)->Face:
         if self.smooth:
             f = replace(f, points=self.filters.setdefault(i, OneEuro())(f.points, t))

@@ -21,11 +21,16 @@ from ..params import Param, Setting, checked, property_schema, settings_of
 DEVICES = 'auto', 'cpu', 'cuda', 'mps'
 
 def face_choice(
-    value,      # 'largest', 'all', a number from the left (0 first), or a point (x, y); as text too: '1', '320,200'
-):              # a word, an int or a pair of ints
+    # 'largest', 'all', a number from the left (0 first), a point (x, y), the path of a picture of the person, or
+    # 'female', 'male', 'oldest', 'youngest'; as text too: '1', '320,200'
+    value,
+):              # a word, an int, a pair of ints, or what `choose_faces` asks
     "Which face is meant"
-    wrong = KitError(f"which face? 'largest', 'all', a number from the left (0 first) or a point as X,Y, not {value!r}")
+    wrong = KitError("which face? 'largest', 'all', a number from the left (0 first), a point as X,Y or a picture of "
+                     f"the person, not {value!r}")
     if value in ('largest', 'all') if isinstance(value, str) else False: return value
+    if hasattr(value, 'pick'): return value
+    if isinstance(value, (str, Path)) and (chooser := _chooser(str(value))): return chooser
     if isinstance(value, bool): raise wrong
     if hasattr(value, '__index__'): return int(value)
     parts = value.split(',') if isinstance(value, str) else value
@@ -33,6 +38,12 @@ def face_choice(
     except (TypeError, ValueError): raise wrong from None
     if len(numbers) not in (1, 2) or (len(numbers) == 1 and not isinstance(value, str)): raise wrong
     return numbers[0] if len(numbers) == 1 else numbers
+
+def _chooser(word:str):
+    "What chooses a face by looking at it: a picture or a word; None where `word` is neither"
+    from lipsync_kit.faces.identity import LOOKS, ByLooks, ByPicture
+    if word in LOOKS: return ByLooks(word)
+    return ByPicture(word) if Path(word).suffix and not word.replace(',', '').replace('.', '').isdigit() else None
 
 def frame_rate(value):
     "A frame rate as it was given, once it is known to be one"
@@ -86,7 +97,8 @@ NO_FACE = 'pass', 'hold', 'fail'
 class InputOptions:
     "Which face, and what becomes of frames without it"
     title = 'Input'
-    choose:Annotated[Any, Param("which face: 'largest', 'all', a number from the left, 0 first, or a point X,Y",
+    choose:Annotated[Any, Param("which face: 'largest', 'all', a number from the left, 0 first, a point X,Y, or a "
+                                "picture of the person",
                                 check=face_choice,
                                 flags=('--face',))]='largest'
     no_face:Annotated[str, Param("frames without the face: shown as they are, the last face kept, or an error",

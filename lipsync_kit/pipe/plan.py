@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LOOKS', 'BUDGET', 'HEARD', 'SPELT', 'TRIAL', 'PATIENCE', 'LATEST', 'gaps_between', 'glimpsed', 'planned_speech',
-           'Plan', 'tried', 'outlined', 'on_device', 'plan']
+           'Plan', 'quality_words', 'tried', 'outlined', 'on_device', 'plan']
 
 # %% ../../nbs/pipe/10_plan.ipynb #ff2dd91a
 from collections.abc import Iterable
@@ -18,6 +18,7 @@ from ..models.contract import Model, load_model, model_card
 from ..core import Audio, Face, Frame, KitError, Progress, device as chosen_device, n_frames
 from ..faces.cover import COVERED, CoverReport, cover_score
 from ..faces.detect import choose_faces, detect_faces
+from ..faces.face_quality import FaceQuality, face_quality, quality_notes, typical_quality
 from ..faces.likeness import count_notes, faces_met
 from ..faces.track import FaceReport
 from ..hub.cards import size_text
@@ -63,6 +64,7 @@ class _Search:
 def glimpsed(
     source:Source,       # a video
     options:Options,
+    qualities:list|None=None,   # filled with the quality of the face at each moment
 )->tuple[dict[float, list[Face]], list[str]]:    # moment -> the chosen faces, in order of time; what is odd about them
     "The faces at some moments of a video"
     length, res, report, covered = float(source.clip.duration or 0), {}, FaceReport(), []
@@ -73,15 +75,20 @@ def glimpsed(
         if search.cut: continue
         res[t] = met
         report.likenesses.look(f, res[t][:1])
+        if qualities is not None: qualities += _qualities(f, met[:1], options)
         if covers_wanted(options) and res[t] and cover_score(f, res[t][0].points) > COVERED: covered.append(t)
     return dict(sorted(res.items())), [*report.notes, *_covers(covered, length / LOOKS)]
+
+def _qualities(frame, faces:Iterable[Face], options:Options)->list[FaceQuality]:
+    "How well some faces of a frame can be seen"
+    return [face_quality(frame, f, covers_wanted(options)) for f in faces]
 
 def _met(image, options:Options, report:FaceReport, search:_Search, first:bool)->list[Face]:
     "The chosen faces of one look; at the first, how many there are"
     one = options.choose == 'largest'
     found = faces_met(image, options.choose, search) if one and first else search(image, 1 if one else None)
     if one and first and found: report.most = count_notes(found, options.choose)
-    try: return choose_faces(found, options.choose) if found else []
+    try: return choose_faces(found, options.choose, image) if found else []
     except KitError: return []
 
 def _covers(moments:list[float], step:float)->list[str]:
@@ -145,6 +152,7 @@ class Plan:
     cpu:float|None=0.                 # seconds of processor time; on a GPU the same as `seconds`
     basis:str=''                 # where the time comes from, in words
     transparent:bool=False       # the transparency of the input is kept
+    quality:FaceQuality|None=None   # how well the face can be seen; of a video the median of some moments
     def to_dict(self)->dict: return asdict(self)
     def __repr__(self):
         w, h = self.size
@@ -154,8 +162,15 @@ class Plan:
         basis = [f'estimated {self.basis}'] if self.basis else []
         kept = [f"transparent parts stay transparent, in {', '.join(CUT_OUTS)} or PNG frames"]
         kept = kept if self.transparent else []
-        return '\n'.join([f'{time}, {self.memory} MB of memory{device}', *basis, *kept,
+        face = [f'face: {quality_words(self.quality)}'] if self.quality else []
+        return '\n'.join([f'{time}, {self.memory} MB of memory{device}', *basis, *face, *kept,
                           *(f'trouble: {t}' for t in self.trouble or ('none seen',))])
+
+def quality_words(q:FaceQuality)->str:
+    "How well a face can be seen, in one line"
+    return (f'{q.size:.0f} pixels between the eyes, blur {q.blur:.2f}, turned by {q.yaw:.0f} and tilted by '
+            f'{q.pitch:.0f} degrees, light {q.light:.0f} of 255 (uneven by {q.uneven:.2f}), mouth covered '
+            f'{q.covered:.2f}')
 
 def _of_faces(faces:Iterable[Face])->Iterable[str]:
     "What is odd about some faces"
@@ -250,11 +265,17 @@ def on_device(model:Model, options:Options)->str:
     "The memory of its device that a model takes"
     return f'about {size_text(model.device_memory)} on {chosen_device(options.device)}' if model.device_memory else ''
 
-def _seen(source:Source, options:Options)->tuple[dict[float, list[Face]], list[str]]:
-    "The faces by their moment, and what is odd about them"
-    if source.still: return {0.: list(source.faces)}, list(_of_faces(source.faces))
-    seen, notes = glimpsed(source, options)
-    return seen, [*_of_moments(seen, float(source.clip.duration or 0)), *notes]
+def _seen(source:Source, options:Options)->tuple[dict[float, list[Face]], list[str], FaceQuality|None]:
+    "The faces by their moment, what is odd about them, and how well the first can be seen"
+    if source.still:
+        seen, notes = {0.: list(source.faces)}, list(_of_faces(source.faces))
+        qualities = _qualities(source.image, source.faces, options)
+        return seen, [*notes, *(n for q in qualities for n in quality_notes(q))], next(iter(qualities), None)
+    qualities = []
+    seen, notes = glimpsed(source, options, qualities)
+    q = typical_quality(qualities)
+    odd = [*_of_moments(seen, float(source.clip.duration or 0)), *notes, *(quality_notes(q) if q else ())]
+    return seen, odd, q
 
 def plan(
     face,                # as for `lipsync`
@@ -271,7 +292,7 @@ def plan(
     source = open_source(face, checked, covers=covers_wanted(checked))
     sound, speech = planned_speech(audio, text, motion, source, checked)
     if not speech: raise nothing_to_say()
-    seen, odd_faces = _seen(source, checked)
+    seen, odd_faces, quality = _seen(source, checked)
     model, sound = outlined(checked), heard(sound, checked)
     if checked.transparent and not model.keeps_outline: raise no_outline(checked.model)
     free = [free] if free and motion is None else []
@@ -282,4 +303,4 @@ def plan(
     work = work_for(checked, source, speech, text is not None, n, size, area)
     e = estimate(work, others=load.others) or tried(source, sound.audio, options, seconds)
     return Plan(e.seconds, seconds, n, e.memory, size, on_device(model, checked), tuple(dict.fromkeys(odd)), e.cpu,
-                e.basis, checked.transparent)
+                e.basis, checked.transparent, quality)

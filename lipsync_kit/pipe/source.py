@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TRANSPARENT', 'NO_ALPHA', 'LARGEST_STILL', 'Source', 'on_white', 'shrunk', 'resized', 'cut_asked', 'no_face',
-           'framed', 'scaled_choice', 'kept_alpha', 'open_still', 'open_source', 'still_frames']
+           'no_such_face', 'framed', 'scaled_choice', 'kept_alpha', 'open_still', 'open_source', 'still_frames']
 
 # %% ../../nbs/pipe/03_source.ipynb #19c360f8
 from collections.abc import Iterator
@@ -75,6 +75,9 @@ def no_face(path)->KitError:
     return KitError(f"no face was found in {path}; take a picture that shows a face from the front, at least "
                     "40 pixels wide")
 
+def no_such_face(path)->KitError:
+    return KitError(f"none of the faces in {path} is the one that is asked for; lipsync faces shows who is in it")
+
 def framed(
     image:np.ndarray,      # [h,w,3] uint8 RGB
     options:Options,
@@ -85,7 +88,9 @@ def framed(
     k = min(1., LARGEST_STILL / max(image.shape[:2]))
     found = detect_faces(resized(image, k), 1 if options.choose == 'largest' else None)
     if not found: raise no_face(path)
-    faces = choose_faces([replace(f, points=f.points / np.float32(k)) for f in found], options.choose)
+    faces = choose_faces([replace(f, points=f.points / np.float32(k)) for f in found], options.choose,
+                         image)
+    if not faces: raise no_such_face(path)
     frame, aspect = (None if v in ('picture', 'auto') else v for v in (options.frame, options.aspect))
     crop = crop_for(faces, image.shape[1::-1], frame, aspect)
     inside = [crop.x0 <= x < crop.x1 and crop.y0 <= y < crop.y1 for x, y in (f.points[:, :2].mean(0) for f in faces)]
@@ -130,7 +135,9 @@ def open_still(
     image, drawn, alpha = (x if x is None else resized(x, k) for x in (image, drawn, alpha))
     found = faces_met(image, choose)
     if not found and needed: raise no_face(clip.path)
-    chosen = choose_faces(found, scaled_choice(choose, k) if cut_asked(options) else choose) if found else []
+    wanted = scaled_choice(choose, k) if cut_asked(options) else choose
+    chosen = choose_faces(found, wanted, image) if found else []
+    if found and not chosen and needed: raise no_such_face(clip.path)
     faces = [replace(f, id=i, number=i) for i, f in enumerate(chosen)]
     if needed:
         faces, covered = still_covers(image, faces) if covers else (faces, [])
