@@ -101,6 +101,6 @@ def test_kernels_need_no_cache_folder(tmp_path):
             "c.CacheImpl.__init__ = no\n"
             "from lipsync_kit.nn.splat import _boxes\nimport numpy as np\n"
             "f = np.float32\n"
-            "assert _boxes(np.ones(1, f), np.ones(1, f), np.array([[1, 0, 1]], f), np.full(1, 9, f), 32, 32)[1] == 1")
+            "assert _boxes(np.array([[1, 1, 1, 0, 1, .9, 5, 0, 0, 0]], f), 32, 32)[1] == 1")
     env = {**os.environ, 'PYTHONPATH': str(Path(__file__).parent.parent)}
     subprocess.run([sys.executable, '-c', code], check=True, env=env)
