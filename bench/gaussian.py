@@ -4,7 +4,7 @@ import cv2, numpy as np, torch
 from lipsync_kit.faces.detect import landmarks
 from lipsync_kit.media.read import read_image
 from lipsync_kit.models.gaussian.avatar import rest_moment
-from lipsync_kit.models.gaussian.fit import from_photo
+from lipsync_kit.models.gaussian.photo import from_photo
 from lipsync_kit.models.gaussian.place import InVideo
 from lipsync_kit.models.portrait.still import prepare
 from lipsync_kit.motion.basis import data_file

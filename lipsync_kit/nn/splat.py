@@ -60,7 +60,7 @@ def project(
     "The Gaussians as ellipses of a picture"
     if camera not in ('ortho', 'pinhole'): raise KitError(f"a camera is 'ortho' or 'pinhole', not {camera!r}")
     R, t = view[:3, :3], view[:3, 3]
-    A = R @ M
+    A = torch.einsum('ij,njk->nik', R, M)
     x, y, z = (means @ R.T + t).unbind(-1)
     if camera == 'pinhole': places, u, v = _pinhole(x, y, z, A, K, size)
     else:
@@ -123,7 +123,7 @@ def _lists(boxes, total, order, across, n_tiles):
 
 # %% ../../nbs/nn/12_splat.ipynb #9ea5205c
 EXP = tuple(np.float32(c) for c in (1., .99999976, .49999468, .16662236, .04148792, .0079556, .00097798))
-AT = tuple(np.uint64(TILE*k) for k in range(13))       # where the planes of a row begin; unsigned, as no index is negative
+AT = tuple(np.uint64(TILE*k) for k in range(13))   # where the planes of a row begin; unsigned: no index is negative
 ROW, ROW_BACK, LANES = np.uint64(4*TILE), np.uint64(13*TILE), np.uint64(TILE)
 NONE, HALF, EIGHTH, ONE = np.float32(0), np.float32(.5), np.float32(-.125), np.float32(1)
 MOST_ALPHA, STOP = np.float32(OPAQUE), np.float32(DARK)
@@ -190,7 +190,7 @@ def _draw(part, parts, begins, ids, splats, boxes, across, behind, out, left):
 # %% ../../nbs/nn/12_splat.ipynb #8b9961f2
 @compiled
 def _row_back(S, row, x, dy, a, b, c, o, most, c0, c1, c2):
-    "One row: planes of what is left, what lies behind (3), the picture's gradient (3), sums of three moments, of colours"
+    "One row: planes of what is left, behind it (3), the picture's gradient (3), sums of moments (3), of colours (3)"
     slant, rise, before = b*dy, HALF*c*dy*dy, row - ROW_BACK
     for k in range(LANES):
         dx = x + np.float32(k)
