@@ -3,14 +3,16 @@ import os, subprocess, sys
 from fractions import Fraction
 from pathlib import Path
 import cv2, numpy as np, pytest, torch
+from lipsync_kit.avatar.clip import open_clip
 from lipsync_kit.core import Audio, KitError
 from lipsync_kit.faces.detect import landmarks
 from lipsync_kit.media.read import read_frames, read_image
 from lipsync_kit.media.write import Writer
 from lipsync_kit.models.gaussian import fit as fitting
 from lipsync_kit.models.gaussian.avatar import avatar_of, gaussian_identity, rest_moment
-from lipsync_kit.models.gaussian.clip import track_clip
-from lipsync_kit.models.gaussian.fit import from_clip, from_photo
+from lipsync_kit.models.gaussian.clip import LIMITS, cropped_clip
+from lipsync_kit.models.gaussian.photo import from_photo
+from lipsync_kit.models.gaussian.train import from_clip
 from lipsync_kit.models.gaussian.judge import mouth_box
 from lipsync_kit.models.identity import Identity
 from lipsync_kit.motion.basis import data_file
@@ -38,7 +40,7 @@ def film(head, tmp_path_factory):
     return path
 
 @pytest.fixture(scope='module')
-def clip(film): return track_clip(film, 128)
+def clip(film): return cropped_clip(open_clip(film, limits=LIMITS), 128)
 
 def specks(image, points):
     "Pixels outside the mouth that differ by more than 60 levels from the median of their surroundings"
@@ -101,6 +103,6 @@ def test_kernels_need_no_cache_folder(tmp_path):
             "c.CacheImpl.__init__ = no\n"
             "from lipsync_kit.nn.splat import _boxes\nimport numpy as np\n"
             "f = np.float32\n"
-            "assert _boxes(np.ones(1, f), np.ones(1, f), np.array([[1, 0, 1]], f), np.full(1, 9, f), 32, 32)[1] == 1")
+            "assert _boxes(np.array([[1, 1, 1, 0, 1, .9, 5, 0, 0, 0]], f), 32, 32)[1] == 1")
     env = {**os.environ, 'PYTHONPATH': str(Path(__file__).parent.parent)}
     subprocess.run([sys.executable, '-c', code], check=True, env=env)

@@ -26,7 +26,7 @@ class Limits(NamedTuple):
     seconds:float=10.   # of the face, in one shot
     iod:float=40.       # pixels between the eyes
     yaw:float=30.       # degrees; frames turned further are left out
-    speech:float=3.     # seconds of voice
+    speech:float=3.     # seconds of voice; with 0 the clip may be silent
     wide:float=.12      # inter-ocular distances that the mouth opens beyond rest in its widest frames
     sharp:float=5.5     # grey levels of fine detail around the mouth
 
@@ -243,7 +243,8 @@ def open_clip(
     "The clip, tracked; an error with all reasons where nothing can be learned from it"
     clip = probe(path)
     if clip.kind != 'video': raise KitError(f"{path} is no video; record ten seconds of yourself, speaking")
-    if not clip.audio: raise KitError(f"{path} has no sound; record it again with a microphone")
+    if not clip.audio and limits.speech > 0:
+        raise KitError(f"{path} has no sound; record it again with a microphone")
     seen = list(sights(clip, seconds, progress))
     good = usable(seen, limits)
     found = face_findings(seen, good, float(clip.fps), limits)
@@ -251,7 +252,8 @@ def open_clip(
     points, shapes = np.stack([s.face.points for s in good]), np.stack([s.face.blendshapes for s in good])
     motion = measure_motion(points, shapes)
     opening = motion.mouth_open - float(mouth_open(motion.rest))
-    audio = read_audio(path).cut(0., seen[-1].time + 1 / float(clip.fps))
+    end = seen[-1].time + 1 / float(clip.fps)
+    audio = read_audio(path).cut(0., end) if clip.audio else Audio(np.zeros(round(16000 * end), np.float32), 16000)
     found += picture_findings(good, other_faces(clip, seen[-1].time), limits)
     report = ClipReport((*found, *speech_findings(audio, opening, limits)))
     if not report.ok: raise refused(path, report)

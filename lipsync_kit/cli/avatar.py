@@ -40,7 +40,7 @@ def held_out_rows(figures:dict)->list[str]:   # by the way of drawing
     "Lines of a table of figures on seconds that training did not see"
     if not figures: return []
     head = f"  {'':10}{'face dB':>9}{'mouth dB':>10}{'LMD %':>8}{'opening r':>11}{'gain':>6}"
-    def row(k, f): return (f"  {k:10}{f['face_psnr']:9.1f}{f['mouth_psnr']:10.1f}{f['lmd']:8.2f}{f['r']:11.2f}"
+    def row(k, f): return (f"  {k:10}{f['face_psnr']:9.1f}{f['psnr']:10.1f}{f['lmd']:8.2f}{f['r']:11.2f}"
                            f"{f['gain']:6.2f}")
     return ['  on seconds that it was not trained on:', head, *(row(k, f) for k, f in figures.items())]
 

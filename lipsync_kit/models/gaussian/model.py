@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 import numpy as np
 import torch
+from ...avatar.clip import TrackedClip
+from ...avatar.figures import Figures
 from ...avatar.parts import AvatarPart
 from ...flow import in_threads
 from ...core import KitError, Progress, device as chosen_device, no_progress
@@ -18,10 +20,9 @@ from ..contract import Model, RenderRequest, SessionRequest
 from ..identity import Identity, is_identity, open_identity
 from .card import OWN, GaussianSettings
 from .avatar import GaussianAvatar, arrays_of, avatar_of
-from .clip import cropped_clip
-from .judge import Figures
-from .fit import from_clip, from_photo
+from .photo import from_photo
 from .place import InPhoto, InVideo, OnPlate, as_background, face_distance
+from .train import from_clip
 from ..motion_session import MotionSession
 
 # %% ../../../nbs/models/gaussian/09_model.ipynb #09d841da
@@ -131,7 +132,7 @@ def load(
 
 # %% ../../../nbs/models/gaussian/09_model.ipynb #4a6cd851
 def make_part(
-    clip,                         # an `avatar.clip.TrackedClip`
+    clip:TrackedClip,
     steps:int|None=None,
     resume:Path|None=None,        # path that keeps the state while it runs
     seed:int=0,
@@ -140,7 +141,7 @@ def make_part(
 )->AvatarPart:
     "The head of a person, judged on the end of a clip and then trained on the whole"
     known, tail = clip.split()
-    avatar = from_clip(cropped_clip(clip, size), 1200 if steps is None else max(steps, 1), size,
+    avatar = from_clip(clip, 1200 if steps is None else max(steps, 1), size,
                        len(tail)/(len(known) + len(tail)), seed, resume, progress=progress)
     figures = avatar.about.get('held_out', {})
     rows = [('Gaussian head', Figures(**figures['avatar']))] if figures else []
