@@ -3,7 +3,7 @@ import asyncio, hashlib, json, os, subprocess, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 import pytest
-from lipsync_kit.hub import download as fetch
+from lipsync_kit.hub import download as fetch, transfer
 from lipsync_kit.hub import cards as hub
 from lipsync_kit.cli.main import run
 from lipsync_kit.core import KitError
@@ -69,7 +69,7 @@ def server():
 @pytest.fixture
 def toy(monkeypatch, tmp_path):
     "A function that puts a card of our own into the catalogue"
-    monkeypatch.setattr(fetch, 'PAUSE', .01)
+    monkeypatch.setattr(transfer, 'PAUSE', .01)
     monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path/'home'))
     for k in 'HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'http_proxy', 'https_proxy', 'all_proxy': monkeypatch.delenv(k, raising=False)
     def make(*sources, name='toy', bytes=len(BODY), sha=SHA, **kw):
@@ -175,7 +175,7 @@ def test_a_part_of_another_source_is_continued_with_a_hash(server, toy):
 DRIVER = '''
 import sys
 from pathlib import Path
-from lipsync_kit.hub import download as fetch
+from lipsync_kit.hub import download as fetch, transfer
 from lipsync_kit.hub import cards as hub
 url, sha, n, home = sys.argv[1:]
 f = hub.File('toy.pth', int(n), sha, (url,))
@@ -221,7 +221,7 @@ def test_stopping_keeps_what_has_arrived(server, toy):
 
 def test_a_full_disk_is_told_before_anything_moves(server, toy, monkeypatch):
     toy(f'{server.url}/file/a')
-    monkeypatch.setattr(fetch.shutil, 'disk_usage', lambda p: SimpleNamespace(free=1000))
+    monkeypatch.setattr(transfer.shutil, 'disk_usage', lambda p: SimpleNamespace(free=1000))
     with pytest.raises(KitError, match=r'needs 1.3 MB but only 1.0 kB are free.*LIPSYNC_KIT_HOME'): fetch.download('toy')
     assert not server.gets
 
@@ -233,7 +233,7 @@ def test_a_folder_that_cannot_be_written_to(server, toy, tmp_path):
 def test_a_disk_that_fills_on_the_way(server, toy, monkeypatch):
     toy(f'{server.url}/file/a', f'{server.url}/file/b')
     def full(*_): raise OSError(28, 'No space left on device')
-    monkeypatch.setattr(fetch, '_once', full)
+    monkeypatch.setattr(transfer, '_once', full)
     with pytest.raises(KitError, match='the disk of .* is full'): fetch.download('toy')
 
 
@@ -468,7 +468,7 @@ def test_the_list_fits_80_columns_and_a_program(toy, capsys):
     assert next(r for r in rows if 'face_landmarker' in r).split()[-2:] == ['yes', 'package']
     assert run(['models', 'list', '--json', '-c', 'face_detection']) == 0
     found = {r['name']: r for r in json.loads(capsys.readouterr().out)['models']}
-    assert set(found) == {'buffalo_l', 'face_landmarker', 's3fd', 'sfd_face'} and found['s3fd']['state'] == 'absent' and found['s3fd']['replacement'] == 'face_landmarker'
+    assert set(found) == {'buffalo_l', 'face_landmarker', 'mtcnn', 's3fd', 'sfd_face'} and found['s3fd']['state'] == 'absent' and found['s3fd']['replacement'] == 'face_landmarker'
 
 def test_every_published_file_of_the_plan_has_its_card():
     want = '''wav2lip wav2lip_gan lrs3-wav2lip lrs3-nota-wav2lip s3fd sfd_face lipsync_expert visual_quality_disc syncnet_v2 face_landmarker buffalo_l inswapper_128 GFPGANv1.4
@@ -511,7 +511,7 @@ def test_one_category_from_a_folder(toy, capsys, tmp_path, monkeypatch):
     assert 'LIPSYNC_KIT_HOME' in err and run(['models', 'download', '--all', '--path', str(tmp_path/'near')]) == 0
 
 def test_a_full_disk_is_told_for_all_at_once(toy, monkeypatch, capsys):
-    toy(); monkeypatch.setattr(fetch.shutil, 'disk_usage', lambda p: SimpleNamespace(free=10**9))
+    toy(); monkeypatch.setattr(transfer.shutil, 'disk_usage', lambda p: SimpleNamespace(free=10**9))
     assert run(['models', 'download', '--category', 'diffusion']) == 2 and 'this needs 26.04 GB' in capsys.readouterr().err    # with the two whispers
 
 def test_doctor_asks_only_for_what_the_default_work_needs(toy):
