@@ -108,7 +108,6 @@ def read_ncnn(
     if data.at != len(data.data): raise KitError(f"{path} holds more than this network's weights")
     return {k: torch.from_numpy(v) for k, v in found.items()}
 
-# %% ../../nbs/nn/13_rrdb.ipynb #7b6cb2d9
 def ncnn_bytes(
     net:nn.Module,
     half:bool,       # weights of 16 bits
@@ -128,6 +127,7 @@ def network_of_ncnn(
         if size in (ncnn_bytes(net, True), ncnn_bytes(net, False)): return net
     raise KitError(f"{path} has {size} bytes, which fits neither x4plus nor animevideov3; download it again")
 
+# %% ../../nbs/nn/13_rrdb.ipynb #7b6cb2d9
 def network_of(
     weights:dict,     # name -> tensor
 )->nn.Module:         # without memory
