@@ -29,6 +29,7 @@ PAGES = {
     **dict.fromkeys(('musetalk-1.0', 'musetalk-1.5'), 'models.musetalk.unet'),
     **dict.fromkeys(('latentsync-1.5', 'latentsync-1.6'), 'models.latentsync.unet'),
     **dict.fromkeys(('realesrgan-x4plus', 'realesr-animevideov3'), 'nn.rrdb'),
+    **dict.fromkeys(('GFPGANv1.4', 'codeformer'), 'nn.face_restorer'),
 }   # name in the hub -> page whose import registers its builder
 
 def builder(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HALF', 'SINGLE', 'lrelu', 'DenseBlock', 'ResidualDense', 'RRDBNet', 'CompactNet', 'Bytes', 'read_ncnn', 'ncnn_bytes',
-           'network_of_ncnn', 'network_of', 'restorer_weights', 'tiles_of', 'Upscaler', 'load_upscaler']
+           'network_of_ncnn', 'network_of', 'tiles_of', 'Upscaler', 'load_upscaler']
 
 # %% ../../nbs/nn/13_rrdb.ipynb #5a4709dc
 import struct
@@ -141,11 +141,6 @@ def network_of(
             return CompactNet(len(weights['body.1.weight']), sum(k.endswith('bias') for k in weights) - 2)
     raise KitError("these are no weights of Real-ESRGAN: neither conv_first nor body.0 is among their names")
 
-def restorer_weights(path)->dict:
-    "The tensors of torch's file"
-    weights = read_checkpoint(path)
-    return next((weights[k] for k in ('params_ema', 'params') if isinstance(weights.get(k), dict)), weights)
-
 # %% ../../nbs/nn/13_rrdb.ipynb #30d82d6a
 def tiles_of(
     length:int,     # pixels
@@ -193,16 +188,17 @@ class Upscaler:
 
 @register('realesrgan-x4plus', 'realesr-animevideov3')
 def load_upscaler(
-    path,                # .bin of ncnn, or torch's file
+    path,                # .bin of ncnn or a folder with it, or torch's file
     device:str='cpu',
 )->Upscaler:
     "The network of a file"
     path = Path(path)
+    if path.is_dir(): path = next(path.glob('*.bin'), path/'weights.bin')
     if path.suffix in ('.bin', '.param'):
         path = path.with_suffix('.bin')
         net = network_of_ncnn(path)
         weights = read_ncnn(path, net)
     else:
-        weights = restorer_weights(path)
+        weights = read_checkpoint(path)
         net = network_of(weights)
     return Upscaler(load_weights(net, weights, f'the network in {path.name}'), device)
