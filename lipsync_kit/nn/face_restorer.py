@@ -63,7 +63,7 @@ def spandrel():
 
 # %% ../../nbs/nn/14_face_restorer.ipynb #bf52d64c
 SIDE = 512   # pixels of the aligned face
-FACES = 'GFPGAN', 'CodeFormer', 'RestoreFormer', 'GPEN'   # ids of spandrel
+FACES = 'GFPGAN', 'CodeFormer', 'RestoreFormer'   # ids of spandrel
 
 class FaceRestorer:
     "A network that restores aligned faces"
@@ -90,6 +90,7 @@ class FaceRestorer:
     def _one(self, x)->np.ndarray:
         x = x.to(self.device)
         if self.kind == 'CodeFormer': y = self.net.model(2 * x - 1, weight=self.fidelity)[0] / 2 + .5
+        elif self.kind == 'GFPGAN': y = self.net.model(2 * x - 1, randomize_noise=False)[0] / 2 + .5
         else: y = self.net(x)
         return (y.float().clamp(0, 1) * 255)[0].permute(1, 2, 0).cpu().numpy()
 
