@@ -79,6 +79,7 @@ class EffectCard:
     make:str                    # 'package.module:Class'; the class takes the settings
     settings:type|None=None     # dataclass of its options, see `params`
     weights:tuple[str, ...]=()  # names in `hub.cards`
+    weights_of:str=''           # 'package.module:function' with settings -> names or paths, where they decide
     licence:str='Apache-2.0'    # of the code
     extra:str=''                # what to install: pip install 'lipsync_kit[extra]'
 
@@ -93,15 +94,26 @@ class EffectCall:
     def __str__(self):
         return self.name + ''.join(f'{":" if i == 0 else ","}{k}={v}' for i, (k, v) in enumerate(self.settings.items()))
 
+    @property
+    def weights(self)->tuple[str, ...]:   # names in the hub, or paths
+        "What it draws with"
+        card = EFFECTS.get(self.name)
+        return (*card.weights, *(self._named(card.weights_of)(card.settings(**self.settings)) if card.weights_of else ()))
+
     def load(self)->Effect:
         "The effect, ready to be applied"
         card = EFFECTS.get(self.name)
-        module, _, word = card.make.partition(':')
-        try: make = getattr(import_module(module), word)
-        except ImportError as e:
-            raise KitError(f"{self.name} needs {e.name}, which is not installed: pip install "
-                           f"'lipsync_kit[{card.extra or 'all'}]'") from e
+        make = self._named(card.make)
         return make(card.settings(**self.settings)) if card.settings else make()
+
+    def _named(self, path:str):
+        "What 'package.module:name' means"
+        module, _, word = path.partition(':')
+        try: return getattr(import_module(module), word)
+        except ImportError as e:
+            extra = EFFECTS.get(self.name).extra or 'all'
+            raise KitError(f"{self.name} needs {e.name}, which is not installed: pip install "
+                           f"'lipsync_kit[{extra}]'") from e
 
 # %% ../../nbs/effects/00_effect.ipynb #31f41d99
 def _call(name:str, given:dict, read)->EffectCall:
@@ -114,11 +126,13 @@ def _call(name:str, given:dict, read)->EffectCall:
     return EffectCall(card.name, {k: read(known[k], v) for k, v in given.items()})
 
 def parse_effect(
-    text:str,       # 'sharpen' or 'sharpen:amount=.5,where=mouth'
+    text:str,       # 'sharpen', 'sharpen:amount=.5,where=mouth', or 'sharpen:.5': the first setting needs no name
 )->EffectCall:
     "An effect from words"
     name, _, rest = text.partition(':')
     pairs = [p.partition('=') for p in rest.split(',') if p.strip()]
+    first = next(iter(settings_of(EFFECTS.get(name.strip()).settings)), '')
+    if pairs and first and not pairs[0][1]: pairs[0] = first, '=', pairs[0][0].strip()
     for key, sign, value in pairs:
         if not sign:
             raise KitError(f"a setting of an effect is written name=value, as in sharpen:amount=.5, not {key!r}")

@@ -28,6 +28,8 @@ PAGES = {
     **dict.fromkeys(('wav2lip', 'wav2lip_gan', 'lrs3-wav2lip', 'lrs3-nota-wav2lip'), 'nn.wav2lip'),
     **dict.fromkeys(('musetalk-1.0', 'musetalk-1.5'), 'models.musetalk.unet'),
     **dict.fromkeys(('latentsync-1.5', 'latentsync-1.6'), 'models.latentsync.unet'),
+    **dict.fromkeys(('realesrgan-x4plus', 'realesr-animevideov3'), 'nn.rrdb'),
+    **dict.fromkeys(('GFPGANv1.4', 'codeformer'), 'nn.face_restorer'),
 }   # name in the hub -> page whose import registers its builder
 
 def builder(

@@ -76,11 +76,12 @@ def licences(
     effects:Iterable[EffectCall]=(),  # that were applied
 )->tuple[Licence, ...]:
     "The licences of everything that made the video"
+    effects = list(effects)
     sources = _sources(motion)
     used = ['face_landmarker', *weights, *(n for n in HUB_SOURCES if n in sources),
             *(VOICES.get(voice).weights if voice else ())]
     cards = [EFFECTS.get(e.name) for e in effects]
-    used += [w for c in cards for w in c.weights]
+    used += [w for e in effects for w in e.weights]
     code = [Licence(f'effect {c.name}', c.licence, True) for c in cards]
     if model: code.append(Licence(f'model {model}', model_card(model).licence, True))
     return tuple(dict.fromkeys([*map(licence_of, dict.fromkeys(used)), *source_licences(sources), *code]))

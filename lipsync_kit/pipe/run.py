@@ -162,7 +162,8 @@ def lipsync(
     path = output_path(out, CUT_OUTS if checked.transparent else VIDEOS)
     with timed() as watch:
         job = prepare(face, audio, text, motion, checked, progress)
-        word = fingerprint(face, audio, text, motion, job.options, job.model.weights) if out is not None else ''
+        weights = *job.model.weights, *(w for e in job.options.effects for w in e.weights)
+        word = fingerprint(face, audio, text, motion, job.options, weights) if out is not None else ''
         return made_video(job, path, word, watch, progress)
 
 def made_video(
@@ -264,7 +265,7 @@ def _process_video(given, source:Source, o, effects, path, report, clock, progre
     track = any(e.needs_faces for e in effects)
     frames = video_frames(source, replace(o, fit='freeze'), 0., Model(), report, track, picture)
     frames = prefetch(frames, stop=rendering.closed)
-    word = fingerprint(given, options=o)
+    word = fingerprint(given, options=o, weights=[w for e in o.effects for w in e.weights])
     sound = clip.path if clip.audio else None
     with writer_for(path, (clip.width, clip.height), clip.fps, o, sound, metadata=_tags(o, False),
                     variable=clip.variable, job=word) as writer:
