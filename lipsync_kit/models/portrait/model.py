@@ -6,7 +6,7 @@
 __all__ = ['BLINK', 'LOOK', 'EXPOSURE', 'SHARP', 'TURN', 'LOOKAHEAD', 'gaze_of', 'draw_moment', 'moments_around', 'blurred_part',
            'mouth_width', 'mouth_spread', 'carried_fields', 'carried_mouth', 'carry_to_frame', 'mouth_view',
            'requested_width', 'nothing', 'unchanged', 'moments_of', 'exposures_of', 'basis_of', 'with_mouth_of',
-           'Portrait', 'load']
+           'with_views', 'Portrait', 'load']
 
 # %% ../../../nbs/models/portrait/07_model.ipynb #68f06b49
 from collections import deque
@@ -211,6 +211,14 @@ def with_mouth_of(
     mouth = replace(still.mouth, colours=m.colours, upper=m.upper, lower=m.lower, width=m.width)
     return replace(still, curve=old.curve, mouth=mouth)
 
+def with_views(
+    still:Still,
+    views,          # the speaker's own openings with their shares, see `Chooser`
+)->Still:
+    "A still whose opening shows these"
+    anchor = skull_anchor(in_rect(still.geometry, still.grid), still.basis)
+    return replace(still, mouth=replace(still.mouth, views=views, anchor=anchor))
+
 def _wanted(face, moment, basis)->Wanted:
     "The opening that a moment asks for"
     return Wanted(float(moment.mouth_open), requested_width(basis, moment.lips), face.pose[1])
@@ -265,7 +273,7 @@ class Portrait(Model):
             moments = moments_of(request, frame, faces)
             if self.views is not None and len(stills) == 1:
                 shown = chooser(self.views, [_wanted(faces[0], moments[0], basis_of(request))])
-                stills = [replace(stills[0], mouth=replace(stills[0].mouth, views=shown))]
+                stills = [with_views(stills[0], shown)]
             if frame.time < request.start: yield nothing
             elif stills:
                 around = exposures_of(request, frame, faces)
