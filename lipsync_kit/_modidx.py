@@ -558,6 +558,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'lipsync_kit/cli/talk.py'),
                                       'lipsync_kit.cli.talk.config_init': ('cli/talk.html#config_init', 'lipsync_kit/cli/talk.py'),
                                       'lipsync_kit.cli.talk.demo': ('cli/talk.html#demo', 'lipsync_kit/cli/talk.py'),
+                                      'lipsync_kit.cli.talk.enhance': ('cli/talk.html#enhance', 'lipsync_kit/cli/talk.py'),
                                       'lipsync_kit.cli.talk.motion': ('cli/talk.html#motion', 'lipsync_kit/cli/talk.py'),
                                       'lipsync_kit.cli.talk.parse_voices': ('cli/talk.html#parse_voices', 'lipsync_kit/cli/talk.py'),
                                       'lipsync_kit.cli.talk.plan': ('cli/talk.html#plan', 'lipsync_kit/cli/talk.py'),

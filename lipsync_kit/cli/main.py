@@ -17,7 +17,7 @@ from .fit import fit
 from .models import models
 from .options import completion_words
 from .score import bench, compare, score
-from .talk import command_with_flags, config, demo, motion, plan, process, schema, talk
+from .talk import command_with_flags, config, demo, enhance, motion, plan, process, schema, talk
 
 # %% ../../nbs/cli/05_main.ipynb #816eec19
 def batch(
@@ -100,6 +100,7 @@ COMMANDS = {    # name -> the part of the help it stands in, an example
     'app': (MAKE, 'lipsync app --port 7860'),
     'motion': (MAKE, 'lipsync motion --text "Hello there." -o track.json'),
     'process': (MAKE, 'lipsync process clip.mp4 --then sharpen:amount=.5 -o sharp.mp4'),
+    'enhance': (MAKE, 'lipsync enhance talk.mp4 --where mouth -o clear.mp4'),
     'avatar': (MAKE, 'lipsync avatar make me.mp4 -o me.avatar'),
     'fit': (MAKE, 'lipsync fit clips -o me.fit --license "yours" --commercial'),
     'batch': (MAKE, 'lipsync batch jobs.csv -o talks --workers 2'),
@@ -127,7 +128,7 @@ def build_app(
                        context_settings=dict(help_option_names=['-h', '--help']),
                        epilog='Example: lipsync demo    Each command has its own: lipsync talk --help')
     root.callback()(top)
-    flags = {c.__name__: command_with_flags(c, list(args)) for c in (talk, process, motion, plan)}
+    flags = {c.__name__: command_with_flags(c, list(args)) for c in (talk, process, enhance, motion, plan)}
     plain = {c.__name__: c for c in (demo, app, fit, batch, score, compare, bench, verify, voices, doctor)}
     groups, commands = dict(avatar=avatar, models=models, schema=schema, config=config), {**flags, **plain}
     for name in COMMANDS:

@@ -23,7 +23,7 @@ from ..faces.align import crop_of, similarity
 from ..faces.masks import AREAS, area_mask, face_coloured, rect_of
 from ..faces.paste import warped_back
 from ..flow import batched
-from ..hub.cards import available
+from ..hub.cards import available, find
 from ..hub.memory import load_network
 from ..media.resume import PART
 from ..params import Param
@@ -189,10 +189,18 @@ class EnhanceSettings:
     spare:Annotated[bool, Param('leave out what has not the colours of the face (a heuristic)', advanced=True)]=True
 
 def weights_of(settings:EnhanceSettings)->tuple[str, ...]:   # names in the hub, or a path
-    "What the chosen restorer draws with"
-    if settings.weights: return settings.weights,
+    "What the chosen restorer draws with; an error with a command where it is not on this machine"
+    if settings.weights:
+        if not Path(settings.weights).is_file(): raise KitError(f"there is no weights file {settings.weights}")
+        return settings.weights,
     name = chosen_model(settings.model)
-    return (NETWORKS[name].card,) if name in NETWORKS else ()
+    if name not in NETWORKS: return ()
+    find(NETWORKS[name].card)
+    missing = [p for p in NETWORKS[name].packages if not find_spec(p)]
+    if missing:
+        from lipsync_kit.nn.face_restorer import INSTALL   # imports torch
+        raise KitError(f"{name} needs {missing[0].replace('_', '-')}: {INSTALL[missing[0]]}")
+    return NETWORKS[name].card,
 
 def with_contrast(
     image:np.ndarray,   # [h,w,3] float32, 0..255
