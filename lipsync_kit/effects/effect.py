@@ -98,7 +98,8 @@ class EffectCall:
     def weights(self)->tuple[str, ...]:   # names in the hub, or paths
         "What it draws with"
         card = EFFECTS.get(self.name)
-        return (*card.weights, *(self._named(card.weights_of)(card.settings(**self.settings)) if card.weights_of else ()))
+        if not card.weights_of: return card.weights
+        return *card.weights, *self._named(card.weights_of)(card.settings(**self.settings))
 
     def load(self)->Effect:
         "The effect, ready to be applied"

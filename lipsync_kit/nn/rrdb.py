@@ -83,7 +83,8 @@ class Bytes:
     def take(self, n:int, dtype:str)->np.ndarray:
         "The next `n` numbers"
         size = n * np.dtype(dtype).itemsize
-        if self.at + size > len(self.data): raise KitError(f"{self.path} ends early: it holds another network's weights")
+        if self.at + size > len(self.data):
+            raise KitError(f"{self.path} ends early: it holds another network's weights")
         found = np.frombuffer(self.data, dtype, n, self.at)
         self.at += -(-size // 4) * 4                       # pieces begin at multiples of 4 bytes
         return found.astype(np.float32)
