@@ -245,6 +245,7 @@ def speech_findings(
     "Findings on voice and mouth"
     spoken = sum(b - a for a, b in voice_spans(audio))
     wide = float(np.quantile(opening, .98)) if len(opening) else 0.
+    wide = round(wide, 2)
     return [checked('speech', spoken >= limits.speech, f'{spoken:.1f} s of speech',
                     f'there are {spoken:.1f} s of speech and {limits.speech:g} are needed: talk all the time', True,
                     f'{spoken:.1f} s', f'{limits.speech:g} s'),
