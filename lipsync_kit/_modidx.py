@@ -117,6 +117,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'lipsync_kit/avatar/clip.py'),
                                          'lipsync_kit.avatar.clip.picture_findings': ( 'avatar/clip.html#picture_findings',
                                                                                        'lipsync_kit/avatar/clip.py'),
+                                         'lipsync_kit.avatar.clip.rate_finding': ( 'avatar/clip.html#rate_finding',
+                                                                                   'lipsync_kit/avatar/clip.py'),
                                          'lipsync_kit.avatar.clip.refused': ('avatar/clip.html#refused', 'lipsync_kit/avatar/clip.py'),
                                          'lipsync_kit.avatar.clip.sights': ('avatar/clip.html#sights', 'lipsync_kit/avatar/clip.py'),
                                          'lipsync_kit.avatar.clip.speech_findings': ( 'avatar/clip.html#speech_findings',

@@ -1,5 +1,5 @@
 "The app in a real browser: upload, type, click, and a video plays."
-import os, shutil, socket, subprocess, sys, time, urllib.request
+import os, re, shutil, socket, subprocess, sys, time, urllib.request
 from pathlib import Path
 import av, numpy as np, pytest
 from PIL import Image
@@ -120,13 +120,11 @@ def spoken(page, tmp_path, name):
 def test_a_recording_becomes_an_avatar_that_is_kept_and_opened_again(page, film, tmp_path):
     avatar_tab(page)
     page.get_by_role('button', name='Learn my avatar').click()
-    page.locator('#learned .bad').wait_for(timeout=60_000)
-    assert 'record ten seconds' in page.locator('#learned').inner_text()
+    page.locator('#learned .bad').get_by_text('record ten seconds').wait_for(timeout=60_000)
     said = recorded(page, film)
-    assert 'Good to learn from' in said and 'opening' in said and page.locator('#report img').count() == 2
+    assert 'Good to learn from' in said and 'opening' in said and 'sound' in said and page.locator('#report img').count() == 2, said
     page.get_by_role('button', name='Learn my avatar').click()
-    page.locator('#learned .bad').wait_for(timeout=60_000)
-    assert 'tick the box' in page.locator('#learned').inner_text()
+    page.locator('#learned .bad').get_by_text('tick the box').wait_for(timeout=60_000)
     page.locator('#agreed input').check()
     page.get_by_role('tabpanel').get_by_text('For experts').locator('visible=true').click()
     page.locator('#me-steps input').fill('0')
@@ -164,10 +162,9 @@ def test_learning_is_cancelled(page, film):
     recorded(page, film)
     page.locator('#agreed input').check()
     page.get_by_role('button', name='Learn my avatar').click()
-    page.wait_for_timeout(4000)
+    page.get_by_text(re.compile('(learning|reading) the mouth')).first.wait_for(timeout=60_000)
     page.locator('#stop-learning').click()
-    page.locator('#learned .bad').wait_for(timeout=60_000)
-    assert 'Stopped' in page.locator('#learned').inner_text()
+    page.locator('#learned .bad').get_by_text('Stopped').wait_for(timeout=60_000)
 
 def test_programs_learn_and_speak(address, film, tmp_path):
     from gradio_client import Client, handle_file

@@ -132,7 +132,7 @@ def test_a_stopped_job_goes_on_and_leaves_nothing_behind(film, clip, tmp_path):
     assert not same and mouth_of(part.arrays, part.facts).painter() is not None
 
 def test_sound_that_is_not_theirs_is_refused(clip):
-    with pytest.raises(KitError, match='does not go with its mouth'):
+    with pytest.raises(KitError, match='does not go with the mouth'):
         fit_voice(replace(clip, audio=Audio(clip.audio.samples[::-1].copy(), clip.audio.rate)))
 
 def test_the_command_says_what_is_wrong(tmp_path, film, capsys):
