@@ -264,8 +264,10 @@ class Emotion(NamedTuple):
 
 EMOTIONS = dict(
     neutral  =Emotion(),
-    happy    =Emotion(dict(mouthSmile=.75, cheekSquint=.4, eyeSquint=.3, browOuterUp=.08), (1.4, .2, -.4, .2, -1.5), 1.1),
-    sad      =Emotion(dict(mouthFrown=.7, browInnerUp=.85, browDown=.1, eyeSquint=.1, eyeBlink=.12), (-.3, -.3, .2, -.1, 1.5), .85),
+    happy    =Emotion(dict(mouthSmile=.75, cheekSquint=.4, eyeSquint=.3, browOuterUp=.08),
+                      (1.4, .2, -.4, .2, -1.5), 1.1),
+    sad      =Emotion(dict(mouthFrown=.7, browInnerUp=.85, browDown=.1, eyeSquint=.1, eyeBlink=.12),
+                      (-.3, -.3, .2, -.1, 1.5), .85),
     angry    =Emotion(dict(mouthFrown=.3, browDown=1., eyeSquint=.4, noseSneer=.4), (-.2, .2, .1, .6, .8), 1.05),
     surprised=Emotion(dict(browInnerUp=.9, browOuterUp=.9, eyeWide=.7), (-.5, .4, 0, 0, -.1), 1.35),
     afraid   =Emotion(dict(browInnerUp=.7, browOuterUp=.3, eyeWide=.45), (.8, 0, -.2, .2, .8), 1.05),
