@@ -1,11 +1,16 @@
 "The portrait renderer on real pictures: all are drawn, nothing outside moves, and a tracker measures what was requested."
 import json
+from fractions import Fraction
 import cv2, numpy as np, pytest
 from skimage import data
 from lipsync_kit.core import Face, mouth_open
 from lipsync_kit.faces.detect import landmarks_near, landmarks
-from lipsync_kit.media.read import read_image
+from lipsync_kit.media.read import read_frames, read_image
+from lipsync_kit.models.portrait.model import draw_moment, moments_around, mouth_view
 from lipsync_kit.models.portrait.still import prepare
+from lipsync_kit.models.portrait.turn import displacement
+from lipsync_kit.models.portrait.views import Chooser, Library, Wanted
+from lipsync_kit.motion.track import MotionTrack
 
 LIPS = np.eye(6, dtype=np.float32)
 MOUTHS = [(0 * LIPS[0], 0.), (LIPS[0], .1), (2.5 * LIPS[0], .25),
@@ -178,3 +183,52 @@ def test_teeth_are_no_slab(media):
         cheek = np.median([out[int(y), int(x)] for x, y in face.points[[50, 280, 101, 330, 205, 425], :2]])
         shares.append((out[area > 0] > .75 * cheek).mean())
     assert .02 < np.mean(shares) < .4, shares
+
+def test_a_smile_rounds_for_oo(media):
+    "The smile stayed: 'oo' was .79 wide on a photo that smiles; faces that don't smile say it at .70"
+    image = read_image(media/'portraits'/'photo_gray.jpg').image
+    image = cv2.resize(image, (640, round(640 * image.shape[0] / image.shape[1])), interpolation=cv2.INTER_AREA)
+    face = landmarks(image)
+    still = prepare(image, face, gain=1.)
+    p = landmarks_near(still.draw(.6 * LIPS[0] - 1.8 * LIPS[1], .07), face.points).points
+    assert still.geometry.smile > 1 and np.linalg.norm(p[308] - p[78]) / still.geometry.iod < .76
+
+def test_lines_of_the_background_hold_still():
+    "A door frame beside the head moved by a twentieth of the distance of the eyes and more while the head turned"
+    image = np.full((500, 500, 3), 120, np.uint8)
+    image[100:400, 100:400] = astronaut(42)[:300, :300]
+    (x, y), iod = landmarks(image).points[168, :2], landmarks(image).iod
+    column = round(x - 1.9 * iod)                               # beside the hair
+    image[int(y - 1.6 * iod):int(y + iod), :column] = 20
+    turn = prepare(image, landmarks(image), gain=1.).turn
+    at = np.abs(turn.places[0, :, 0] + turn.rect.x0 - column).argmin()
+    rows = np.abs(turn.places[:, 0, 1] + turn.rect.y0 - y) < .8 * iod
+    moved = [np.abs(displacement(turn, 8 * v)[rows, at, 0]).mean() / iod for v in np.eye(3)]
+    assert max(moved) < .03, moved
+
+def moving(openings, fps=25):
+    o = np.float32(openings)
+    return MotionTrack(Fraction(fps), np.outer(o / .11, LIPS[0]).astype(np.float32), np.zeros((len(o), 52), np.float32), o)
+
+def test_only_fast_lips_are_blurred():
+    image = astronaut(84)
+    still = prepare(image, landmarks(image), gain=1.)
+    slow, fast = moving([.10, .11, .12]), moving([0, .12, .24])
+    sharp, same = (draw_moment(still, slow.at(1 / 25), around) for around in ((), moments_around(slow, 1 / 25)))
+    assert (sharp == same).all()
+    sharp, soft = (draw_moment(still, fast.at(1 / 25), around) for around in ((), moments_around(fast, 1 / 25)))
+    def detail(x): return cv2.Laplacian(cv2.cvtColor(x, cv2.COLOR_RGB2GRAY), cv2.CV_32F)[still.rect.y0:still.rect.y1].std()
+    assert (sharp != soft).any() and detail(soft) < detail(sharp)
+
+def test_a_dubbed_mouth_keeps_its_look(media):
+    "No frame of a dub shows the painted inside once the clip has shown a mouth, and views change rarely"
+    chooser, library, shown = Chooser(), Library(), []
+    for f in read_frames(media/'clips'/'hdtf_aoc.mp4', end=3.):
+        view = mouth_view(f, landmarks(f.image))
+        if view is not None: library.add(view)
+    opening = .12 + .1 * np.sin(np.arange(100) / 2.1)
+    wanted = [Wanted(float(o), .75, 0.) for o in opening]
+    for i in range(len(wanted)): shown.append(chooser(library, wanted[i:i + 26]))
+    main = [max(s, key=lambda x: x[1])[0] for s in shown]
+    assert all(v is not None for s in shown for v, _ in s)
+    assert sum(a is not b for a, b in zip(main, main[1:])) <= 12

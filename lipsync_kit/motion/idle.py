@@ -258,16 +258,18 @@ def idle_motion(
 # %% ../../nbs/motion/05_idle.ipynb #f514612d
 class Emotion(NamedTuple):
     "An emotion at strength 1"
-    face:dict={}           # blendshape above the mouth: offset; a name without side means both
+    face:dict={}           # blendshape above the mouth or of its corners: offset; a name without side means both
     lips:tuple=(0,)*5      # offset of the scores beside the jaw: spread, upper lip up, forward, thin, corners down
     opening:float=1.       # factor of the mouth's opening
 
 EMOTIONS = dict(
     neutral  =Emotion(),
-    happy    =Emotion(dict(cheekSquint=.35, eyeSquint=.25, browOuterUp=.08), (1.4, .2, -.4, .2, -1.5), 1.1),
-    sad      =Emotion(dict(browInnerUp=.6, browDown=.1, eyeSquint=.1, eyeBlink=.12), (-.3, -.3, .2, -.1, 1.5), .85),
-    angry    =Emotion(dict(browDown=.7, eyeSquint=.3, noseSneer=.3), (-.2, .2, .1, .6, .8), 1.05),
-    surprised=Emotion(dict(browInnerUp=.6, browOuterUp=.6, eyeWide=.5), (-.5, .4, 0, 0, -.1), 1.2),
+    happy    =Emotion(dict(mouthSmile=.75, cheekSquint=.4, eyeSquint=.3, browOuterUp=.08),
+                      (1.4, .2, -.4, .2, -1.5), 1.1),
+    sad      =Emotion(dict(mouthFrown=.7, browInnerUp=.85, browDown=.1, eyeSquint=.1, eyeBlink=.12),
+                      (-.3, -.3, .2, -.1, 1.5), .85),
+    angry    =Emotion(dict(mouthFrown=.3, browDown=1., eyeSquint=.4, noseSneer=.4), (-.2, .2, .1, .6, .8), 1.05),
+    surprised=Emotion(dict(browInnerUp=.9, browOuterUp=.9, eyeWide=.7), (-.5, .4, 0, 0, -.1), 1.35),
     afraid   =Emotion(dict(browInnerUp=.7, browOuterUp=.3, eyeWide=.45), (.8, 0, -.2, .2, .8), 1.05),
     disgusted=Emotion(dict(browDown=.4, noseSneer=.6, eyeSquint=.3), (0, 1., .1, .2, .7), .95),
     serious  =Emotion(dict(browDown=.3, eyeSquint=.08), (-.1, -.1, 0, .4, .3), .95))
@@ -275,8 +277,8 @@ EMOTIONS = dict(
 def emotion_shapes(
     name:str,          # in `EMOTIONS`
     strength:float=1., # 0..1.5
-)->np.ndarray:         # [52] in the order of `ARKIT`, nothing at the mouth
-    "What an emotion does above the mouth"
+)->np.ndarray:         # [52] in the order of `ARKIT`; of the mouth only its corners
+    "What an emotion does above the mouth, and at its corners"
     if name not in EMOTIONS: raise unknown('emotion', name, EMOTIONS)
     if not 0 <= strength <= 1.5: raise KitError(f"the strength of an emotion must be in 0..1.5, not {strength}")
     face = EMOTIONS[name].face

@@ -175,8 +175,8 @@ def quality_words(q:FaceQuality)->str:
 def _of_faces(faces:Iterable[Face])->Iterable[str]:
     "What is odd about some faces"
     for f in faces:
-        if abs(f.pose[1]) > 30:
-            yield f'the face is turned by {abs(f.pose[1]):.0f} degrees; above 30 motion is damped'
+        if abs(f.pose[1]) > 40:
+            yield f'the face is turned by {abs(f.pose[1]):.0f} degrees; above 40 motion is damped'
         if f.iod < 25: yield f'the face is small, {f.iod:.0f} pixels between the eyes; the mouth will be soft'
 
 def _of_moments(seen:dict[float, list[Face]], length:float)->Iterable[str]:

@@ -61,7 +61,7 @@ def _part_of(still, moment, gaze)->np.ndarray:
                            float(moment.bite), float(moment.press), gaze)
 
 EXPOSURE = 1 / 60    # seconds
-SHARP = 1.5          # pixels; lips that move less during an exposure are drawn once
+SHARP = 2.5          # pixels; lips that move less during an exposure are drawn once
 
 def moments_around(
     motion,        # a `MotionTrack`

@@ -16,6 +16,7 @@ from ...faces.detect import landmarks_near
 from .eyes import Lid, close_lid, lids_for, smoothstep
 from .fields import (
     N_CLOSING, N_LIPS, N_MOUTH, SHAPES, Grid, inverse_offsets, components, fields, grid_for, moving_part, ramp)
+from .folds import Fold, deepen, folds_for
 from .gaze import MovableIris, irises_for, look
 from .geometry import IN_LOW, IN_UP, Geometry, measure
 from .mouth import Mouth, lips_painted_shut, mouth_for, paint, uncrossed
@@ -72,6 +73,7 @@ class Still:
     mouth:Mouth
     lids:tuple[Lid|None, Lid|None]=(None, None)
     irises:tuple[MovableIris, ...]=()
+    folds:tuple[Fold, ...]=()
     turn:Turn|None=None    # None where the head is to stay as it is
     curve:tuple=((0., 1.), (0., 1.))  # openings a tracker measures, and what to draw for them, inter-ocular distances
     motion_scale:float=1.  # of all motion; less than 1 where the face is turned far
@@ -102,7 +104,15 @@ class Still:
     def draw_part(self, lips, mouth_open=None, blink=(0., 0.), blendshapes=None, bite=0., press=0., gaze=(0., 0.)):
         "The rectangle of the photo that changes, before the head is turned, [h,w,3] uint8 RGB; see `draw`"
         k = self._coefficients(np.asarray(lips, np.float32), mouth_open, blendshapes, bite, press)
-        return self._warped(k, self._eyes(blink, gaze), bite)
+        out = self._warped(k, self._eyes(blink, gaze), bite)
+        smile = self._smile(lips, blendshapes) if self.folds else 0.
+        if smile > .02: deepen(out, self.folds, smile)
+        return out
+
+    def _smile(self, lips, blendshapes)->float:
+        "How much more than in the photo the cheeks are lifted, 0..1"
+        raised = 0. if blendshapes is None else float(np.mean(np.asarray(blendshapes)[SHAPES[:2]]))
+        return float(np.clip(raised + .12 * lips[1], 0, 1)) * max(1 - self.geometry.smile, 0.) * self.motion_scale
 
     def _coefficients(self, lips, mouth_open, blendshapes, bite, press)->np.ndarray:
         "How much of each component"
@@ -124,6 +134,7 @@ class Still:
     def _add_unsmiling(self, k, spread:float):
         "A smile can't say 'oo': as the mouth rounds, the corners come in and down; else the person goes on smiling"
         smile, rounded = self.geometry.smile, float(smoothstep(np.float64(-spread / 1.3)))
+        k[N_MOUTH:N_MOUTH + 2] -= .6 * min(smile, 1.) * np.maximum(k[N_MOUTH:N_MOUTH + 2], 0)   # it smiles already
         k[1] -= smile * (.3 + .5 * rounded)
         k[N_MOUTH:N_MOUTH + 2] -= .5 * min(smile, 1.) * rounded   # mouthSmileLeft and mouthSmileRight
 
@@ -310,7 +321,8 @@ def prepare(
         image, shut, warp_source(shut), g, basis, grid, grid.places(), pixel_places(grid.size),
         fields=np.ascontiguousarray(spread.reshape(2, spread.shape[1], -1)),
         contour=comps[:, CONTOUR].astype(np.float32), opens=opened_by(g, basis, comps), mouth=mouth_for(part, local),
-        turn=turn_for(image, g, face.pose[1]) if head else None, motion_scale=motion_scale, warnings=warnings, **eyes)
+        turn=turn_for(image, g, face.pose[1]) if head else None, folds=folds_for(part, local) if head else (),
+        motion_scale=motion_scale, warnings=warnings, **eyes)
     return replace(still, curve=measured_curve(still, face) if gain == 'auto' else ((0., 1.), (0., float(gain))))
 
 def measured_curve(
