@@ -127,7 +127,8 @@ def write_frames(
     "Write each frame at its time; one without a picture was written by an earlier run"
     for frame, _ in frames:
         clock.once('first frame')
-        if frame.pixels is not None: clock.call('writing', writer.write, frame.pixels, frame.time, frame.alpha)
+        more = () if frame.alpha is None else (frame.alpha,)
+        if frame.pixels is not None: clock.call('writing', writer.write, frame.pixels, frame.time, *more)
         progress.one_more()
 
 def writer_for(
