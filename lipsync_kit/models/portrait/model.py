@@ -180,7 +180,7 @@ class Portrait(Model):
         for frame, faces in request.frames:
             if stills is None: stills = self.prepare_still(frame.image, faces, gain)
             if frame.time < request.start: yield nothing
-            elif stills: yield partial(self.draw_still, stills, moments_of(request, frame, faces), frame.alpha)
+            elif stills: yield partial(self.draw_still, stills, moments_of(request, frame, faces), alpha=frame.alpha)
             else: yield partial(unchanged, frame.image)
 
     def prepare_still(self,
