@@ -54,6 +54,9 @@ def output_path(
     out = Path(out)
     if out.suffix.strip().lower() in kinds and out.suffix != out.suffix.strip():
         raise KitError(f"the name {out.name!r} ends in a space; write {out.name.strip()!r}")
+    if kinds == CUT_OUTS and out.suffix.lower() in {*VIDEOS} - {*kinds}:
+        raise KitError(f"a {out.suffix} file can't be transparent; end its name in {', '.join(CUT_OUTS)}, or name "
+                       "pictures: frames/%05d.png")
     if out.suffix.lower() not in kinds:
         names = f"{', '.join(kinds[:-1])} or {kinds[-1]}"
         raise KitError(f"{out.name!r} does not say what kind of file it shall be; end its name in {names}")
