@@ -1429,6 +1429,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           'lipsync_kit.hub.download.recorded_source': ( 'hub/download.html#recorded_source',
                                                                                         'lipsync_kit/hub/download.py'),
                                           'lipsync_kit.hub.download.remove': ('hub/download.html#remove', 'lipsync_kit/hub/download.py'),
+                                          'lipsync_kit.hub.download.remove_packages': ( 'hub/download.html#remove_packages',
+                                                                                        'lipsync_kit/hub/download.py'),
                                           'lipsync_kit.hub.download.split_hf': ( 'hub/download.html#split_hf',
                                                                                  'lipsync_kit/hub/download.py'),
                                           'lipsync_kit.hub.download.with_needs': ( 'hub/download.html#with_needs',

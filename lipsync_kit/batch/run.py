@@ -18,6 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 from ..core import KitError, beside, OnProgress, Progress, no_progress
+from ..media.sequence import is_sequence, times_path
 from .table import MATERIAL, Job, make_job, read_jobs, with_outputs
 from ..pipe.result import Result
 from ..models.contract import files_of, model_card
@@ -141,7 +142,8 @@ class StatusFile:
                         "--out, or free some space")
     def stands(self, job:Job, mark:str)->bool:
         "Is the output of this job there, made from what is there now"
-        return job.out.exists() and self.done.get(str(job.out)) == mark
+        made = times_path(job.out) if is_sequence(job.out) else job.out
+        return made.exists() and self.done.get(str(job.out)) == mark
     def add(self, item:Item):
         "One line, in one write"
         now = datetime.now(timezone.utc).isoformat(timespec='seconds')

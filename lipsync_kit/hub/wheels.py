@@ -10,7 +10,7 @@ __all__ = ['FORMS', 'PYPI', 'NPM', 'ANSWERS', 'Piece', 'pieces_of', 'run_client'
 import base64, hashlib, importlib.util, os, re, shutil, subprocess, sys, tarfile, zipfile
 from collections.abc import Callable, Iterator
 from configparser import ConfigParser, Error as BadConfig
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -53,9 +53,9 @@ def _said(log:bytes, n:int=2)->str:
 def _size_of(folder:Path)->int:
     "Bytes in a folder that another program may be changing"
     n = 0
-    for p in folder.rglob('*'):
-        try: n += p.stat().st_size if p.is_file() else 0
-        except OSError: pass
+    for root, _, names in os.walk(folder):        # which passes over a folder that is gone
+        for name in names:
+            with suppress(OSError): n += os.lstat(os.path.join(root, name)).st_size
     return n
 
 def run_client(

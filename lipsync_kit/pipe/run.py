@@ -54,6 +54,9 @@ def output_path(
     out = Path(out)
     if out.suffix.strip().lower() in kinds and out.suffix != out.suffix.strip():
         raise KitError(f"the name {out.name!r} ends in a space; write {out.name.strip()!r}")
+    if kinds == CUT_OUTS and out.suffix.lower() in {*VIDEOS} - {*kinds}:
+        raise KitError(f"a {out.suffix} file can't be transparent; end its name in {', '.join(CUT_OUTS)}, or name "
+                       "pictures: frames/%05d.png")
     if out.suffix.lower() not in kinds:
         names = f"{', '.join(kinds[:-1])} or {kinds[-1]}"
         raise KitError(f"{out.name!r} does not say what kind of file it shall be; end its name in {names}")
@@ -127,7 +130,8 @@ def write_frames(
     "Write each frame at its time; one without a picture was written by an earlier run"
     for frame, _ in frames:
         clock.once('first frame')
-        if frame.pixels is not None: clock.call('writing', writer.write, frame.pixels, frame.time, frame.alpha)
+        more = () if frame.alpha is None else (frame.alpha,)
+        if frame.pixels is not None: clock.call('writing', writer.write, frame.pixels, frame.time, *more)
         progress.one_more()
 
 def writer_for(
