@@ -24,8 +24,8 @@ from ..core import Audio, KitError, Phoneme, Progress, as_fps, n_frames, no_prog
 from ..hub.cards import available
 from .basis import basis_source, change_basis, data_file, load_basis
 from .network import MOTION_MODELS, MotionNetwork, load_motion_network, model_file
-from .network import motion_features, predict_motion
-from .closures import CLOSURES, STATES, closure_probability, heard_closures
+from .network import STATES, motion_features, predict_motion
+from .closures import CLOSURES, closure_probability, heard_closures
 from .idle import apply_emotion, emotion_shapes, idle_motion
 from .rules import FAST, SLOW, Curve, RuleMotion, enforce_closures, rule_motion
 from .track import SHAPES, MotionTrack
@@ -144,7 +144,8 @@ def _sources(
     encoder = ('whisper-tiny.en',) if model is not None and model.encoder in ('whisper', 'states') else ()
     recogniser = ('hama-asr',) if recognised else ()
     learned = 'rules' if model is None else getattr(model, 'source', 'motion-model')
-    return tuple(dict.fromkeys((*encoder, *recogniser, 'silero-vad', learned, basis_source(basis))))
+    mixed = ('synthetic-motion-model',) if getattr(model, 'mixed', False) else ()
+    return tuple(dict.fromkeys((*encoder, *recogniser, 'silero-vad', learned, *mixed, basis_source(basis))))
 
 def basis_of(model)->str:
     "The basis of a motion model's scores; the fitted one for rules"

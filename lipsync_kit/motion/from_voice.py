@@ -42,7 +42,9 @@ def sentences(
     "Random sentences of eight to eighteen words"
     rng = np.random.default_rng(seed)
     def words(k): return ' '.join(str(rng.choice(WORDS)) + str(rng.choice(ENDS)) for _ in range(k))
-    def sentence(): return words(int(rng.integers(8, 19))).strip(' ,.').capitalize() + str(rng.choice(['.', '?', '!']))
+    def sentence():
+        said = words(int(rng.integers(8, 19))).strip(' ,.').capitalize()
+        return said + str(rng.choice(['.', '?', '!']))
     return [sentence() for _ in range(n)]
 
 # %% ../../nbs/motion/09_from_voice.ipynb #53e17b66

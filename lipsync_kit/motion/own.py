@@ -82,7 +82,8 @@ def check_clip(
     predicted = predicted_opening(at_speech_level(audio, speech_level(audio, spans)))
     if predicted is not None:
         found, r = lag_of(mouth_open(face.points), times, predicted)
-        if r < FOLLOWS/np.sqrt(np.clip(times[-1] - times[0], 2.5, 20)): return no(f'the mouth does not follow the sound (r {r:.2f}): dubbed, or another person speaks')
+        least = FOLLOWS/np.sqrt(np.clip(times[-1] - times[0], 2.5, 20))
+        if r < least: return no(f'the mouth does not follow the sound (r {r:.2f}): dubbed, or another person speaks')
         if source.lag is None: lag = found
     seconds = float((np.abs(face.yaw) < FRONTAL).mean()*(times[-1] - times[0]))
     words = f'{seconds:.1f} s, picture {lag*1000:+.0f} ms'
