@@ -185,13 +185,13 @@ def test_not_a_track(name, content, tmp_path):
     with pytest.raises(KitError, match=name): MotionTrack.load(tmp_path/name)
 
 def test_sources_of_a_csv_that_was_cut_or_joined(tmp_path):
-    "Every row names the sources, so none are lost; a file without the column has none"
+    "Every row names the sources, so none are lost; in a file without the column there is the basis that reads it"
     path = motion().save(tmp_path/'a.csv')
     header, *rows = path.read_text().splitlines()
     (tmp_path/'b.csv').write_text('\n'.join([header, *rows[9:20]]))
     assert MotionTrack.load(tmp_path/'b.csv').sources == motion().sources == ('silero-vad', 'rules', 'face-basis')
     (tmp_path/'c.csv').write_text('time,mouth_open\n0,.1\n.04,.2\n')
-    assert MotionTrack.load(tmp_path/'c.csv').sources == ()
+    assert MotionTrack.load(tmp_path/'c.csv').sources == ('face-basis',)    # somebody's own numbers, read by a basis
     (tmp_path/'d.csv').write_text('time,sources\n0,rules\n.04,\n.08,hama-asr rules\n')
     assert MotionTrack.load(tmp_path/'d.csv').sources == ('rules', 'hama-asr')
 

@@ -62,7 +62,7 @@ class PersonalMotion:
     def _tuned(self, base:MotionNetwork)->MotionNetwork:
         "The generic networks with what was learned in place of their own"
         own = {k.removeprefix('net.'): v.astype(np.float32) for k, v in self.arrays.items() if k != 'filter'}
-        return replace(base, weights=base.weights | own)
+        return replace(base, weights=base.weights | own, mixed=False)
 
 def filtered(
     goal:np.ndarray,       # [n,7] a generic prediction

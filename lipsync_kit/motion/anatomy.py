@@ -115,7 +115,7 @@ PULLS = (  # for each score after the jaw: upper lip, lower lip, corners, then o
     dict(upper=(0, 0, 0), lower=(0, .002, 0), corner=(0, .017, .002),   # corners down
          more={43: (0, .010, 0), 205: (0, .004, 0), 152: (0, 0, 0)}))
 
-def _lens(t:np.ndarray)->np.ndarray: return np.maximum(1 - t*t, 0)**.6  # -1..1 between the corners: 1 in the middle
+def _lens(t:np.ndarray)->np.ndarray: return np.maximum(1 - t*t, 0)  # -1..1 between the corners: 1 in the middle
 
 def _lip_anchors(
     face:np.ndarray,     # [478,3]

@@ -24,7 +24,8 @@ from ..core import Audio, KitError, Phoneme, Progress, as_fps, n_frames, no_prog
 from ..hub.cards import available
 from .basis import basis_source, change_basis, data_file, load_basis
 from .network import MOTION_MODELS, MotionNetwork, load_motion_network, model_file
-from .network import motion_features, predict_motion
+from .network import STATES, motion_features, predict_motion
+from .closures import CLOSURES, closure_probability, heard_closures
 from .idle import apply_emotion, emotion_shapes, idle_motion
 from .rules import FAST, SLOW, Curve, RuleMotion, enforce_closures, rule_motion
 from .track import SHAPES, MotionTrack
@@ -78,6 +79,7 @@ class AudioFeatures(NamedTuple):
     sources:tuple[str, ...]=() # what took part, as in `MotionTrack.sources`
     level:float|None=None     # of the voice, dB of full scale; None where there is none
     basis:str='fitted'        # of the lip scores, as for `load_basis`
+    closures:tuple=()         # closed lips that the recogniser missed, as phonemes
 
 def _is_low_noise(
     audio:Audio,
@@ -91,19 +93,25 @@ def _is_low_noise(
     if voiced.all() or not voiced.any(): return True
     return bool(np.median(level[voiced]) - np.median(level[~voiced]) > least)
 
+def _closed(features:np.ndarray)->np.ndarray:
+    "How probable closed lips are; 0 where the features hold no states of Whisper"
+    hears = features.shape[1] >= STATES and data_file(CLOSURES).is_file()
+    return closure_probability(features[:, :STATES]) if hears else np.zeros(len(features))
+
 def _predict_in_blocks(
     model:MotionNetwork,
     audio:Audio,
     progress=no_progress,
-)->tuple[np.ndarray,np.ndarray]:  # lip scores [m,6], opening [m], 50 a second
+)->tuple[np.ndarray,...]:  # lip scores [m,6], opening [m], probability of closed lips [m], 50 a second
     "The prediction of a motion model for a sound of any length"
     parts = []
     for a in range(0, max(1, int(np.ceil(audio.duration))), BLOCK):
         lo, hi = max(0, a - BESIDE), min(audio.duration, a + BLOCK + BESIDE)
-        got = predict_motion(model, motion_features(audio.cut(lo, hi), model.encoder))
+        x = motion_features(audio.cut(lo, hi), model.encoder)
+        got, shut = predict_motion(model, x), _closed(x)
         i, n = (a - lo)*50, min(BLOCK*50, n_frames(audio.duration - a, 50))
         progress(Progress('listening', .95*hi/audio.duration))
-        parts.append((got.lips[i:i+n], got.mouth_open[i:i+n]))
+        parts.append((got.lips[i:i+n], got.mouth_open[i:i+n], shut[i:i+n]))
     return tuple(np.concatenate(p) for p in zip(*parts))
 
 def _merge_spans(
@@ -136,7 +144,8 @@ def _sources(
     encoder = ('whisper-tiny.en',) if model is not None and model.encoder in ('whisper', 'states') else ()
     recogniser = ('hama-asr',) if recognised else ()
     learned = 'rules' if model is None else getattr(model, 'source', 'motion-model')
-    return tuple(dict.fromkeys((*encoder, *recogniser, 'silero-vad', learned, basis_source(basis))))
+    mixed = ('synthetic-motion-model',) if getattr(model, 'mixed', False) else ()
+    return tuple(dict.fromkeys((*encoder, *recogniser, 'silero-vad', learned, *mixed, basis_source(basis))))
 
 def basis_of(model)->str:
     "The basis of a motion model's scores; the fitted one for rules"
@@ -159,14 +168,16 @@ def extract_features(
     "Predictions of the motion model, phonemes and spans of voice"
     basis = basis_of(model) if basis == 'auto' else str(basis)
     sources = _sources(model, ps is None and available('hama-asr'), basis)
-    voiced = voice_spans(audio)
+    voiced, known = voice_spans(audio), ps is not None
     level = speech_level(audio, voiced) if level is None else level
     audio = at_speech_level(audio, level)
     with ThreadPoolExecutor(2) as pool:
         predicted = None if model is None else pool.submit(_predict_in_blocks, model, audio, progress)
         ps, spans = pool.submit(_phonemes_and_spans, audio, ps, voiced).result()
-        predicted = predicted and _in_basis(*predicted.result(), basis_of(model), basis)
-        return AudioFeatures(predicted, ps, spans, _is_low_noise(audio, spans), sources, level, basis)
+        lips, opening, shut = predicted.result() if predicted else (None, None, np.zeros(0))
+        predicted = predicted and _in_basis(lips, opening, basis_of(model), basis)
+        heard = () if known else tuple(heard_closures(shut, ps))
+        return AudioFeatures(predicted, ps, spans, _is_low_noise(audio, spans), sources, level, basis, heard)
 
 # %% ../../nbs/motion/06_audio2motion.ipynb #7913ba0a
 def mouth_motion(
@@ -184,7 +195,8 @@ def mouth_motion(
         lips = np.stack([np.interp(times, curve.times, x) for x in scores.T], 1)
         opening = np.interp(times, *curve)
     flanks = SLOW if curve and features.low_noise else FAST
-    return enforce_closures(gain*lips, gain*opening, times, features.phonemes, features.spans, curve, flanks, basis)
+    ps = sorted((*features.phonemes, *features.closures), key=lambda p: p.start)
+    return enforce_closures(gain*lips, gain*opening, times, ps, features.spans, curve, flanks, basis)
 
 # %% ../../nbs/motion/06_audio2motion.ipynb #d1477375
 class MotionOptions(NamedTuple):

@@ -28,7 +28,7 @@ from .network import FPS, MotionNetwork, motion_features, predict_motion
 LEAST_SECONDS, LEAST_VOICE = 2., 1.5   # seconds of a face from the front, and of voice
 LEAST_IOD = 28.                        # pixels between the eyes
 FRONTAL = 30.                          # degrees of yaw
-FOLLOWS = .2                           # correlation of measured and predicted opening
+FOLLOWS = .6                           # correlation of measured and predicted opening, times the root of the seconds
 FARTHEST = .4                          # seconds of lag
 
 class ClipVerdict(NamedTuple):
@@ -82,7 +82,8 @@ def check_clip(
     predicted = predicted_opening(at_speech_level(audio, speech_level(audio, spans)))
     if predicted is not None:
         found, r = lag_of(mouth_open(face.points), times, predicted)
-        if r < FOLLOWS: return no(f'the mouth does not follow the sound (r {r:.2f}): dubbed, or another person speaks')
+        least = FOLLOWS/np.sqrt(np.clip(times[-1] - times[0], 2.5, 20))
+        if r < least: return no(f'the mouth does not follow the sound (r {r:.2f}): dubbed, or another person speaks')
         if source.lag is None: lag = found
     seconds = float((np.abs(face.yaw) < FRONTAL).mean()*(times[-1] - times[0]))
     words = f'{seconds:.1f} s, picture {lag*1000:+.0f} ms'

@@ -295,8 +295,8 @@ def _sources(d:dict, own:bool, basis:str)->tuple[str,...]:
     "What made the track of a file; lips that are read from somebody's blendshapes come from the basis that reads them"
     found = _source_names(d.get('sources'))
     if own: return found
-    kept = tuple(s for s in found if s not in ('face-basis', 'anatomy-basis'))
-    return (*kept, basis_source(basis)) if found or d.get('sources') is None else ()
+    if not found: return (basis_source(basis),) if d.get('sources') is None else ()
+    return _union([[basis_source(basis) if s in ('face-basis', 'anatomy-basis') else s for s in found]])
 
 def from_dict(
     d:dict,         # as `MotionTrack.save` writes it: fps, names, frames, and optionally the other fields

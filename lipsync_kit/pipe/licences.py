@@ -38,7 +38,7 @@ HUB_SOURCES = 'whisper-tiny.en', 'hama-asr', 'silero-vad'    # sources of a moti
 
 def _sources(tracks:Iterable[MotionTrack])->set[str]:
     "What made the tracks; of a track that does not say, the strictest is assumed"
-    return {s for t in tracks for s in (t.sources or ('motion-model', 'face-basis'))}
+    return {s for t in tracks for s in (*(t.sources or ('motion-model',)), basis_source(t.basis))}
 
 OPEN = {'anatomy-basis': Licence("face basis from anatomy, on MediaPipe's canonical face", 'Apache-2.0', True),
         'synthetic-motion-model': Licence('motion model that learned from a synthetic voice', 'Apache-2.0', True)}
