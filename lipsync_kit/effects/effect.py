@@ -81,6 +81,8 @@ class EffectCard:
     weights:tuple[str, ...]=()  # names in `hub.cards`
     licence:str='Apache-2.0'    # of the code
     extra:str=''                # what to install: pip install 'lipsync_kit[extra]'
+    # it shows a person as somebody else: it needs the setting `consent`, and what it makes is always marked
+    consent:bool=False
 
 EFFECTS = Registry('effect', 'lipsync_kit.effects', 'lipsync_kit.effects')
 

@@ -31,7 +31,7 @@ class Swapper:
         from onnx import numpy_helper
         m = numpy_helper.to_array(self.net.graph.initializer[-1]).astype(np.float32)
         if m.ndim != 2 or m.shape[0] != m.shape[1]:
-            raise KitError(f"{self.net.path.name} does not end with its map of identities, but with an array of {m.shape}")
+            raise KitError(f"{self.net.path.name} ends with an array of {m.shape}, not with its map of identities")
         return m
 
     def identity(self,

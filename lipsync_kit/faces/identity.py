@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['DLIB', 'EMBEDDERS', 'LOOKS', 'dlib_points', 'chip', 'Embedder', 'load_arcface', 'load_sface', 'load_dlib', 'embedder',
-           'no_embedder', 'needed_embedder', 'network', 'embed', 'most_alike', 'ByPicture', 'attributes_file',
-           'age_gender', 'ByLooks']
+           'no_embedder', 'needed_embedder', 'network', 'embed', 'most_alike', 'ByPicture', 'vector_of',
+           'attributes_file', 'age_gender', 'ByLooks']
 
 # %% ../../nbs/faces/05_identity.ipynb #8713975a
 from collections.abc import Callable
@@ -146,9 +146,15 @@ class ByPicture:
     )->list[Face]:             # one, or none
         "The face that is meant"
         e = needed_embedder()
-        wanted = _vector_of(self.path, self.content, e.name)
-        best = most_alike(np.stack([embed(image, f.points, e) for f in faces]), wanted, e.same)
+        best = most_alike(np.stack([embed(image, f.points, e) for f in faces]), vector_of(self, e), e.same)
         return [] if best is None else [faces[best]]
+
+def vector_of(
+    picture:ByPicture,
+    by:Embedder,
+)->np.ndarray:         # [d] of length 1
+    "The direction of the largest face of a picture, computed once"
+    return _vector_of(picture.path, picture.content, by.name)
 
 # %% ../../nbs/faces/05_identity.ipynb #7bacbedf
 @lru_cache(1)

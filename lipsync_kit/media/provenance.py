@@ -49,4 +49,5 @@ def read_mark(
     low = {k.lower(): v for k, v in tags.items()}
     if IPTC not in low.get('digitalsourcetype', '') + low.get('comment', ''): return None
     source = low.get('digitalsourcetype') or IPTC + low['comment'].split(IPTC)[1].split()[0]
-    return {'digital source type': source, **{k: low[k] for k in ('generator', 'model', 'comment') if k in low}}
+    told = 'generator', 'model', 'comment', 'consent'
+    return {'digital source type': source, **{k: low[k] for k in told if k in low}}

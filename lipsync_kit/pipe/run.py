@@ -26,6 +26,7 @@ from ..media.write import CODECS, write_image
 from ..models.contract import Model
 from ..models.identity import is_identity, open_identity
 from .clock import Clock
+from .consent import check_consent, consent_tags, log_consent
 from .fingerprint import fingerprint
 from .licences import check_licences, licences
 from .options import Options, make_options
@@ -145,6 +146,7 @@ def lipsync(
     with timed() as watch:
         job = prepare(face, audio, text, motion, checked, progress)
         word = fingerprint(face, audio, text, motion, job.options, job.model.weights) if out is not None else ''
+        log_consent(checked.effects, face, path)
         return made_video(job, path, word, watch, progress)
 
 def made_video(
@@ -158,7 +160,7 @@ def made_video(
     report, tally = FaceReport(), FaceTally(job.size)
     o, clip = job.options, job.source.clip
     end = job.seconds if job.speech_seconds > job.seconds + .1 else None
-    tags = mark(o.model, __version__, still=job.source.still) if o.mark else {}
+    tags = consent_tags(mark(o.model, __version__, still=job.source.still) if o.mark else {}, o.effects)
     rendering = RenderProgress(progress, n_frames(job.seconds, job.fps))
     with ResumableWriter(path, *job.size, job.fps, audio=written_sound(job), crf=o.crf, metadata=tags,
                          variable=clip.variable, job=word, audio_end=end, audio_track=job.sound.track,
@@ -216,9 +218,11 @@ def process(
     if not o.effects: raise KitError("no effect is named; give effects='sharpen', for example")
     chain = licences((), None, (), effects=o.effects)
     check_licences(o.policy, chain)
+    check_consent(o.effects, o.mark)
     opened = open_source(source, replace(o, choose='all') if 'choose' not in options else o, needed=False)
     path = output_path(out, PICTURES if opened.still else VIDEOS)
     effects = [e.load() for e in o.effects]
+    log_consent(o.effects, source, path)
     args = opened, o, effects, path, report, clock, progress
     n, seconds, fps = _process_picture(*args) if opened.still else _process_video(source, *args, picture)
     progress(Progress('done', 1.))
@@ -229,7 +233,8 @@ def process(
     return res if opened.still else as_written(res)
 
 def _tags(o:Options, still:bool)->dict:
-    return mark('+'.join(e.name for e in o.effects), __version__, still=still) if o.mark else {}
+    tags = mark('+'.join(e.name for e in o.effects), __version__, still=still) if o.mark else {}
+    return consent_tags(tags, o.effects)
 
 def _process_picture(source:Source, o, effects, path, report, clock, progress):
     "One picture through the effects: frames, seconds, frames a second"
