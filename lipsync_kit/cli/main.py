@@ -13,6 +13,7 @@ from typing import Annotated, Optional
 import typer
 from .avatar_make import avatar
 from .bar import Bar, Json, Quiet, say, spoken
+from .faces import faces, swap_with_flags
 from .models import models
 from .options import completion_words
 from .score import bench, compare, score
@@ -99,8 +100,10 @@ COMMANDS = {    # name -> the part of the help it stands in, an example
     'app': (MAKE, 'lipsync app --port 7860'),
     'motion': (MAKE, 'lipsync motion --text "Hello there." -o track.json'),
     'process': (MAKE, 'lipsync process clip.mp4 --then sharpen:amount=.5 -o sharp.mp4'),
+    'swap': (MAKE, 'lipsync swap me.jpg clip.mp4 --i-have-consent -o swapped.mp4'),
     'avatar': (MAKE, 'lipsync avatar make me.mp4 -o me.avatar'),
     'batch': (MAKE, 'lipsync batch jobs.csv -o talks --workers 2'),
+    'faces': (MEASURE, 'lipsync faces clip.mp4 -o faces.jpg'),
     'score': (MEASURE, 'lipsync score talk.mp4 --reference clip.mp4'),
     'compare': (MEASURE, 'lipsync compare ours=a.mp4 theirs=b.mp4 --reference clip.mp4'),
     'bench': (MEASURE, 'lipsync bench media --media clips --model portrait'),
@@ -126,7 +129,8 @@ def build_app(
                        epilog='Example: lipsync demo    Each command has its own: lipsync talk --help')
     root.callback()(top)
     flags = {c.__name__: command_with_flags(c, list(args)) for c in (talk, process, motion, plan)}
-    plain = {c.__name__: c for c in (demo, app, batch, score, compare, bench, verify, voices, doctor)}
+    plain = {c.__name__: c for c in (demo, app, batch, faces, score, compare, bench, verify, voices, doctor)}
+    flags['swap'] = swap_with_flags(list(args))
     groups, commands = dict(avatar=avatar, models=models, schema=schema, config=config), {**flags, **plain}
     for name in COMMANDS:
         if name in groups: root.add_typer(groups[name], name=name, **_placed(name))

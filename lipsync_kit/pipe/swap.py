@@ -26,7 +26,7 @@ def swap_call(
     return EffectCall('swap', {k: checked(SWAP[k], v) for k, v in values.items()})
 
 def swap(
-    source,                    # whose face is put in: a picture, several of one person, or a dict of reference -> picture
+    source,                    # whose face is put in: a picture, several of one person, or a dict reference -> picture
     target,                    # picture or video whose faces are replaced, or an [h,w,3] uint8 RGB picture
     out=None,                  # the file to make; left out: a temporary file
     consent:bool=False,        # everybody who is shown agreed to it
