@@ -137,7 +137,7 @@ class ByPicture:
     path:str
     content:str=''         # hash of the file, taken if left out
     def __post_init__(self):
-        if not Path(self.path).is_file(): raise KitError(f"there is no picture {self.path}; name one that shows the person")
+        if not Path(self.path).is_file(): raise KitError(f"there is no picture {self.path}; name one of the person")
         object.__setattr__(self, 'content', self.content or content_id(self.path))
 
     def pick(self,
