@@ -112,6 +112,8 @@ def checked(
     if s.param.check: return s.param.check(value)
     value = _of_kind(s, value)
     if s.choices and value not in s.choices:
+        if s.kind in (int, float):
+            raise KitError(f"{s.name} must be one of {', '.join(map(str, s.choices))}, not {value}")
         raise unknown(s.name if '_' not in s.name else f'value of {s.name}', value, s.choices)
     _in_range(s, value)
     return value

@@ -13,6 +13,7 @@ from typing import Annotated, Optional
 import typer
 from .avatar_make import avatar
 from .bar import Bar, Json, Quiet, say, spoken
+from .faces import faces, swap_with_flags
 from .fit import fit
 from .models import models
 from .options import completion_words
@@ -101,9 +102,11 @@ COMMANDS = {    # name -> the part of the help it stands in, an example
     'motion': (MAKE, 'lipsync motion --text "Hello there." -o track.json'),
     'process': (MAKE, 'lipsync process clip.mp4 --then sharpen:amount=.5 -o sharp.mp4'),
     'enhance': (MAKE, 'lipsync enhance talk.mp4 --where mouth -o clear.mp4'),
+    'swap': (MAKE, 'lipsync swap me.jpg clip.mp4 --i-have-consent -o swapped.mp4'),
     'avatar': (MAKE, 'lipsync avatar make me.mp4 -o me.avatar'),
     'fit': (MAKE, 'lipsync fit clips -o me.fit --license "yours" --commercial'),
     'batch': (MAKE, 'lipsync batch jobs.csv -o talks --workers 2'),
+    'faces': (MEASURE, 'lipsync faces clip.mp4 -o faces.jpg'),
     'score': (MEASURE, 'lipsync score talk.mp4 --reference clip.mp4'),
     'compare': (MEASURE, 'lipsync compare ours=a.mp4 theirs=b.mp4 --reference clip.mp4'),
     'bench': (MEASURE, 'lipsync bench media --media clips --model portrait'),
@@ -129,7 +132,8 @@ def build_app(
                        epilog='Example: lipsync demo    Each command has its own: lipsync talk --help')
     root.callback()(top)
     flags = {c.__name__: command_with_flags(c, list(args)) for c in (talk, process, enhance, motion, plan)}
-    plain = {c.__name__: c for c in (demo, app, fit, batch, score, compare, bench, verify, voices, doctor)}
+    plain = {c.__name__: c for c in (demo, app, fit, batch, faces, score, compare, bench, verify, voices, doctor)}
+    flags['swap'] = swap_with_flags(list(args))
     groups, commands = dict(avatar=avatar, models=models, schema=schema, config=config), {**flags, **plain}
     for name in COMMANDS:
         if name in groups: root.add_typer(groups[name], name=name, **_placed(name))

@@ -82,6 +82,8 @@ class EffectCard:
     weights_of:str=''           # 'package.module:function' with settings -> names or paths, where they decide
     licence:str='Apache-2.0'    # of the code
     extra:str=''                # what to install: pip install 'lipsync_kit[extra]'
+    # it shows a person as somebody else: it needs the setting `consent`, and what it makes is always marked
+    consent:bool=False
 
 EFFECTS = Registry('effect', 'lipsync_kit.effects', 'lipsync_kit.effects')
 

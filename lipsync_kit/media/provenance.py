@@ -7,6 +7,7 @@ __all__ = ['IPTC', 'mark', 'read_mark']
 
 # %% ../../nbs/media/04_provenance.ipynb #f4172f46
 import re
+from html import unescape
 from .probe import existing, opened, opened_picture
 
 # %% ../../nbs/media/04_provenance.ipynb #3173dabf
@@ -28,9 +29,9 @@ def _xmp_tags(
     "The origin in the XMP packet of a picture"
     x = im.info.get('xmp') or im.info.get('XML:com.adobe.xmp') or ''
     x = x.decode('utf8', 'replace') if isinstance(x, bytes) else x
-    tags = dict(digitalsourcetype='DigitalSourceType', generator='CreatorTool')
+    tags = dict(digitalsourcetype='DigitalSourceType', generator='CreatorTool', comment='photoshop:Instructions')
     found = {k: re.search(f'{tag}(?:="|>)([^"<]+)', x) for k, tag in tags.items()}
-    return {k: m[1] for k, m in found.items() if m}
+    return {k: unescape(m[1]) for k, m in found.items() if m}
 
 def _picture_tags(path)->dict[str, str]|None:
     "The tags of a picture; None for what ffmpeg reads"
@@ -49,4 +50,5 @@ def read_mark(
     low = {k.lower(): v for k, v in tags.items()}
     if IPTC not in low.get('digitalsourcetype', '') + low.get('comment', ''): return None
     source = low.get('digitalsourcetype') or IPTC + low['comment'].split(IPTC)[1].split()[0]
-    return {'digital source type': source, **{k: low[k] for k in ('generator', 'model', 'comment') if k in low}}
+    told = 'generator', 'model', 'comment', 'consent'
+    return {'digital source type': source, **{k: low[k] for k in told if k in low}}

@@ -244,10 +244,12 @@ def xmp_packet(
     if 'DigitalSourceType' not in metadata: return b''
     source, tool = metadata['DigitalSourceType'], metadata.get('generator', '')
     tags = dict(Iptc4xmpExt_DigitalSourceType=source, xmp_CreatorTool=tool)
+    if metadata.get('comment'): tags['photoshop_Instructions'] = metadata['comment']
     tags = ' '.join(f"{k.replace('_', ':', 1)}={quoteattr(str(v))}" for k, v in tags.items())
     return ('<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
             '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
             '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
+            'xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" '
             f'xmlns:xmp="http://ns.adobe.com/xap/1.0/" {tags}/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>').encode()
 
 def write_image(

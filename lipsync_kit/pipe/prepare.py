@@ -22,6 +22,7 @@ from ..models.contract import DrivingSignal, Model, files_of, is_available, load
 from ..motion.audio2motion import speech_to_motion
 from ..motion.track import MotionTrack
 from .clock import Clock
+from .consent import check_consent
 from .licences import COVERS, check_licences, licences, looks_for_covers, motion_basis
 from .licences import motion_licences, settled
 from .options import Options, setting
@@ -183,6 +184,7 @@ def refuse_early(
     for x in (face, motion, *(audio.values() if isinstance(audio, dict) else [audio])):
         if _missing(x): existing(x)
     _check_before(options, text, motion)
+    check_consent(options.effects, options.mark)
     # what is missing is told by whoever loads it
     if not is_available(card.name, setting(options, 'preset', 'best'), setting(options, 'weights')): open_model(options)
 

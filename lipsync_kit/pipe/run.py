@@ -27,6 +27,7 @@ from ..media.write import CODECS, with_alpha, write_image
 from ..models.contract import Model
 from ..models.identity import is_identity, open_identity
 from .clock import Clock
+from .consent import check_consent, consent_tags, log_consent
 from .fingerprint import fingerprint
 from .licences import check_licences, licences
 from .options import Options, make_options
@@ -168,6 +169,7 @@ def lipsync(
         job = prepare(face, audio, text, motion, checked, progress)
         weights = *job.model.weights, *(w for e in job.options.effects for w in e.weights)
         word = fingerprint(face, audio, text, motion, job.options, weights) if out is not None else ''
+        log_consent(checked.effects, face, path)
         return made_video(job, path, word, watch, progress)
 
 def made_video(
@@ -181,7 +183,7 @@ def made_video(
     report, tally = FaceReport(), FaceTally(job.size)
     o, clip = job.options, job.source.clip
     end = job.seconds if job.speech_seconds > job.seconds + .1 else None
-    tags = mark(o.model, __version__, still=job.source.still) if o.mark else {}
+    tags = consent_tags(mark(o.model, __version__, still=job.source.still) if o.mark else {}, o.effects)
     rendering = RenderProgress(progress, n_frames(job.seconds, job.fps))
     with writer_for(path, job.size, job.fps, o, written_sound(job), metadata=tags, variable=clip.variable, job=word,
                     audio_end=end, audio_track=job.sound.track) as writer:
@@ -241,9 +243,11 @@ def process(
     if not o.effects: raise KitError("no effect is named; give effects='sharpen', for example")
     chain = licences((), None, (), effects=o.effects)
     check_licences(o.policy, chain)
+    check_consent(o.effects, o.mark)
     opened = open_source(source, replace(o, choose='all') if 'choose' not in options else o, needed=False)
     path = output_path(out, PICTURES if opened.still else CUT_OUTS if o.transparent else VIDEOS)
     effects = [e.load() for e in o.effects]
+    log_consent(o.effects, source, path)
     args = opened, o, effects, path, report, clock, progress
     n, seconds, fps = _process_picture(*args) if opened.still else _process_video(source, *args, picture)
     progress(Progress('done', 1.))
@@ -254,7 +258,8 @@ def process(
     return res if opened.still else as_written(res)
 
 def _tags(o:Options, still:bool)->dict:
-    return mark('+'.join(e.name for e in o.effects), __version__, still=still) if o.mark else {}
+    tags = mark('+'.join(e.name for e in o.effects), __version__, still=still) if o.mark else {}
+    return consent_tags(tags, o.effects)
 
 def _process_picture(source:Source, o, effects, path, report, clock, progress):
     "One picture through the effects: frames, seconds, frames a second"

@@ -11,8 +11,6 @@ import numpy as np
 from ...core import Face
 from .card import DetectorCard
 from .s3fd import faces_in_boxes
-from ..onnx_faces import OnnxNetwork
-from ..scrfd import Scrfd
 from ...hub.cards import find
 
 # %% ../../../nbs/faces/detectors/03_scrfd.ipynb #ff2b0096
@@ -30,6 +28,8 @@ class BoxedFaces:
 
 def load_scrfd(device:str='auto')->BoxedFaces:
     "The detector of `buffalo_l`"
+    from lipsync_kit.faces.onnx_faces import OnnxNetwork
+    from lipsync_kit.faces.scrfd import Scrfd
     return BoxedFaces(Scrfd(OnnxNetwork(Path(find('buffalo_l'))/'det_10g.onnx', device)))
 
 CARDS = (DetectorCard('scrfd', 'finds profiles and small faces; its file is for non-commercial research', load_scrfd,

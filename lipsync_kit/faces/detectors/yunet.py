@@ -8,12 +8,12 @@ __all__ = ['CARDS', 'load_yunet']
 # %% ../../../nbs/faces/detectors/04_yunet.ipynb #6d47dbb4
 from .card import DetectorCard
 from .scrfd import BoxedFaces
-from ..scrfd import YuNet
 from ...hub.cards import find
 
 # %% ../../../nbs/faces/detectors/04_yunet.ipynb #d547775c
 def load_yunet(device:str='auto')->BoxedFaces:
     "YuNet, on the CPU"
+    from lipsync_kit.faces.scrfd import YuNet
     return BoxedFaces(YuNet(find('yunet')))
 
 CARDS = (DetectorCard('yunet', 'small and fast, free for any use', load_yunet, ('yunet', 'face_landmarker')),)
