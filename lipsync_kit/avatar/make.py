@@ -119,7 +119,8 @@ def learned_parts(
         state = Path(out).with_suffix(f'.{card.avatar}.part')
         if not options.resume: _forget(state)
         part = part_of(progress, k * width, (k + 1) * width)
-        parts[card.name] = maker_of(card)(clip, options.steps, state, options.seed, part)
+        more = dict(size=options.detail) if card.avatar == 'head' else {}
+        parts[card.name] = maker_of(card)(clip, options.steps, state, options.seed, part, **more)
     return parts
 
 def drawn_into(parts:dict[str, AvatarPart])->bool:

@@ -26,6 +26,8 @@ class AvatarOptions:
     film:Annotated[bool, Param('the file holds the clip too, so that it can be moved or handed on')]=True
     steps:Annotated[int|None, Param('of learning; 0 takes seconds', low=0, high=20_000, advanced=True,
                                     usual='by the length of the clip')]=None
+    detail:Annotated[int, Param('side of the picture that a head is made from', low=128, high=768, unit='pixels',
+                                usual='256, 512')]=256
     seed:Annotated[int, Param('the same seed gives the same avatar', low=0, high=2**31 - 1, advanced=True)]=0
     resume:Annotated[bool, Param('go on where an earlier run of the same job stopped', advanced=True)]=True
 

@@ -51,7 +51,7 @@ def wanted_parts(
         raise KitError(f"no model that is installed here makes a {' and a '.join(lacking)} of a clip; {has}")
     return [known[k] for k in names]
 
-def maker_of(card:ModelCard):   # (clip, steps, resume, seed, progress) -> `AvatarPart`
+def maker_of(card:ModelCard):   # (clip, steps, resume, seed, progress; of a head: size) -> `AvatarPart`
     "The function that learns a part"
     try: return import_module(card.module).make_part
     except ImportError as e:
