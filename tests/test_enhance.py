@@ -5,7 +5,7 @@ import cv2, numpy as np, pytest, torch
 from skimage import data
 from lipsync_kit.core import Frame, KitError
 from lipsync_kit.effects.effect import EffectContext, parse_effects
-from lipsync_kit.effects.enhance import Enhance, EnhanceSettings, weights_of
+from lipsync_kit.effects.enhance import Enhance, EnhanceSettings
 from lipsync_kit.faces.detect import landmarks
 from lipsync_kit.faces.masks import area_mask, rect_of
 from lipsync_kit.media.read import read_frames
@@ -87,7 +87,7 @@ def test_a_frame_without_a_face_passes(tmp_path):
 def test_what_is_missing_is_said_before_anything_is_read(tmp_path, monkeypatch):
     monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path/'none'))
     for name in ('gfpgan', 'codeformer', 'realesrgan'):
-        with pytest.raises(KitError, match='lipsync models download'): weights_of(EnhanceSettings(model=name))
+        with pytest.raises(KitError, match='lipsync models download'): Enhance(EnhanceSettings(model=name))
         with pytest.raises(KitError, match='lipsync models download'): process(tmp_path/'absent.mp4', f'enhance:{name}')
     with pytest.raises(KitError, match='no weights file'): process(tmp_path/'absent.mp4', 'enhance:weights=no.pth')
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIDE', 'OVAL', 'MASKS', 'INSET', 'Swapper', 'networks', 'official_mask', 'official_swap', 'split', 'put_together',
-           'boosted', 'scaled_about', 'mask_areas', 'back_in_frame', 'swapped']
+           'boosted', 'scaled_about', 'mask_areas', 'swapped']
 
 # %% ../../nbs/effects/03_swapper.ipynb #2c707ae1
 from functools import cached_property
@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2, numpy as np
 from ..core import Frame, KitError, Rect
 from .colour import corrected
-from ..faces.align import crop_of, shifted
+from ..faces.align import back_in_frame, crop_of
 from ..faces.onnx_faces import FaceVector, OnnxNetwork, arc_transform, as_input, kind_of, unit, warped
 from ..faces.paste import rect_around, soft_mask
 
@@ -151,16 +151,6 @@ def mask_areas(
         inset = INSET * edge / np.linalg.norm(oval - middle, axis=1).mean()
         areas.append(middle + scale * (1 - inset) * (oval - middle))
     return areas, edge
-
-def back_in_frame(
-    drawn:np.ndarray,     # [s,s,3] float32
-    M:np.ndarray,         # [2,3] from frame to crop
-    rect:Rect,            # piece of the frame
-)->np.ndarray:            # [h,w,3] float32
-    "A drawn crop in the pixels of a piece of its frame"
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(drawn.astype(np.float32), shifted(M, rect), rect.size, flags=flags,
-                          borderMode=cv2.BORDER_REPLICATE)
 
 def swapped(
     frame:Frame,

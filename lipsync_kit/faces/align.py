@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STABLE', 'Similarity', 'similarity', 'fit_pose', 'turned_upright', 'upright_box', 'square_transform', 'crop',
-           'area_reduced', 'rect_under', 'shifted', 'crop_of']
+           'area_reduced', 'rect_under', 'shifted', 'crop_of', 'back_in_frame']
 
 # %% ../../nbs/faces/00_align.ipynb #cc271fb4
 from typing import NamedTuple
@@ -142,3 +142,13 @@ def crop_of(
     "A `crop` of a frame, of which only the piece under it is read"
     rect = rect_under(M, size, frame.size)
     return crop(frame.part(rect), shifted(M, rect), size)
+
+def back_in_frame(
+    drawn:np.ndarray,     # [s,s,3] float32
+    M:np.ndarray,         # [2,3] from frame to crop
+    rect:Rect,            # piece of the frame
+)->np.ndarray:            # [h,w,3] float32
+    "A drawn crop in the pixels of a piece of its frame"
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(drawn.astype(np.float32), shifted(M, rect), rect.size, flags=flags,
+                          borderMode=cv2.BORDER_REPLICATE)

@@ -244,9 +244,9 @@ def process(
     chain = licences((), None, (), effects=o.effects)
     check_licences(o.policy, chain)
     check_consent(o.effects, o.mark)
+    effects = [e.load() for e in o.effects]
     opened = open_source(source, replace(o, choose='all') if 'choose' not in options else o, needed=False)
     path = output_path(out, PICTURES if opened.still else CUT_OUTS if o.transparent else VIDEOS)
-    effects = [e.load() for e in o.effects]
     log_consent(o.effects, source, path)
     args = opened, o, effects, path, report, clock, progress
     n, seconds, fps = _process_picture(*args) if opened.still else _process_video(source, *args, picture)
