@@ -5330,6 +5330,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'lipsync_kit.nn.splat._pinhole': ('nn/splat.html#_pinhole', 'lipsync_kit/nn/splat.py'),
                                       'lipsync_kit.nn.splat._pool': ('nn/splat.html#_pool', 'lipsync_kit/nn/splat.py'),
                                       'lipsync_kit.nn.splat._row_back': ('nn/splat.html#_row_back', 'lipsync_kit/nn/splat.py'),
+                                      'lipsync_kit.nn.splat._share': ('nn/splat.html#_share', 'lipsync_kit/nn/splat.py'),
                                       'lipsync_kit.nn.splat._tile_back': ('nn/splat.html#_tile_back', 'lipsync_kit/nn/splat.py'),
                                       'lipsync_kit.nn.splat.compiled': ('nn/splat.html#compiled', 'lipsync_kit/nn/splat.py'),
                                       'lipsync_kit.nn.splat.project': ('nn/splat.html#project', 'lipsync_kit/nn/splat.py'),
