@@ -297,7 +297,8 @@ def plan(
     if checked.transparent and not model.keeps_outline: raise no_outline(checked.model)
     free = [free] if free and motion is None else []
     usual = renderer_note(source.identity) if source.identity is not None else ()
-    odd = [*(w for w in source.warnings if w not in usual), *free, *odd_faces, *sound.notes, *_of_speech(sound.audio, speech, source)]
+    odd = [*(w for w in source.warnings if w not in usual), *free,
+           *odd_faces, *sound.notes, *_of_speech(sound.audio, speech, source)]
     seconds = talk_seconds(source, speech, checked, model)
     size, fps = model.output(source.clip, frame_rate_of(source, checked))
     n, area = n_frames(seconds, fps), float(np.mean([face_area(f, size) for f in seen.values()] or [0.]))
