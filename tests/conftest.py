@@ -7,6 +7,7 @@ ROOT = Path(__file__).parent.parent
 MEDIA = Path(os.environ.get('LIPSYNC_MEDIA', ROOT.parent/'shared'/'media'))
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('LIPSYNC_KIT_SPEEDS', 'off')   # runs of tests are no measure of this machine
+os.environ.setdefault('LIPSYNC_KIT_VOICE', 'hibari')  # the same everywhere, whatever voices lie on the machine
 os.environ.setdefault('MPLBACKEND', 'agg')
 
 @pytest.fixture(scope='session')

@@ -72,14 +72,14 @@ def licences(
     motion:Iterable[MotionTrack],     # that were drawn
     model:str|None,                   # that drew; None where nobody talks
     weights,                          # of the model: names in the hub, or paths
-    voice:str='',                     # that spoke a text; '' where none did
+    voices:Iterable[str]=(),          # that spoke a text
     effects:Iterable[EffectCall]=(),  # that were applied
 )->tuple[Licence, ...]:
     "The licences of everything that made the video"
     effects = list(effects)
     sources = _sources(motion)
     used = ['face_landmarker', *weights, *(n for n in HUB_SOURCES if n in sources),
-            *(VOICES.get(voice).weights if voice else ())]
+            *(w for v in voices for w in VOICES.get(v).weights)]
     cards = [EFFECTS.get(e.name) for e in effects]
     used += [w for e in effects for w in e.weights]
     code = [Licence(f'effect {c.name}', c.licence, True) for c in cards]

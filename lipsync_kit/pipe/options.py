@@ -74,8 +74,12 @@ def _emotions()->tuple[str, ...]:
     return tuple(EMOTIONS)
 
 def _voices()->tuple[str, ...]:
-    from lipsync_kit.speech.tts import VOICES
-    return tuple(VOICES.all())
+    from lipsync_kit.speech.tts import voice_names
+    return voice_names()
+
+def _voice(value)->str:
+    from lipsync_kit.speech.tts import voice_name
+    return voice_name(value)
 
 def _frames()->tuple[str, ...]:
     from lipsync_kit.faces.framing import FRAMES
@@ -113,7 +117,9 @@ class InputOptions:
 class SpeechOptions:
     "How a text is spoken"
     title = 'Text'
-    voice:Annotated[str, Param('who speaks the text', choices=_voices)]='hibari'
+    voice:Annotated[str, Param("who speaks the text: 'auto' is the best voice here for its language, 'kokoro:jm_kumo' "
+                               "one speaker, 'anna=hibari,ben=kokoro' a cast for [anna] ... [ben] ...",
+                               choices=_voices, check=_voice)]='auto'
     speed:Annotated[float, Param('of the voice', low=.5, high=2)]=1.
 
 @dataclass(frozen=True)

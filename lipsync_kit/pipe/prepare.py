@@ -30,6 +30,7 @@ from .result import Licence
 from .source import Source, open_source
 from .speech import Sound, heard, open_sound
 from .stages import chosen_fit, frame_rate_of, talk_seconds
+from ..speech.tts import can_speak, voices_of
 
 # %% ../../nbs/pipe/08_prepare.ipynb #9ac604e9
 def nothing_to_say(model:str='')->KitError:
@@ -114,7 +115,6 @@ class PreparedRun:
     model:Model
     size:tuple[int, int]           # width, height of the video to come
     fps:Fraction                   # likewise
-    voice:str                      # that spoke a text; '' where none did
     clock:Clock
     picture:StreamReport=field(default_factory=lambda: StreamReport('picture'))   # of a video
     covers:CoverReport|None=None   # filled where a mouth of a video is covered; None where nobody looks
@@ -136,7 +136,7 @@ class PreparedRun:
     @property
     def licences(self)->tuple[Licence, ...]:
         o, person = self.options, person_of(self.options, self.source)
-        chain = licences(self.tracks, o.model, self.model.weights, self.voice, o.effects)
+        chain = licences(self.tracks, o.model, self.model.weights, self.sound.voices, o.effects)
         if self.covers is not None: chain = (*chain, COVERS)
         return chain if person is None else (*chain, Licence('the prepared person', person.licence, person.commercial))
 
@@ -162,7 +162,8 @@ def _check_before(options:Options, text, motion=None):
     "Refuse a device that is not there, and weights that the policy forbids, before anything is read"
     if options.device not in ('auto', 'cpu'): chosen_device(options.device)
     needed = files_of(model_card(options.model), setting(options, 'preset', 'best'), setting(options, 'weights'))
-    chain = licences((), options.model, needed, options.voice if text is not None else '', options.effects)
+    speak = [] if text is None else [can_speak(c).name for c in voices_of(text, options.voice)]
+    chain = licences((), options.model, needed, speak, options.effects)
     check_licences(options.policy, (*chain, *(() if motion is not None else motion_licences(options))))
 
 def covers_wanted(options:Options)->bool:
@@ -222,7 +223,7 @@ def prepare(
     if options.transparent and not model.keeps_outline: raise no_outline(options.model)
     if model.device_memory: progress(Progress('loading', 0., note=memory_note(model, options)))
     size, fps = model.output(source.clip, fps)
-    job = PreparedRun(options, source, sound, signals, model, size, fps, options.voice if text is not None else '',
-                      clock, covers=covers if model.tracked else None)
+    job = PreparedRun(options, source, sound, signals, model, size, fps, clock,
+                      covers=covers if model.tracked else None)
     check_licences(options.policy, job.licences)
     return job

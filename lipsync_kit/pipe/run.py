@@ -191,7 +191,7 @@ def made_video(
         write_frames(tally.each(frames), writer, rendering, job.clock)
         n, last, whole = writer.n, writer.last_time, not writer.done
     if whole:
-        work = work_for(o, job.source, job.speech_seconds, job.voice != '', n, job.size, tally.mean)
+        work = work_for(o, job.source, job.speech_seconds, bool(job.sound.voices), n, job.size, tally.mean)
         finished(watch, work, peak_memory())
     progress(Progress('done', 1.))
     return as_written(result_of(job, path, report, n, float(last + 1 / job.fps), effects))
