@@ -12,6 +12,9 @@ from ..core import Audio, KitError, replacing
 # %% ../../nbs/media/02_sound.ipynb #cac5faec
 ENDINGS = '.wav', '.flac', '.ogg', '.mp3'
 
+def _no_sound_file(name:str)->KitError:
+    return KitError(f"sound is written as {', '.join(ENDINGS)}, not as {name}")
+
 def write_audio(
     audio:Audio,
     path,            # .wav, .flac, .ogg or .mp3
@@ -20,7 +23,7 @@ def write_audio(
     "Save mono sound, 16 bits where it is not compressed"
     import soundfile
     path = Path(path)
-    if path.suffix.lower() not in ENDINGS: raise KitError(f"sound is written as {', '.join(ENDINGS)}, not as {path.name}")
+    if path.suffix.lower() not in ENDINGS: raise _no_sound_file(path.name)
     with replacing(path) as tmp:
         with soundfile.SoundFile(tmp, 'w', audio.rate, 1, format=path.suffix[1:].upper()) as f:
             if comment: f.comment = comment

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from ..audio.signal import resample
 from ..core import Audio, KitError, Phoneme, unknown
-from ..hub.cards import available
+from ..hub.cards import available, find
 from ..registry import Registry
 from .language import language_notes, language_of
 from .ssml import pieces_of
@@ -127,6 +127,7 @@ def turns_of(
     manner:Manner=Manner(),
 )->tuple[list, tuple[str, ...]]:   # (turns and pauses in seconds, notes)
     "Who says what, before anything is spoken"
+    if not isinstance(text, str): raise KitError(f"the text must be a string, not {type(text).__name__}")
     cast, (pieces, notes) = cast_of(voice), pieces_of(text)
     words = ' '.join(p for p in pieces if isinstance(p, str))
     language = manner.language or language_of(words) or ''
@@ -148,7 +149,8 @@ def voices_of(text:str, voice:str='auto')->tuple[VoiceCard, ...]:
 
 def can_speak(c:VoiceCard)->VoiceCard:
     "The voice itself; an error where something is missing"
-    if c.missing: raise KitError(f'the voice {c.name} is not whole on this machine: it lacks {c.missing}')
+    for w in c.weights: find(w)          # which says how to get them
+    if c.lacks(): raise KitError(f'the voice {c.name} is not whole on this machine: it lacks {c.lacks()}')
     return c
 
 def _silence(seconds:float, rate:int)->Speech:
