@@ -5922,6 +5922,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'lipsync_kit.speech.stt._blocks': ('speech/stt.html#_blocks', 'lipsync_kit/speech/stt.py'),
                                         'lipsync_kit.speech.stt._line': ('speech/stt.html#_line', 'lipsync_kit/speech/stt.py'),
                                         'lipsync_kit.speech.stt._segments': ('speech/stt.html#_segments', 'lipsync_kit/speech/stt.py'),
+                                        'lipsync_kit.speech.stt._within': ('speech/stt.html#_within', 'lipsync_kit/speech/stt.py'),
                                         'lipsync_kit.speech.stt.chosen_recogniser': ( 'speech/stt.html#chosen_recogniser',
                                                                                       'lipsync_kit/speech/stt.py'),
                                         'lipsync_kit.speech.stt.lines_of': ('speech/stt.html#lines_of', 'lipsync_kit/speech/stt.py'),
