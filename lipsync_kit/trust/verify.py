@@ -105,13 +105,17 @@ def _claim_of(path, notes:list)->SignedClaim|None:
     try: return read_manifest(path)
     except KitError as e: notes.append(str(e))
 
+def _pixels_of(path, notes:list)->PixelReading|None:
+    try: return read_pixels(pictures_of(path))
+    except KitError as e: notes.append(f'the pixels could not be looked at: {e}')
+
 def verify(
     path,         # a video or picture
 )->Verdict:
     "Read all marks of a file, and find it in the local ledger"
     path, notes = Path(existing(path)), []
     tag, claim = read_mark(path), _claim_of(path, notes)
-    pixels = read_pixels(pictures_of(path))
+    pixels = _pixels_of(path, notes)
     bits = pixels.bits if pixels else claim.bits if claim else None
     found = made_with(bits) if bits is not None else ()
     return Verdict(str(path), tag, claim, pixels, tuple(found), tuple(notes))
