@@ -86,7 +86,7 @@ def too_small(
 )->bool: return min(width, height) < SMALLEST
 
 class PixelMark:
-    "Puts bits into the frames of one size"
+    "Puts bits into the frames of one size, one frame at a time"
     def __init__(self,
         bits:int,       # 32 of them
         width:int,      # pixels
@@ -98,18 +98,23 @@ class PixelMark:
         more = min(1.18, (720 / min(width, height)) ** .3) if min(width, height) < 720 else 1.
         self.size, self.few = (width, height), (max(1, width // 4), max(1, height // 4))
         self.pattern = np.clip(pattern(bits, width, height), -CLIPPED, CLIPPED) * more
+        # memory that is used again, since fresh memory costs more than the arithmetic
+        self.luma, self.more, self.less = np.empty((3, height, width), np.uint8)
+        self.levels, self.part = np.empty((2, height, width), np.float32)
+        self.three = np.empty((height, width, 3), np.uint8)
 
     def _strength(self, luma:np.ndarray)->np.ndarray:   # [h,w] float32
         "How much a place takes, in levels"
         small = cv2.resize(luma, self.few, interpolation=cv2.INTER_AREA)
         detail = cv2.blur(cv2.absdiff(small, cv2.blur(small, (5, 5))), (5, 5))
         levels = np.clip(FLAT + BUSY * detail.astype(np.float32), FLAT, MOST)
-        return cv2.resize(levels, self.size, interpolation=cv2.INTER_LINEAR)
+        return cv2.resize(levels, self.size, self.levels, interpolation=cv2.INTER_LINEAR)
 
     def _changes(self, luma:np.ndarray)->tuple[np.ndarray, np.ndarray]:
         "What is added and what is taken away, each [h,w] uint8"
-        d = cv2.multiply(self.pattern, self._strength(luma))
-        return cv2.convertScaleAbs(cv2.max(d, 0)), cv2.convertScaleAbs(cv2.min(d, 0))
+        d = cv2.multiply(self.pattern, self._strength(luma), self.levels)
+        return (cv2.convertScaleAbs(cv2.max(d, 0, self.part), self.more),
+                cv2.convertScaleAbs(cv2.min(d, 0, self.part), self.less))
 
     def on(self,
         image,                 # [h,w,3] uint8 RGB, or `Planes`
@@ -117,15 +122,16 @@ class PixelMark:
     ):                         # likewise, another one
         "The picture with the mark"
         if isinstance(image, Planes): return self._on_planes(image)
-        more, less = self._changes(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
+        more, less = self._changes(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY, self.luma))
         if alpha is not None: more, less = (cv2.copyTo(x, alpha) for x in (more, less))
-        return cv2.subtract(cv2.add(image, cv2.merge([more] * 3)), cv2.merge([less] * 3))
+        out = cv2.add(image, cv2.merge([more] * 3, self.three))
+        return cv2.subtract(out, cv2.merge([less] * 3, self.three), out)
 
     def _on_planes(self, image:Planes)->Planes:
         packed, h = image.packed.copy(), image.size[1]
         for rect, before, after in image.pieces: add_difference(packed, rect, before, after)
         more, less = self._changes(packed[:h])
-        packed[:h] = cv2.subtract(cv2.add(packed[:h], more), less)
+        for change, x in ((cv2.add, more), (cv2.subtract, less)): change(packed[:h], x, packed[:h])
         return Planes(packed)
 
 def marked_frames(
