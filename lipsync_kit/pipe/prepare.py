@@ -185,7 +185,7 @@ def refuse_early(
     for x in (face, motion, *(audio.values() if isinstance(audio, dict) else [audio])):
         if _missing(x): existing(x)
     _check_before(options, text, motion)
-    check_consent(options.effects, options.mark)
+    check_consent(options.effects, options.mark != 'off')
     for e in options.effects: e.load()   # says what it lacks; networks are loaded later
     # what is missing is told by whoever loads it
     if not is_available(card.name, setting(options, 'preset', 'best'), setting(options, 'weights')): open_model(options)
