@@ -1,5 +1,5 @@
 "An avatar from a clip that the photo renderer makes of the bundled photograph: from the file to a talking video."
-import json
+import json, os
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -142,6 +142,23 @@ def test_the_command_says_what_is_wrong(tmp_path, film, capsys):
     said = capsys.readouterr().err
     assert 'at least 10 s' in said and 'end it in .avatar' in said and 'there is no file' in said
     assert not list(tmp_path.iterdir())
+
+def test_a_place_that_cannot_be_written_is_said_before_anything_is_learned(tmp_path, film):
+    def begun(p): raise AssertionError('learning began')
+    (tmp_path/'dir.avatar').mkdir()
+    with pytest.raises(KitError, match='is a folder'): make_avatar(film, tmp_path/'dir.avatar', LIMITS, begun)
+    shut = tmp_path/'shut'
+    shut.mkdir(mode=0o500)
+    if os.access(shut, os.W_OK): shut = Path('/proc')      # the superuser writes anywhere else
+    if not shut.is_dir(): pytest.skip('every folder can be written here')
+    with pytest.raises(KitError, match="can't write to"): make_avatar(film, shut/'me.avatar', LIMITS, begun)
+
+def test_a_mouth_that_stays_shut_and_a_sound_without_speech_are_said(tmp_path, photo):
+    still, quiet = tmp_path/'still.mp4', Audio(np.zeros(6 * 16000, np.float32), 16000)
+    with Writer(still, 330, 330, 12, audio=quiet) as w:
+        for _ in range(72): w.write(photo)
+    with pytest.raises(KitError) as e: open_clip(still, limits=LIMITS)
+    assert 'mouth hardly moves' in str(e.value) and 'is the microphone on?' in str(e.value)
 
 def test_the_plan_of_an_avatar_ends_with_its_speech(made):
     from lipsync_kit.pipe.plan import plan

@@ -9,6 +9,7 @@ __all__ = ['NO_CONSENT', 'UNSTATED', 'MadeAvatar', 'voice_text', 'clip_facts', '
 # %% ../../nbs/avatar/05_make.ipynb #07685b04
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from .clip import ClipReport, Limits, TrackedClip, open_clip
 from .figures import PHOTO, PHOTO_OWN, Figures, judged_rows, simple_ways, table_text
 from .options import AvatarOptions, avatar_options
@@ -79,6 +80,10 @@ def check_target(path, out):
         raise KitError(f"{out.name!r} is no name for a prepared person; end it in {SUFFIX}")
     if not Path(path).is_file(): raise KitError(f"there is no file {path}")
     if not out.parent.is_dir(): raise KitError(f"there is no folder {out.parent} to write {out.name} to; make it first")
+    if out.is_dir(): raise KitError(f"{out} is a folder; name a file in it")
+    try: TemporaryFile(dir=out.parent).close()
+    except OSError as e:
+        raise KitError(f"can't write to {out.parent}: {e.strerror or e}; choose another folder with -o") from e
 
 def make_avatar(
     clip,                        # path of a video of one person who speaks, 10 s and more; or a `TrackedClip` of it
@@ -154,9 +159,10 @@ def verdict(
     table:list[tuple[str, Figures]],
 )->tuple[list[str], str]:      # notes; the model that draws unless another is asked for
     "Whether what was learned is better than the photo renderer"
-    first = next(iter(parts))
     photo = min((f.lmd for name, f in table if name in (PHOTO, PHOTO_OWN)), default=float('inf'))
-    best = min((f.lmd for _, f in rows_of(parts[first])), default=0.)
-    if best <= photo: return [], first
-    return [f'the photo renderer was closer ({photo:.2f} against {best:.2f}) and draws; --model {first} '
+    best = {k: min((f.lmd for _, f in rows_of(p)), default=0.) for k, p in parts.items()}
+    first, good = next(iter(parts)), [k for k in parts if best[k] <= photo]
+    notes = [f'{good[0]} draws unless --model {" or ".join(k for k in parts if k != good[0])} is given'] if good else []
+    if good: return notes*(len(parts) > 1), good[0]
+    return [f'the photo renderer was closer ({photo:.2f} against {best[first]:.2f}) and draws; --model {first} '
             'draws what was learned'], 'portrait'

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KIND', 'SUFFIX', 'FILM', 'MOST_FILM', 'Identity', 'is_identity', 'film_array', 'films', 'with_own_film',
-           'open_identity']
+           'open_identity', 'renderers_of', 'renderer_note']
 
 # %% ../../nbs/models/02_identity.ipynb #a8abc87c
 import hashlib, json, tempfile
@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 import numpy as np
 from ..core import KitError, replacing
+from .contract import model_cards
 
 # %% ../../nbs/models/02_identity.ipynb #0cff6ede
 KIND = 'lipsync_kit identity 1'
@@ -108,3 +109,21 @@ def open_identity(
         raise KitError(f"the prepared person was made from {identity.source}, which is no longer there; put it back, "
                        "or prepare it again")
     return identity
+
+# %% ../../nbs/models/02_identity.ipynb #cb08c2f9
+def renderers_of(
+    identity:Identity,
+)->list[str]:      # names of models: the one that draws, then the others
+    "The models that have a share in a file"
+    own = {k.partition('.')[0] for k in identity.arrays if '.' in k}
+    learned = [c.name for c in model_cards().values() if c.avatar and c.name in own]
+    return [identity.model, *(k for k in learned if k != identity.model)]
+
+def renderer_note(
+    identity:Identity,
+    model:str,     # that draws
+)->tuple[str, ...]:
+    "Which model draws, where a file leaves a choice"
+    others = [k for k in renderers_of(identity) if k != model]
+    ways = ' or '.join(f'--model {k}' for k in others)
+    return (f'{model} draws; the file has been prepared for {", ".join(others)} too: {ways}',) if others else ()

@@ -21,7 +21,7 @@ from ..media.alpha import bled, over
 from ..media.probe import probe
 from ..media.read import read_image
 from ..models.contract import model_card
-from ..models.identity import Identity, is_identity, open_identity
+from ..models.identity import Identity, is_identity, open_identity, renderer_note
 from .options import Options
 
 # %% ../../nbs/pipe/03_source.ipynb #4a9e3691
@@ -161,13 +161,14 @@ def _array_or_path(face):
 
 def _of_identity(identity:Identity, options:Options, needed:bool, covers:bool)->Source:
     "What a prepared person is drawn on"
-    own = identity.arrays.get('picture')
+    own, notes = identity.arrays.get('picture'), renderer_note(identity, options.model)
+    def noted(source): return replace(source, identity=identity, warnings=(*source.warnings, *notes))
     if own is not None and (not identity.source or model_card(options.model).avatar == 'head'):
-        return replace(open_source(own, options, needed), identity=identity)
+        return noted(open_source(own, options, needed))
     if not identity.source:
         raise KitError(f"this person was prepared for {identity.model} without a picture or video to draw on")
     if cut_asked(options): raise KitError('this person was prepared as the picture is; leave frame and aspect out')
-    return replace(open_source(identity.source, options, needed, covers), identity=identity)
+    return noted(open_source(identity.source, options, needed, covers))
 
 def open_source(
     face,             # path of an image, a video or a prepared person, an `Identity`, or an [h,w,3] uint8 RGB array
