@@ -7,6 +7,11 @@ from lipsync_kit.nn.dense_motion import WarpingModule
 from lipsync_kit.nn.liveportrait import (
     CORRECTORS, EYES, LIPS, STITCHING, AppearanceExtractor, Corrector, load_appearance, load_correctors, load_decode, load_motion, load_warp)
 from lipsync_kit.nn.spade import SpadeGenerator, without_spectral_norm
+from lipsync_kit.models.liveportrait.crop import (
+    DRIVING, SOURCE, CropRule, box_matrix, corners, crop_box, crop_matrix, limited, official_alpha, official_crop, official_mask, official_paste, open_ratios,
+    reduced, turned_corners, two_points)
+from lipsync_kit.models.liveportrait.keypoints import (
+    NEUTRAL, Animation, Animator, Corrections, FaceMotion, KalmanSmoother, Ratios, extracted, rotation)
 from golden import GOLDEN, cases_of, close, fits, manifest
 
 HOME = 'liveportrait'
@@ -107,3 +112,100 @@ def test_golden_correctors(correctors):
     cases = cases_of(f'{HOME}/stitching_retargeting_module')
     for name, word in ((STITCHING, 'stitching'), (LIPS, 'lip'), (EYES, 'eye')):
         with torch.no_grad(): close(correctors[name](torch.from_numpy(cases[f'{word}_in'])), cases[f'{word}_out'], 2e-5)
+
+# ---- keypoints, loop, crops, paste back
+
+@pytest.fixture(scope='module')
+def cases(): return cases_of(HOME)
+
+@pytest.fixture(scope='module')
+def fix(folder, cases):
+    nets = load_correctors(write_synthetic(HOME, 'stitching_retargeting_module', folder/'correct.pth', int(cases['param_seed'])))
+    def correct(name, x):
+        with torch.no_grad(): return nets[name](torch.from_numpy(np.ascontiguousarray(x, np.float32))).numpy()
+    return Corrections(correct)
+
+@pytest.fixture(scope='module')
+def portrait(cases): return extracted({k.removeprefix('raw_'): v for k, v in cases.items() if k.startswith('raw_')})
+
+@pytest.fixture(scope='module')
+def driving(cases):
+    return FaceMotion(cases['drv_exp'][:, 0], cases['drv_R'][:, 0], cases['drv_scale'][:, 0], cases['drv_t'][:, 0])
+
+def test_golden_extracted(cases, portrait):
+    close(portrait.angles, np.concatenate([cases[f'info_{k}'] for k in ('pitch', 'yaw', 'roll')], 1), 1e-4)
+    close(portrait.motion.R, cases['R_s'], 1e-5)
+    close(portrait.x, cases['x_s'], 1e-5)
+    for k in ('exp', 'scale', 't'): close(getattr(portrait.motion, k), cases[f'info_{k}'], 1e-6)
+    close(portrait.kp, cases['info_kp'], 1e-6)
+    for i in range(4): close(rotation(cases[f'drv{i}_angles'])[0], cases['drv_R'][i, 0], 1e-5)
+
+def test_golden_corrections(cases, fix, portrait):
+    x_s = portrait.x
+    close(fix.stitched(x_s, cases['stitch_kp_driving']), cases['stitch_out'], 2e-5)
+    close(fix.eyes(x_s, cases['eye_in'][:, :2], cases['eye_in'][:, 2:]), cases['eye_delta'], 2e-5)
+    close(fix.lips(x_s, cases['lip_in'][:, :1], cases['lip_in'][:, 1:]), cases['lip_delta'], 2e-5)
+
+def test_golden_ratios(cases):
+    got = open_ratios(cases['lmk203'])
+    close(got.eyes, cases['eye_ratio'], 1e-5)
+    close(got.lip, cases['lip_ratio'], 1e-5)
+
+CONFIGS = dict(default={}, pose_friendly=dict(driving='pose-friendly'), absolute=dict(relative=False),
+               normalize_lip=dict(normalize_lip=True), no_stitching=dict(stitching=False),
+               retarget=dict(eye_retargeting=True, lip_retargeting=True),
+               retarget_abs=dict(relative=False, eye_retargeting=True, lip_retargeting=True), multiplier=dict(multiplier=1.3),
+               **{f'{w}_{r}': dict(relative=w == 'rel', region=r) for w in ('rel', 'abs') for r in ('exp', 'pose', 'lip', 'eyes')})
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_golden_loop(cases, fix, portrait, driving, name):
+    ratios = Ratios(cases['drv_eyes'][:, 0], cases['drv_lip'][:, 0])
+    animate = Animator(portrait, open_ratios(cases['lmk203']), fix, Animation(**CONFIGS[name]), driving.at(0))
+    close(animate(driving, ratios), cases[f'xd_{name}'], 2e-5)
+    one = [animate(driving.at(i), Ratios(ratios.eyes[i:i+1], ratios.lip[i:i+1])) for i in range(4)]
+    close(np.concatenate(one), cases[f'xd_{name}'], 2e-5)
+
+def test_golden_image_driven(cases, fix, portrait, driving):
+    animate = Animator(portrait, open_ratios(cases['lmk203']), fix, neutral=NEUTRAL)
+    close(NEUTRAL, cases['lip_array'], 1e-7)
+    close(animate(driving.at(1)), cases['xd_image_driven'], 2e-5)
+
+def test_golden_kalman(cases):
+    g = np.random.Generator(np.random.PCG64(int(cases['kalman_seed'])))
+    x = (g.standard_normal((12, 1, 21, 3)).cumsum(0) * .01)[:, 0]
+    for lookahead in (None, 5):
+        smooth = KalmanSmoother(lookahead)
+        rows = [r for y in x for r in smooth.push(y)] + smooth.flush()
+        close(np.stack(rows), cases['kalman_out'], 1e-6)
+
+@pytest.mark.parametrize('n', [106, 203, 68, 5])
+def test_golden_crop(cases, n):
+    points = cases[f'lmk{n}']
+    close(two_points(points), cases[f'lmk{n}_pt2'], 1e-4)
+    rules = dict(src=SOURCE, norot=SOURCE._replace(turned=False), lmk224=CropRule(1.5, -.1, 224))
+    for name, rule in rules.items():
+        M = crop_matrix(points, rule)
+        close(M[:, :2], cases[f'lmk{n}_{name}_M_o2c'][:2, :2], 1e-5)
+        close(M[:, 2], cases[f'lmk{n}_{name}_M_o2c'][:2, 2], 1e-3)
+    box = crop_box(points, DRIVING)
+    want = {k.removeprefix(f'lmk{n}_bbox_'): v for k, v in cases.items() if k.startswith(f'lmk{n}_bbox_')}
+    close(box.centre, want['center'], 1e-3)
+    close([box.side] * 2, want['size'], 1e-3)
+    close(box.angle, want['angle'], 1e-5)
+    close(corners(box), want['bbox'], 1e-3)
+    close(turned_corners(box), want['bbox_rot'], 1e-3)
+    close(box_matrix(box, DRIVING)[:, 2], want['M_o2c'][:2, 2], 1e-3)
+
+def test_golden_pictures(cases):
+    image, M = cases['image'], crop_matrix(cases['lmk106'])
+    crop = official_crop(image, M)
+    close(crop[::4, ::4].astype(int), cases['crop512_s4'].astype(int), 1)
+    close(reduced(crop)[1::4, 1::4].astype(int), cases['crop256_s4'].astype(int), 1)
+    assert np.array_equal(official_mask(), cases['mask_template'])
+    close(official_alpha(M, image.shape[1::-1])[::3, ::3], cases['mask_ori_s3'], 1 / 255)
+    close(official_paste(image, 255 - crop, M)[::3, ::3].astype(int), cases['paste_s3'].astype(int), 1)
+
+def test_golden_size(cases):
+    for given, want in zip(cases['limit_in'], cases['limit_out']):
+        h, w = limited(np.zeros((*given, 3), np.uint8)).shape[:2]
+        assert (h, w) == tuple(want)
