@@ -24,7 +24,7 @@ PAGES = {
     's3fd': 'faces.s3fd', 'sfd_face': 'faces.sfd_face', 'syncnet_v2': 'nn.syncnet',
     'lipsync_expert': 'nn.discriminators', 'visual_quality_disc': 'nn.discriminators',
     'sd-vae-ft-mse': 'nn.vae', 'whisper-tiny': 'nn.whisper', 'whisper-tiny-hf': 'nn.whisper',
-    'face-parse': 'nn.face_parse',
+    'face-parse': 'nn.face_parse', 'LivePortrait': 'nn.liveportrait',
     **dict.fromkeys(('wav2lip', 'wav2lip_gan', 'lrs3-wav2lip', 'lrs3-nota-wav2lip'), 'nn.wav2lip'),
     **dict.fromkeys(('musetalk-1.0', 'musetalk-1.5'), 'models.musetalk.unet'),
     **dict.fromkeys(('latentsync-1.5', 'latentsync-1.6'), 'models.latentsync.unet'),

@@ -36,9 +36,11 @@ def licence_of(
 
 HUB_SOURCES = 'whisper-tiny.en', 'hama-asr', 'silero-vad'    # sources of a motion track that have a card in the hub
 
+def _basis(track)->list[str]: return [track.basis] if hasattr(track, 'basis') else []   # a model's own motion has none
+
 def _sources(tracks:Iterable[MotionTrack])->set[str]:
     "What made the tracks; of a track that does not say, the strictest is assumed"
-    return {s for t in tracks for s in (*(t.sources or ('motion-model',)), basis_source(t.basis))}
+    return {s for t in tracks for s in (*(t.sources or ('motion-model',)), *map(basis_source, _basis(t)))}
 
 OPEN = {'anatomy-basis': Licence("face basis from anatomy, on MediaPipe's canonical face", 'Apache-2.0', True),
         'synthetic-motion-model': Licence('motion model that learned from a synthetic voice', 'Apache-2.0', True)}
