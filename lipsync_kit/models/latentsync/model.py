@@ -20,7 +20,7 @@ from .pipeline import render_pipeline
 from .preprocess import SMALLEST, Aligner, three_points
 from .memory import device_memory, level_of
 from .reference import Sampler, SamplingSettings, render_reference
-from .audio import n_reference_frames
+from ...nn.frame_states import n_reference_frames
 from .unet import load_unet
 from ...nn.vae import load_vae
 from ...nn.offload import OffloadedModule, total_memory
