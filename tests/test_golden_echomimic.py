@@ -6,6 +6,7 @@ from lipsync_kit.core import Audio
 from lipsync_kit.models.emo.blocks import Condition
 from lipsync_kit.models.emo.unet import (
     DenoisingUNet, FaceLocator, Portrait, PortraitNets, ReferenceUNet, load_denoiser, load_portrait_nets)
+from lipsync_kit.models.emo.sampling import Windows, ddim_scheduler, guided_velocity, looped_windows, sample_together
 from lipsync_kit.nn.frame_states import audio_features, first_state, n_reference_frames, reference_states
 from lipsync_kit.nn.unet_blocks import sinusoids
 from lipsync_kit.nn.whisper import load_whisper_encoder, mel_pieces
@@ -150,3 +151,29 @@ def test_windows_of_sound(cases, i):
     n, fps = int(cases[f'windows.{i}.n_features']), int(cases[f'windows.{i}.fps'])
     got = [reference_states(k, fps, n) for k in range(n_reference_frames(n, fps))]
     assert np.array_equal(got, cases[f'windows.{i}.index'])
+
+def test_schedule(cases):
+    close(ddim_scheduler().alphas_cumprod, cases['scheduler.alphas_cumprod'], 1e-6)
+    for i in range(3):
+        assert ddim_scheduler(int(cases[f'scheduler.{i}.steps'])).timesteps.tolist() == cases[f'scheduler.{i}.timesteps'].tolist()
+
+@pytest.mark.parametrize('i', range(5))
+def test_windows_of_frames(cases, i):
+    n, size, overlap = map(int, cases[f'context.{i}.n_size_overlap'])
+    assert np.array_equal(looped_windows(n, 0, Windows(size, overlap)), cases[f'context.{i}.windows'])
+
+@pytest.mark.parametrize('i', [0, 1, 2])
+def test_sampling(cases, recipe, nets, net, i):
+    "The whole loop: few-step in one window and in three, the standard set with guidance"
+    case = recipe[f'pipeline.{i}']
+    given, after = drawn(case), []
+    portrait, sound = portrait_of(case, given, nets), given['audio']
+    assert ddim_scheduler(case['steps']).timesteps.tolist() == cases[f'pipeline.{i}.timesteps'].tolist()
+    def predict(x, t, frames): return guided_velocity(net, portrait, x, t, sound[frames], case['cfg'])
+    windows = Windows(case['context_frames'], case['context_overlap'])
+    with torch.inference_mode():
+        last = sample_together(predict, clips(given['noise']).clamp(-1.5, 1.5), case['steps'], windows, seen=after.append)
+    close(apart(after[0], 1), cases[f'pipeline.{i}.first'], 1e-4)
+    close(apart(last, 1), cases[f'pipeline.{i}.last'], 1e-4)
+    steps = np.stack([apart(x, 1)[0, :, ::2, ::4, ::4] for x in after])
+    close(steps, cases[f'pipeline.{i}.steps'], 1e-4)
