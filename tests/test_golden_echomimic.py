@@ -6,6 +6,7 @@ from lipsync_kit.core import Audio
 from lipsync_kit.models.emo.blocks import Condition
 from lipsync_kit.models.emo.unet import (
     DenoisingUNet, FaceLocator, Portrait, PortraitNets, ReferenceUNet, load_denoiser, load_portrait_nets)
+from lipsync_kit.models.emo.preprocess import AROUND, crop_around, face_mask, widened
 from lipsync_kit.models.emo.sampling import Windows, ddim_scheduler, guided_velocity, looped_windows, sample_together
 from lipsync_kit.nn.frame_states import audio_features, first_state, n_reference_frames, reference_states
 from lipsync_kit.nn.unet_blocks import sinusoids
@@ -177,3 +178,18 @@ def test_sampling(cases, recipe, nets, net, i):
     close(apart(last, 1), cases[f'pipeline.{i}.last'], 1e-4)
     steps = np.stack([apart(x, 1)[0, :, ::2, ::4, ::4] for x in after])
     close(steps, cases[f'pipeline.{i}.steps'], 1e-4)
+
+@pytest.mark.parametrize('i', range(5))
+def test_geometry(cases, i):
+    "Where the mask's margin lies beyond the picture the official mask is empty; ours ends at the edge, and the square is the same"
+    want = {k.removeprefix(f'geometry.{i}.'): v for k, v in cases.items() if k.startswith(f'geometry.{i}.')}
+    size, box = tuple(map(int, want['image_hw'][::-1])), want['bbox_xyxy']
+    crop = crop_around(box, size)
+    assert [*widened(np.round(box).astype(int).tolist(), AROUND, size)] == want['crop_rect'].tolist()
+    assert [*crop.square] == want['square_xyxy'].tolist()
+    mask = np.rint(face_mask(crop, size) * 255).astype(int)
+    if not want['mask512'].any():
+        assert i in (2, 4) and mask.any()
+        return
+    assert np.array_equal(mask[::8, ::8], want['mask512'])
+    assert np.array_equal(mask.max(1), want['mask_row_max']) and np.array_equal(mask.max(0), want['mask_col_max'])
