@@ -27,6 +27,7 @@ PAGES = {
     'face-parse': 'nn.face_parse', 'LivePortrait': 'nn.liveportrait',
     **dict.fromkeys(('wav2lip', 'wav2lip_gan', 'lrs3-wav2lip', 'lrs3-nota-wav2lip'), 'nn.wav2lip'),
     **dict.fromkeys(('musetalk-1.0', 'musetalk-1.5'), 'models.musetalk.unet'),
+    **dict.fromkeys(('EchoMimic', 'EchoMimic-few-step', 'EchoMimic-standard'), 'models.emo.unet'),
     **dict.fromkeys(('latentsync-1.5', 'latentsync-1.6'), 'models.latentsync.unet'),
     **dict.fromkeys(('realesrgan-x4plus', 'realesr-animevideov3'), 'nn.rrdb'),
     **dict.fromkeys(('GFPGANv1.4', 'codeformer'), 'nn.face_restorer'),
