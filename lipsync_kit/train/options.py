@@ -26,15 +26,15 @@ class PrepareOptions:
                                  unit='grey levels')]=2.5
     covered:Annotated[float, Param('most of a clip in which something hides the mouth', low=0, high=1)]=.2
     voice:Annotated[float, Param('least share of a clip in which a voice is heard', low=0, high=1)]=.3
-    follows:Annotated[float, Param('how well a mouth must follow its sound: correlation, times the root of the seconds; '
-                                   '0 takes every clip', low=0, high=2)]=.6
+    follows:Annotated[float, Param('how well a mouth must follow its sound: correlation times the root of the seconds; 0 '
+                                   'takes every clip', low=0, high=2)]=.6
     size:Annotated[int, Param('side of the aligned faces', choices=(128, 192, 256, 384), unit='pixels')]=256
     picture:Annotated[str, Param('how faces are stored', choices=FORMATS, advanced=True)]='jpg'
     shard:Annotated[float, Param('size of a shard', low=1, high=4000, unit='MB', advanced=True)]=256.
     val:Annotated[float, Param('share of the people that validate', low=0, high=.5)]=.1
     test:Annotated[float, Param('share of the people that test', low=0, high=.5)]=.1
     licence:Annotated[str, Param('licence of footage for which manifest.json states none')]='not stated'
-    consent:Annotated[str, Param('what the people agreed to, in words, where manifest.json states nothing')]='not stated'
+    consent:Annotated[str, Param('what people agreed to, in words, where manifest.json states nothing')]='not stated'
 
 # %% ../../nbs/train/00_options.ipynb #9896d8c2
 def options_from(

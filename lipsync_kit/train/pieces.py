@@ -158,7 +158,7 @@ def seen_fault(piece:Piece, options:PrepareOptions)->str:
     "What the picture has against a piece, '' where nothing"
     if piece.seconds < options.seconds - .5 * piece.step:
         return f'too short: {piece.seconds:.1f} s, {options.seconds:g} are needed'
-    if piece.detail < options.sharp: return f'blurred: {piece.detail:.1f} grey levels of detail, {options.sharp:g} needed'
+    if piece.detail < options.sharp: return f'blurred: {piece.detail:.1f} grey levels of detail of {options.sharp:g}'
     if piece.covered > options.covered: return 'something hides the mouth'
     if mouth_open(piece.points).std() < STILL: return 'the mouth hardly moves'
     return ''

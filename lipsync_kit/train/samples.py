@@ -60,7 +60,7 @@ def sound_of_piece(
     start:float,          # of the piece, seconds
     end:float,
     lag:float,            # seconds that the picture is late
-)->dict[str, np.ndarray]: # 'sound' [s] int16, 'mel' [m,80] float16, 'whisper' [k,384] float16 where the encoder is there
+)->dict[str, np.ndarray]: # 'sound' [s] int16, 'mel' [m,80] float16, where Whisper is there 'whisper' [k,384] float16
     "The sound that belongs to the pictures from `start` to `end`"
     a, b = start - lag, end - lag
     level = speech_level(audio, [(max(x, a), min(y, b)) for x, y in spans if min(y, b) > max(x, a)])

@@ -107,7 +107,8 @@ class SourceReport:
 
 def stretch_text(s:Stretch)->str:
     "A stretch in a line"
-    return f"{s.start:7.2f}-{s.end:.2f} s  {'kept   ' if s.kept else 'dropped'} {s.reason}{f' ({s.clip})' if s.clip else ''}"
+    clip = f' ({s.clip})' if s.clip else ''
+    return f"{s.start:7.2f}-{s.end:.2f} s  {'kept   ' if s.kept else 'dropped'} {s.reason}{clip}"
 
 def _facts(source, key, piece, options, lag, r, sound)->ClipFacts:
     person, licence = stated_person(source), source.licence
@@ -214,7 +215,7 @@ def load_manifest(
     "What a data set holds; an error where there is none"
     path = Path(folder)/'manifest.json'
     if not path.is_file():
-        raise KitError(f'{folder} is no data set: it has no manifest.json; make one: lipsync prepare FOLDER -o {folder}')
+        raise KitError(f'{folder} is no data set, it has no manifest.json: lipsync prepare VIDEOS -o {folder} makes one')
     try: found = json.loads(path.read_text())
     except ValueError as e: raise KitError(f'{path} is damaged ({e}); run lipsync prepare again') from e
     if found.get('version') != VERSION:
@@ -345,8 +346,8 @@ def source_job(row:dict)->dict:
 
 def unreadable(source:ClipSource, why:str)->SourceReport:
     "The report on a source that gave nothing"
-    return SourceReport(source.name, source.path.name, '', stated_person(source), source.licence, source.consent, 0., 0.,
-                        0., (), (), (), why)
+    stated = stated_person(source), source.licence, source.consent
+    return SourceReport(source.name, source.path.name, '', *stated, 0., 0., 0., (), (), (), why)
 
 def prepare(
     folder,                    # of videos; a manifest.json in it may say who is in them, licence and consent
@@ -385,8 +386,8 @@ def _same_options(out:Path, options:PrepareOptions):
     "An error where the data set was begun with other options that change what is stored"
     path, now = out/'sources'/'options.json', {k: v for k, v in asdict(options).items() if k in ('size', 'picture')}
     if path.is_file() and json.loads(path.read_text()) != now:
-        raise KitError(f'{out} was begun with {json.loads(path.read_text())}, not with {now}; take the same, or another '
-                       'folder')
+        raise KitError(f'{out} was begun with {json.loads(path.read_text())}, not with {now}; take the same, or '
+                       'another folder')
     with replacing(path) as part: part.write_text(json.dumps(now))
 
 def _answers(rows:list[dict], engine, workers:int)->Iterator[tuple[int, int, dict]]:   # how many are done, key, answer
