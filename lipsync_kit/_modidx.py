@@ -5937,6 +5937,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           'lipsync_kit.train.pieces.voiced': ('train/pieces.html#voiced', 'lipsync_kit/train/pieces.py')},
             'lipsync_kit.train.samples': { 'lipsync_kit.train.samples.ClipFacts': ( 'train/samples.html#clipfacts',
                                                                                     'lipsync_kit/train/samples.py'),
+                                           'lipsync_kit.train.samples._unit_rows': ( 'train/samples.html#_unit_rows',
+                                                                                     'lipsync_kit/train/samples.py'),
                                            'lipsync_kit.train.samples.aligned_frames': ( 'train/samples.html#aligned_frames',
                                                                                          'lipsync_kit/train/samples.py'),
                                            'lipsync_kit.train.samples.coded': ('train/samples.html#coded', 'lipsync_kit/train/samples.py'),

@@ -26,8 +26,8 @@ class PrepareOptions:
                                  unit='grey levels')]=2.5
     covered:Annotated[float, Param('most of a clip in which something hides the mouth', low=0, high=1)]=.2
     voice:Annotated[float, Param('least share of a clip in which a voice is heard', low=0, high=1)]=.3
-    follows:Annotated[float, Param('how well a mouth must follow its sound: correlation times the root of the seconds; 0 '
-                                   'takes every clip', low=0, high=2)]=.6
+    follows:Annotated[float, Param('how well a mouth must follow its sound: correlation times the root of the seconds; '
+                                   '0 takes every clip', low=0, high=2)]=.6
     size:Annotated[int, Param('side of the aligned faces', choices=(128, 192, 256, 384), unit='pixels')]=256
     picture:Annotated[str, Param('how faces are stored', choices=FORMATS, advanced=True)]='jpg'
     shard:Annotated[float, Param('size of a shard', low=1, high=4000, unit='MB', advanced=True)]=256.

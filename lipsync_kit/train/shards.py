@@ -215,7 +215,7 @@ def load_manifest(
     "What a data set holds; an error where there is none"
     path = Path(folder)/'manifest.json'
     if not path.is_file():
-        raise KitError(f'{folder} is no data set, it has no manifest.json: lipsync prepare VIDEOS -o {folder} makes one')
+        raise KitError(f'{folder} is no data set, it has no manifest.json; lipsync prepare makes one')
     try: found = json.loads(path.read_text())
     except ValueError as e: raise KitError(f'{path} is damaged ({e}); run lipsync prepare again') from e
     if found.get('version') != VERSION:
