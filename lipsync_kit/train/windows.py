@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FPS', 'VIEWS', 'KEPT', 'NONE', 'BOX', 'MARGIN', 'SHIFTS', 'APART', 'MEL_ROWS', 'STATE_ROWS', 'places_in', 'ClipView',
-           'Clips', 'Augment', 'Change', 'mirrored', 'mirrored_numbers', 'rows_at', 'mouth_box', 'Windows']
+           'Clips', 'Augment', 'Change', 'mirrored', 'mirrored_numbers', 'rows_at', 'mouth_box', 'Windows', 'Moments']
 
 # %% ../../nbs/train/04_windows.ipynb #d31a4ead
 import io, json, tarfile
@@ -244,8 +244,11 @@ class Windows:
 
     def __getitem__(self, i:int)->dict:
         if not 0 <= i < self.length: raise IndexError(i)
-        rng = np.random.default_rng([self.seed, self.first + i])
-        return self.example(self.pick(rng), rng)
+        for again in range(8):      # a damaged file costs its example, not the run
+            rng = np.random.default_rng([self.seed, self.first + i, again])
+            try: return self.example(self.pick(rng), rng)
+            except (KitError, ValueError, OSError):
+                if again == 7: raise
 
     def pick(self, rng, without:str='')->int:
         "A clip: people count alike, clips of a person by their length"
@@ -282,7 +285,7 @@ class Windows:
         if change.flip: shapes, numbers = np.ascontiguousarray(shapes[..., ::-1]), mirrored_numbers(numbers)
         away = np.flatnonzero(np.abs(times - times[rows[0]]) > APART)
         k = int(rng.choice(away)) if len(away) else int(rng.integers(len(times)))
-        return dict(shapes=shapes, motion=numbers, reference=self._cut(i, [k], v, change)[0])
+        return dict(shapes=shapes, motion=numbers.astype(np.float32), reference=self._cut(i, [k], v, change)[0])
 
     def _sound(self, i, t, change)->dict:
         "What each frame hears"
@@ -320,3 +323,32 @@ class Windows:
         return dict(heard=self._heard(i, t[0], t[-1], change), shift=np.float32(shift),
                     shifted=self._heard(i, t[0] + shift, t[-1] + shift, change),
                     foreign=self._heard(j, other, other + t[-1] - t[0], change))
+
+# %% ../../nbs/train/04_windows.ipynb #b89463da
+class Moments(Windows):
+    "One clip at several moments"
+    def __init__(self,
+        clips:Clips,
+        length:int,
+        size:int=48,
+        frames:int=9,
+        moments:int=8,       # of one clip
+        **more,              # of `Windows`
+    ):
+        super().__init__(clips, length, size, frames, **more)
+        self.m = moments
+
+    def example(self, i:int, rng)->dict:
+        "Moments of clip `i`"
+        change, times = Change(self.augment, rng), self.clips.array(i, 'times')
+        steps = np.arange(self.n) / FPS * change.speed
+        free = max(float(times[-1]) - steps[-1], 0)
+        spread = max(free / self.m - SHIFTS[0], .3 * free / self.m)
+        starts = np.arange(self.m) * free / self.m + rng.uniform(0, spread, self.m)
+        v, pictures, heard = self.clips.view(i, self.view, self.size), [], []
+        for t in starts:
+            rows = np.abs(times[:, None] - (t + steps)).argmin(0)
+            pictures.append(np.stack([cut_window(self.clips.square(i, int(k)), v.M, self.size) for k in rows]))
+            heard.append(self._heard(i, t, t + steps[-1], change))
+        frames = change.pictures(np.concatenate(pictures)).reshape(self.m, self.n, self.size, self.size, 3)
+        return dict(frames=frames, heard=np.stack(heard).astype(np.float32), clip=i)
