@@ -19,6 +19,7 @@ from .fit import fit
 from .models import models
 from .options import completion_words
 from .score import bench, compare, score
+from .trainer import prepare_with_flags
 from .talk import command_with_flags, config, demo, enhance, motion, plan, process, schema, talk
 from .verify import verify
 
@@ -87,6 +88,7 @@ COMMANDS = {    # name -> the part of the help it stands in, an example
     'swap': (MAKE, 'lipsync swap me.jpg clip.mp4 --i-have-consent -o swapped.mp4'),
     'avatar': (MAKE, 'lipsync avatar make me.mp4 -o me.avatar'),
     'fit': (MAKE, 'lipsync fit clips -o me.fit --license "yours" --commercial'),
+    'prepare': (MAKE, 'lipsync prepare videos -o shards'),
     'batch': (MAKE, 'lipsync batch jobs.csv -o talks --workers 2'),
     'transcribe': (MAKE, 'lipsync transcribe talk.mp4 -o talk.srt'),
     'faces': (MEASURE, 'lipsync faces clip.mp4 -o faces.jpg'),
@@ -116,8 +118,8 @@ def build_app(
     root.callback()(top)
     flags = {c.__name__: command_with_flags(c, list(args)) for c in (talk, process, enhance, motion, plan)}
     plain = {c.__name__: c for c in (demo, app, fit, batch, faces, score, compare, bench, verify, doctor,
-                                           voices, transcribe)}
-    flags['swap'] = swap_with_flags(list(args))
+                                     voices, transcribe)}
+    flags |= dict(swap=swap_with_flags(list(args)), prepare=prepare_with_flags())
     groups, commands = dict(avatar=avatar, models=models, schema=schema, config=config), {**flags, **plain}
     for name in COMMANDS:
         if name in groups: root.add_typer(groups[name], name=name, **_placed(name))
