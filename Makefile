@@ -53,7 +53,7 @@ $(VENV)/.ready-run: $(FACTS) | $(BIN)/python
 
 $(VENV)/.ready-dev: $(VENV)/.ready-run
 	@echo "installing what the tests need into $(VENV) (once)"
-	@$(PIP) -e '.[whisper,heif,diffusion,metrics,dev]' && touch $@
+	@$(PIP) -e '.[whisper,heif,diffusion,metrics,train,dev]' && touch $@
 
 $(VENV)/.ready-lab: $(VENV)/.ready-run
 	@echo "installing JupyterLab into $(VENV) (once)"

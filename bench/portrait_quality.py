@@ -4,7 +4,7 @@
 `clips`, the default: lids, insides of mouths, head, blinks, gaze, brows, chin, width, measured alike on real clips and on what is made of their first frame
 and own sound. `dub`: how often the inside of a mouth changes abruptly, in clips and when they say something else. `turned`: openings got over asked
 on faces turned by 25 to 40 degrees. `smiles`: how wide "oo" is, and teeth on shut lips, on photos that smile or are open. `background`: how far straight
-lines beside the head move and bend while it turns. `emotions`: what a classifier of expressions says (fetched by npm, else left out).
+lines beside the head move and bend while it turns. `emotions`: what a network for expressions says (`lipsync models download emotion-fer`, else left out).
 The last lines of `clips` are five landmark rows in the manner of THEval (CVPR 2026): 1 - |made - real| / real of the means over the clips. The shipped motion
 model has heard these people; that touches the rows of the lips, not the others."""
 import json, sys, tempfile
@@ -227,12 +227,12 @@ def background():
 
 def emotions():
     from fractions import Fraction
-    from expression_model import NAMES, classifier
+    from lipsync_kit.faces.emotion import EMOTIONS as NAMES, can_judge, emotions_of
     from lipsync_kit.models.portrait.model import draw_moment
     from lipsync_kit.motion.idle import EMOTIONS, apply_emotion
     from lipsync_kit.motion.track import MotionTrack
-    says = classifier()
-    if says is None: return print('skipped: the classifier can not be fetched (npm, network)')
+    if not can_judge(): return print('skipped: lipsync models download emotion-fer')
+    def says(picture, face): return [*emotions_of(picture, face).values()]
     opening, found = np.float32([0, .06, .12]), {}
     for name, image, face in photos():
         if abs(face.pose[1]) > 20: continue
@@ -240,7 +240,7 @@ def emotions():
         for emotion in EMOTIONS:
             lips, gap, more = apply_emotion(np.outer(opening / .11, LIPS[0]).astype(np.float32), opening, 0 * opening, emotion)
             track = MotionTrack(Fraction(25), lips, np.tile(more, (3, 1)).astype(np.float32), gap)
-            found.setdefault(emotion, []).append(np.mean([says(draw_moment(still, track.at(i / 25)), face.points) for i in range(3)], 0))
+            found.setdefault(emotion, []).append(np.mean([says(draw_moment(still, track.at(i / 25)), face) for i in range(3)], 0))
     print(f'{"mean of " + str(len(found["neutral"])) + " photos":20}' + ' '.join(f'{n:>10}' for n in NAMES))
     for emotion, x in found.items(): print(f'{emotion:20}' + ' '.join(f'{v:10.2f}' for v in np.mean(x, 0)))
 

@@ -3,7 +3,7 @@ from importlib import import_module
 
 __version__ = '0.1.0'
 _HOMES = dict(lipsync='pipe.run', process='pipe.run', plan='pipe.plan', stream='live.session', Result='pipe.result', Options='pipe.options', KitError='core', Audio='core',
-              MotionTrack='motion.track', speak='speech.tts', read_mark='media.provenance', speech_to_motion='motion.audio2motion', evaluate='metrics.evaluate', compare='metrics.compare')
+              MotionTrack='motion.track', speak='speech.tts', read_mark='media.provenance', verify='trust.verify', speech_to_motion='motion.audio2motion', evaluate='metrics.evaluate', compare='metrics.compare')
 __all__ = sorted(_HOMES)
 
 def __getattr__(name):

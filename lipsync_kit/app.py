@@ -22,6 +22,7 @@ from .pipe.result import facts
 from .pipe.run import lipsync
 from .webapp.avatar import AVATAR_CSS, avatar_for_programs, avatar_tab
 from .webapp.controls import changed_values, in_rows
+from .webapp.faces import FACES_CSS, faces_for_programs, faces_tab
 from .webapp.jobs import KEEP, LONGEST_TEXT, OWN, QUEUE, begin, cancel, check_size, forget, new_output
 from .webapp.jobs import run_job
 
@@ -41,6 +42,7 @@ CSS = '''
 .table-wrap table {table-layout: fixed; width: 100%}
 .table-wrap th {white-space: normal !important}
 .own:not(:has(.block)) {display: none}
+@media (max-width: 600px) {.tab-container {overflow-x: auto} .tab-container button {padding: 0 .5em !important}}
 .grey {opacity: .75; font-size: .9em} .grey code {user-select: all; white-space: normal}
 '''
 OWNERS = 'weights', 'device', 'policy', 'mark'   # options that whoever runs the app decides, not its visitors
@@ -231,9 +233,11 @@ def build()->gr.Blocks:
         with gr.Tabs():
             with gr.Tab('Picture or video'): loaded = talk_tab()
             with gr.Tab('Your own avatar', id='avatar'): avatar_tab()
+            with gr.Tab('Faces', id='faces'): faces_tab()
         gr.Markdown(NOTE)
         for_programs()
         avatar_for_programs()
+        faces_for_programs()
         loaded(page)
         page.unload(forget)
     return page
@@ -245,7 +249,7 @@ def serve(
 ):
     "Serve the page until it is stopped"
     theme = gr.themes.Soft(primary_hue='indigo', font=FONTS, font_mono=MONO)
-    look = dict(max_file_size='500mb', theme=theme, css=CSS + AVATAR_CSS + greyed(), footer_links=[])
+    look = dict(max_file_size='500mb', theme=theme, css=CSS + AVATAR_CSS + FACES_CSS + greyed(), footer_links=[])
     if threading.current_thread() is threading.main_thread(): signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try: build().queue(max_size=16).launch(server_name=host, server_port=port, share=share, **look)
     except OSError as e:

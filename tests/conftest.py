@@ -1,5 +1,5 @@
 "What several tests share: the media beside the project, and a quiet machine"
-import os
+import os, tempfile
 from pathlib import Path
 import pytest
 
@@ -7,7 +7,11 @@ ROOT = Path(__file__).parent.parent
 MEDIA = Path(os.environ.get('LIPSYNC_MEDIA', ROOT.parent/'shared'/'media'))
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('LIPSYNC_KIT_SPEEDS', 'off')   # runs of tests are no measure of this machine
+os.environ.setdefault('LIPSYNC_KIT_VOICE', 'hibari')  # the same everywhere, whatever voices lie on the machine
 os.environ.setdefault('MPLBACKEND', 'agg')
+os.environ.setdefault('LIPSYNC_KIT_LEDGER', 'off')   # what tests make is in nobody's list
+_config = tempfile.TemporaryDirectory()
+os.environ.setdefault('LIPSYNC_KIT_CONFIG', _config.name)   # nor is it signed with the user's certificate
 
 @pytest.fixture(scope='session')
 def media():

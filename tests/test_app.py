@@ -198,4 +198,84 @@ def test_a_webcam_is_recorded(address, chromium, film, tmp_path):
     assert 'at least 10 s are needed' in page.locator('#report').inner_text()
     page.context.browser.close()
 
+def faces_tab(page):
+    page.reload(); page.get_by_role('tab', name='Faces').click()
+    page.get_by_role('button', name='Who is in it?').wait_for(timeout=120_000)
+
+def given(page, where, path):
+    page.locator(f'#{where} input[type=file]').first.set_input_files(str(path))
+    page.locator(f'#{where} img').first.wait_for(timeout=60_000)
+
+def pressed(page, button, answer):
+    "Press a button until something is said: a page that has just come up may miss a click"
+    from playwright.sync_api import TimeoutError as timeout
+    for left in reversed(range(6)):
+        page.locator(button).click()
+        try: page.locator(answer).wait_for(timeout=15_000); return page.locator(answer).inner_text()
+        except timeout:
+            if not left: raise
+
+def test_faces_are_shown_chosen_and_restored(page, tmp_path):
+    faces_tab(page)
+    assert 'choose a picture or a video first' in pressed(page, '#restore', '#faces-said .bad')
+    given(page, 'faces-picture', ROOT/'lipsync_kit'/'data'/'astronaut.jpg')
+    page.get_by_role('button', name='Who is in it?').click()
+    page.locator('#who img').first.wait_for(timeout=120_000)
+    assert 'px between the eyes' in page.locator('#who').inner_text()
+    page.locator('#which input').click(); page.get_by_role('option', name='only 1').click()
+    page.locator('#restore').click()
+    page.locator('#faces-said .good').wait_for(timeout=120_000)
+    assert 'faces: 1' in page.locator('#faces-said').inner_text()
+    page.wait_for_function("[...document.querySelectorAll('#both img')].filter(i => i.naturalWidth > 100).length >= 2", timeout=60_000)
+    with page.expect_download() as d: page.locator('#faces-file a').first.click()
+    d.value.save_as(tmp_path/'restored.jpg')
+    from lipsync_kit.media.provenance import read_mark
+    assert read_mark(tmp_path/'restored.jpg').get('comment') and Image.open(tmp_path/'restored.jpg').size == (512, 512)
+    shot(page, tmp_path, 'faces')
+    page.set_viewport_size(dict(width=390, height=844)); shot(page, tmp_path, 'faces_phone')
+    assert page.evaluate('document.documentElement.scrollWidth') <= 390
+    page.set_viewport_size(dict(width=1280, height=1000))
+
+def test_a_swap_wants_its_box_ticked(page, tmp_path):
+    faces_tab(page)
+    photo = ROOT/'lipsync_kit'/'data'/'astronaut.jpg'
+    given(page, 'faces-picture', photo)
+    page.get_by_role('tab', name='Swap').click()
+    given(page, 'swap-source', photo)
+    assert 'tick the box first' in pressed(page, '#swap', '#faces-said .bad')
+    page.locator('#swap-agreed input').check()
+    from lipsync_kit.hub.cards import available
+    if available('inswapper_128'): return
+    page.locator('#swap').click()
+    page.locator('#faces-said .bad').get_by_text('inswapper_128').wait_for(timeout=60_000)
+    assert 'Traceback' not in page.content() and str(ROOT) not in page.locator('#faces-said').inner_text()
+    shot(page, tmp_path, 'swap')
+    page.set_viewport_size(dict(width=390, height=844)); shot(page, tmp_path, 'swap_phone')
+    assert page.evaluate('document.documentElement.scrollWidth') <= 390
+    page.set_viewport_size(dict(width=1280, height=1000))
+
+def test_a_video_is_restored_beside_what_was_given(page, film, tmp_path):
+    from lipsync_kit.media.read import read_frames
+    from lipsync_kit.media.write import Writer
+    with Writer(tmp_path/'clip.mp4', 340, 340, 12) as w:
+        for f, _ in zip(read_frames(film), range(6)): w.write(f.image)
+    faces_tab(page)
+    page.get_by_role('tabpanel').get_by_role('tab', name='Video').locator('visible=true').click()
+    page.locator('#faces-video input[type=file]').first.set_input_files(str(tmp_path/'clip.mp4'))
+    page.locator('#faces-video video').first.wait_for(timeout=60_000)
+    page.get_by_role('tabpanel').get_by_text('Options', exact=True).locator('visible=true').first.click()
+    page.locator('#enhance-model input').click(); page.get_by_role('option', name='filter').click()
+    page.locator('#restore').click()
+    page.locator('#faces-said .good').wait_for(timeout=120_000)
+    page.wait_for_function("document.querySelector('#faces-result video')?.readyState >= 2", timeout=60_000)
+    page.wait_for_function("[...document.querySelectorAll('#both img')].filter(i => i.naturalWidth > 100).length >= 2", timeout=60_000)
+    shot(page, tmp_path, 'faces_video')
+
+def test_programs_look_restore_and_swap(address, tmp_path):
+    from gradio_client import Client, handle_file
+    client, photo = Client(address, verbose=False, download_files=str(tmp_path)), handle_file(str(ROOT/'lipsync_kit'/'data'/'astronaut.jpg'))
+    assert len(client.predict(photo, api_name='/faces')['people']) == 1
+    assert Image.open(client.predict(photo, 'filter', .8, 'all', api_name='/enhance')).size == (512, 512)
+    with pytest.raises(Exception, match='tick the box'): client.predict(photo, photo, False, 'largest', api_name='/swap')
+
 def test_nothing_is_fetched_from_elsewhere(page): assert not page.outside, page.outside

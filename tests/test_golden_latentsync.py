@@ -5,14 +5,14 @@ import json
 import numpy as np, pytest, torch
 from lipsync_kit.models.contract import RenderRequest, DrivingSignal
 from lipsync_kit.core import Audio, Clip, Face, Frame
-from lipsync_kit.models.latentsync.blocks import Positions, sinusoids
+from lipsync_kit.nn.unet_blocks import Positions, sinusoids
 from lipsync_kit.models.latentsync.preprocess import (
     BROW_106, BROW_106_RIGHT, LEFT, NOSE_106, RIGHT, Aligner, aligned, canvas_size, canvases, chosen_face, edge, mask,
     restored, small_mask, training_box)
 from lipsync_kit.models.latentsync.model import LatentSyncModel
 from lipsync_kit.models.latentsync.reference import Sampler, SamplingSettings, render_reference, align_frames, pingpong
 from lipsync_kit.models.latentsync.sampling import ddim_scheduler
-from lipsync_kit.models.latentsync.audio import audio_features, first_state, n_reference_frames, reference_states
+from lipsync_kit.nn.frame_states import audio_features, first_state, n_reference_frames, reference_states
 from lipsync_kit.models.latentsync.unet import UNet3D, load_unet
 from lipsync_kit.nn.vae import load_vae, renamed, vae
 from lipsync_kit.nn.whisper import encoder_weights, load_whisper_encoder, mel_pieces, encoder_network

@@ -10,6 +10,7 @@ LINES = [s.split() for s in '''core
 params logs flow registry display
 hub
 media audio
+trust
 nn
 faces
 onnx_export motion models.contract models.settings models.identity

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['HOP', 'EARLY', 'LINGER', 'SPEECH_LEVEL', 'MOST_GAIN', 'SOUND_OF_SILENCE', 'LEAST_VOICE', 'FLAT', 'HEARD',
-           'voice_probability', 'voice_spans', 'speech_level', 'at_speech_level', 'flatness', 'kind_of_sound']
+           'voice_network', 'voice_probability', 'voice_spans', 'speech_level', 'at_speech_level', 'flatness',
+           'kind_of_sound']
 
 # %% ../../nbs/audio/01_voice.ipynb #75bc89f1
 from functools import lru_cache
@@ -29,6 +30,10 @@ def _session(path):
 @lru_cache(2)
 def _silero(path): return _session(path)
 
+def voice_network():
+    "Silero's network, read once per process"
+    with _lock: return _silero(find('silero-vad'))
+
 def _gain(x:np.ndarray)->float:
     "The gain that brings a faint recording to a usable level"
     peak = float(max(x.max(), -x.min()))
@@ -39,7 +44,7 @@ def voice_probability(
 )->tuple[np.ndarray,float]:  # ([n] 0..1, seconds a value)
     "The probability of speech over time"
     x = resample(audio).samples
-    with _lock: net = _silero(find('silero-vad'))
+    net = voice_network()
     gain = _gain(x)
     h = c = np.zeros((1, 1, 128), np.float32)
     res = []

@@ -23,6 +23,7 @@ def _moments(spans)->str:
 def _line(p)->str:
     "A person in one line of the table"
     q, about = p.best.quality, f'  {p.gender}, about {p.age}' if p.age is not None else ''
+    about += f'  {p.emotion}' if p.emotion else ''
     when = f'{p.seconds:6.1f} s  {_moments(p.spans)} s' if p.seconds else ''
     return f'{p.number:3}{when}{about}  {q.size:.0f} px between the eyes, blur {q.blur:.2f}'
 

@@ -198,7 +198,8 @@ def config_init(
 
 # %% ../../nbs/cli/04_talk.ipynb #a1ded3ac
 DRAWN = talk, plan
-PROCESSED = 'size', 'choose', 'frame', 'aspect', 'no_face', 'crf', 'seed', 'effects', 'policy', 'mark', 'device'
+PROCESSED = ('size', 'choose', 'frame', 'aspect', 'no_face', 'crf', 'seed', 'effects', 'policy', 'mark',
+             'consent_face', 'device')
 MOVED = ('fps', 'motion_model', 'basis', 'emotion', 'strength', 'gain', 'idle', 'head', 'seed', 'voice', 'speed',
          'policy')
 

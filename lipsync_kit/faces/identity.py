@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['DLIB_FACE', 'DLIB', 'EMBEDDERS', 'MEANS', 'LOOKS', 'dlib_places', 'dlib_points', 'chip', 'Embedder', 'load_arcface',
-           'load_sface', 'load_dlib', 'embedder', 'no_embedder', 'needed_embedder', 'network', 'embed', 'most_alike',
-           'ByPicture', 'vector_of', 'DlibAttributes', 'attributes_files', 'age_gender', 'ByLooks']
+           'load_sface', 'load_mobileface', 'load_dlib', 'embedder', 'no_embedder', 'needed_embedder', 'network',
+           'embed', 'most_alike', 'ByPicture', 'vector_of', 'DlibAttributes', 'attributes_files', 'age_gender',
+           'ByLooks']
 
 # %% ../../nbs/faces/05_identity.ipynb #8713975a
 from collections.abc import Callable
@@ -76,6 +77,11 @@ def load_sface(path)->Callable:
     net = OnnxNetwork(path, 'cpu')
     return lambda x: net(x.astype(np.float32).transpose(2, 0, 1)[None])[0][0]
 
+def load_mobileface(path)->Callable:
+    from lipsync_kit.nn.tfjs import Graph     # imports torch
+    net = Graph(path)
+    return lambda x: net(x[None])[0]
+
 def load_dlib(path)->Callable:
     import dlib
     net = dlib.face_recognition_model_v1(str(path))
@@ -85,7 +91,9 @@ EMBEDDERS = (
     Embedder('buffalo_l', 'buffalo_l', 'w600k_r50.onnx', load_arcface, arc_points, ARC, 112, .35, package='onnx'),
     Embedder('sface', 'sface', 'face_recognition_sface_2021dec.onnx', load_sface, arc_points, ARC, 112, .363),
     Embedder('dlib', 'dlib_face', 'dlib_face_recognition_resnet_model_v1.dat', load_dlib, dlib_points, DLIB, 150, .93,
-             package='dlib', scale='frames of one clip have about .99, other people about .84'))
+             package='dlib', scale='frames of one clip have about .99, other people about .84'),
+    Embedder('mobileface', 'mobileface', 'mobileface.json', load_mobileface, arc_points, ARC, 112, .35,
+             scale='frames of one clip have about .8, other people about .04'))
 
 def embedder()->Embedder|None:
     "The first that is installed"

@@ -15,6 +15,7 @@ import cv2, numpy as np
 from ..core import Face, Frame, KitError, OnProgress, Progress, no_progress
 from .detect import detect_faces
 from .face_quality import FaceQuality, face_quality
+from .emotion import can_judge, emotions_of
 from .identity import Embedder, age_gender, embed, needed_embedder
 from .onnx_faces import AgeGender, unit
 from .track import FaceTracker
@@ -34,6 +35,7 @@ class Look:
     quality:FaceQuality
     picture:np.ndarray       # [128,128,3] uint8 RGB
     looks:AgeGender|None     # where a network for it is there
+    emotions:dict[str, float]|None=None   # likewise
 
 @dataclass
 class Track:
@@ -73,7 +75,8 @@ def look_at(
     "A face as it will be compared and shown"
     image = frame.image
     return Look(float(frame.time), embed(image, face.points, by), face_quality(frame, face, covers=False),
-                thumbnail_of(image, face), age_gender(image, face))
+                thumbnail_of(image, face), age_gender(image, face),
+                emotions_of(image, face) if can_judge() else None)
 
 def tracks_of(
     frames:Iterable[tuple[Frame, list[Face]]],   # in order; a face keeps its id until a cut
@@ -142,11 +145,17 @@ class Person:
         seen = [k.looks.gender for k in self.looks if k.looks]
         return max(set(seen), key=seen.count) if seen else ''
 
+    @property
+    def emotion(self)->str:
+        "What the expressions are taken for most"
+        seen = [k.emotions for k in self.looks if k.emotions]
+        return max(seen[0], key=lambda name: sum(e[name] for e in seen)) if seen else ''
+
     def to_dict(self)->dict:
         "Ready for JSON"
         spans = [[round(v, 2) for v in s] for s in self.spans]
         return dict(number=self.number, seconds=round(self.seconds, 2), spans=spans, age=self.age, gender=self.gender,
-                    best_at=round(self.best.time, 2), by=self.by,
+                    emotion=self.emotion, best_at=round(self.best.time, 2), by=self.by,
                     quality=self.best.quality.to_dict())
 
 def spans_of(
@@ -227,6 +236,7 @@ def _words(sheet:np.ndarray, at:tuple[int, int], text:str)->np.ndarray:
 def caption(p:Person)->str:
     "One line about a person"
     q, about = p.best.quality, [f'{p.gender}, about {p.age}'] if p.age is not None else []
+    about += [p.emotion] if p.emotion else []
     shown = [f'{p.seconds:.1f} s on screen'] if p.seconds else []
     return '   '.join([f'{p.number}', *shown, *about, f'{q.size:.0f} px between the eyes'])
 

@@ -50,6 +50,9 @@ class ModelCard:
     outline:str=''
     # what `make_part` of its module makes of a clip, see `avatar.parts`: 'mouth', 'head'; '' where it learns nobody
     avatar:str=''
+    # 'module:function' that reads a file of motion in this model's own form, in place of a `motion.track`; '' where it
+    # has none. What it gives has `at`, `seconds`, `notes` and `sources`, as a track has
+    own_motion:str=''
 
     def __post_init__(self):
         for given, known in (self.capabilities, CAPABILITIES), (self.driven_by, DRIVES), (self.inputs,

@@ -94,6 +94,7 @@ class ClipSource(NamedTuple):
     person:str
     lag:float|None=None   # seconds that the picture is late; None if unknown
     licence:str='unknown'
+    consent:str=''        # what the person agreed to, in words; '' where nothing is stated
 
 VIDEOS = '.mp4', '.mov', '.mkv', '.webm', '.avi', '.mpg', '.mpeg', '.m4v'
 
@@ -109,7 +110,8 @@ def clip_sources(
             learned = (c.get('sync') or {}).get('learned') or {}
             lag = c.get('mouth_lag_ms', learned.get('mouth_lag_ms'))
             p, lag = folder/c['file'], None if lag is None else lag/1000
-            return ClipSource(p, c.get('name', p.stem), c.get('person', p.stem), lag, c.get('licence', 'unknown'))
+            stated = c.get('licence', 'unknown'), c.get('consent', '')
+            return ClipSource(p, c.get('name', p.stem), c.get('person', p.stem), lag, *stated)
         found = [source(c) for c in json.loads(m.read_text())['clips']]
     else: found = [ClipSource(p, p.stem, p.stem) for p in sorted(folder.rglob('*')) if p.suffix.lower() in VIDEOS]
     if not found:

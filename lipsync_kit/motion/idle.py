@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['STREAMS', 'BLOCK', 'BLINKS', 'BEFORE', 'AFTER', 'SPREAD', 'POSTURES', 'SLOW', 'QUICK', 'LAYERS', 'NOD', 'SILENT',
-           'FARTHEST', 'GLANCES', 'EYE_WIDTHS', 'STAY', 'LOOK_X', 'LOOK_Y', 'EMOTIONS', 'random_by_index', 'Rhythm',
-           'random_events', 'cosine_pulse', 'personal', 'blinks', 'stressed_syllables', 'smooth_noise', 'minimum_jerk',
-           'postures', 'together', 'head_motion', 'gaze_motion', 'look_shapes', 'IdleMotion', 'brow_motion',
-           'idle_motion', 'Emotion', 'emotion_shapes', 'apply_emotion']
+           'FARTHEST', 'GLANCES', 'EYE_WIDTHS', 'STAY', 'LOOK_X', 'LOOK_UP', 'LOOK_DOWN', 'LID', 'DRIFT', 'EMOTIONS',
+           'random_by_index', 'Rhythm', 'random_events', 'cosine_pulse', 'personal', 'liveliness', 'blinks',
+           'stressed_syllables', 'smooth_noise', 'minimum_jerk', 'postures', 'together', 'head_motion', 'gaze_motion',
+           'look_shapes', 'IdleMotion', 'brow_motion', 'idle_motion', 'Emotion', 'emotion_shapes', 'apply_emotion']
 
 # %% ../../nbs/motion/05_idle.ipynb #968fb299
 from collections.abc import Sequence
@@ -65,11 +65,15 @@ def cosine_pulse(
     return .5 + .5*np.cos(np.pi*np.clip(distance, 0, 1))
 
 # %% ../../nbs/motion/05_idle.ipynb #48374ea4
-BLINKS = Rhythm(1.9, .8, .5)
+BLINKS = Rhythm(1.65, .8, .5)
 
 def personal(seed:int, i:int)->float:
     "A trait of the person that `seed` stands for, a normal number: 0 how often it blinks, 1 how lively it is, ..."
     return float(random_by_index(seed, 'person', i).normal())
+
+def liveliness(seed:int)->float:
+    "How much more than usual a person moves head and brows, mostly .5..2; who moves the one moves the other"
+    return float(np.exp(.35*personal(seed, 1)))
 
 def blinks(
     times:np.ndarray,  # [n] seconds
@@ -105,7 +109,7 @@ def stressed_syllables(
     return [(i/50, float(np.clip((above[i] - over)/9, .2, 1))) for i in np.flatnonzero(voiced) if is_peak(i)]
 
 # %% ../../nbs/motion/05_idle.ipynb #39eb64f4
-SPREAD = np.array([4.7, 4.6, 3.1])         # degrees over a minute, of pitch, yaw and roll; less over a few seconds
+SPREAD = np.array([5.0, 4.7, 4.7])         # degrees over a minute, of pitch, yaw and roll; less over a few seconds
 POSTURES = Rhythm(1.1, .6)
 SLOW, QUICK = .38, .16                     # seconds between the random points of the noise
 LAYERS = dict(posture=.76, slow=.59, quick=.26)   # standard deviations, of which the squares sum to 1
@@ -166,7 +170,7 @@ def head_motion(
     x *= SPREAD*(.5 + .5*voice)
     for at, strength in stresses:
         if random_by_index(seed, 'nod', int(at/.5)).random() < .75: x[:, 0] += NOD*SPREAD[0]*_nod(times, at, strength)
-    x *= amount*np.exp(.3*personal(seed, 1))
+    x *= amount*liveliness(seed)
     return FARTHEST*np.tanh(x/FARTHEST)*cosine_pulse(times, 0, 1.2, 1e9, 1)[:, None]
 
 def _nod(times, at, strength):
@@ -178,7 +182,8 @@ def _nod(times, at, strength):
 GLANCES = Rhythm(.9, .7, .16)
 EYE_WIDTHS = .25      # by how much of an eye's width an iris moves at 1
 STAY = .045           # of gaze a degree of the head
-LOOK_X, LOOK_Y = .48, .16   # at most
+LOOK_X, LOOK_UP, LOOK_DOWN = .48, .16, .5   # at most
+LID = .55             # of a blink that the upper lid goes down with a gaze of 1
 
 def gaze_motion(
     times:np.ndarray,      # [n] seconds
@@ -189,12 +194,12 @@ def gaze_motion(
     "Where the eyes look"
     e = random_events(times[0] - 4, times[-1], seed, 'gaze', GLANCES, 4)
     away = np.abs(e[:, 3]) > np.where(np.interp(e[:, 0], times, speaks) > .5, 1.04, .67)   # of 30 or 50 %
-    aims = e[:, 1:3]*np.where(away, .30, .07)[:, None]*[1, .5]
+    aims = e[:, 1:3]*np.where(away, .30, .07)[:, None]*[1, 1.1]
     at = np.clip(np.searchsorted(e[:, 0], times, 'right') - 1, 1, len(e) - 1)
     jump = np.clip((times - e[at, 0])/.04, 0, 1)[:, None]
     aim = jump*aims[at] + (1 - jump)*aims[at - 1]
-    look = aim - STAY*np.stack([head[:, 1], .5*head[:, 0]], 1)
-    return np.clip(look, (-LOOK_X, -LOOK_Y), (LOOK_X, LOOK_Y))*cosine_pulse(times, .2, .1, 1e9, 1)[:, None]
+    look = aim - STAY*np.stack([head[:, 1], .8*head[:, 0]], 1)
+    return np.clip(look, (-LOOK_X, -LOOK_UP), (LOOK_X, LOOK_DOWN))*cosine_pulse(times, .2, .1, 1e9, 1)[:, None]
 
 def look_shapes(
     gaze:np.ndarray,   # [n,2] from `gaze_motion`
@@ -204,6 +209,7 @@ def look_shapes(
     for names, v in (('eyeLookOutLeft eyeLookInRight', x), ('eyeLookInLeft eyeLookOutRight', -x),
                      ('eyeLookDownLeft eyeLookDownRight', y), ('eyeLookUpLeft eyeLookUpRight', -y)):
         _add(res, names, np.maximum(v, 0))
+    _add(res, 'eyeBlinkLeft eyeBlinkRight', LID*np.maximum(y, 0))
     return res
 
 def _add(x:np.ndarray, names:str, value:np.ndarray):
@@ -216,13 +222,15 @@ class IdleMotion(NamedTuple):
     blendshapes:np.ndarray   # [n,52] in the order of `ARKIT`, to be added
     head:np.ndarray          # [n,3] pitch, yaw, roll, degrees
 
+DRIFT = .22           # of raised brows, standard deviation
+
 def brow_motion(
     times:np.ndarray,      # [n] seconds
     stresses:Sequence[tuple[float,float]],  # (seconds, strength)
     seed:int=0,
-)->np.ndarray:             # [n] 0..1
-    "How far the brows are raised"
-    up = .06*np.maximum(smooth_noise(times, 'brow', seed, 1.), 0)
+)->np.ndarray:             # [n] -.3..0.6
+    "How far the brows are raised; below 0 they are lowered"
+    lively, up = liveliness(seed), np.zeros(len(times))
     for at, strength in stresses:
         rng = random_by_index(seed, 'brow', int(at/.5))
         happens, size, longer = rng.random(), np.exp(.4*rng.normal()), rng.random()
@@ -230,7 +238,8 @@ def brow_motion(
         hold = .1 + (1.5*longer if longer < .4 else 0)
         lift = .18*(1.2 + 2.6*strength)*size*cosine_pulse(times, max(.02, at - .22), .2, hold, .45)
         up = np.maximum(up, lift)
-    return np.clip(up, 0, .6)*cosine_pulse(times, 0, .3, 1e9, 1)
+    moved = lively*(np.minimum(up, .6) + DRIFT*smooth_noise(times, 'brow', seed, 1.2))
+    return np.clip(moved, -.3, .6)*cosine_pulse(times, 0, .6, 1e9, 1)
 
 def idle_motion(
     audio:Audio,
@@ -251,8 +260,9 @@ def idle_motion(
     res = look_shapes(gaze_motion(times, speaks, head, seed))
     brows = brow_motion(times, stresses, seed)
     _add(res, 'eyeBlinkLeft eyeBlinkRight', blinks(times, seed))
-    _add(res, 'browInnerUp', brows)
-    _add(res, 'browOuterUpLeft browOuterUpRight', .9*brows)
+    _add(res, 'browInnerUp', np.maximum(brows, 0))
+    _add(res, 'browOuterUpLeft browOuterUpRight', .9*np.maximum(brows, 0))
+    _add(res, 'browDownLeft browDownRight', 1.5*np.maximum(-brows, 0))
     return IdleMotion(res.astype(np.float32), head.astype(np.float32))
 
 # %% ../../nbs/motion/05_idle.ipynb #f514612d

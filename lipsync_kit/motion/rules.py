@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['VISEMES', 'VISEME_LETTERS', 'LETTERS', 'SHORT', 'LEAD', 'ATTACK', 'RELEASE', 'SHORTEST', 'LONGEST', 'NEAR', 'FAST',
-           'SLOW', 'PAUSE', 'SLIVER', 'FALL', 'WIDE', 'Viseme', 'visemes', 'is_closed', 'is_bite', 'envelope', 'Curve',
-           'nearest', 'contacts', 'RuleMotion', 'voiced', 'enforce_closures', 'targets', 'rests', 'emphasis',
-           'rule_motion']
+           'SLOW', 'PAUSE', 'SLIVER', 'BREATH', 'BREATHES', 'FALL', 'WIDE', 'Viseme', 'visemes', 'is_closed', 'is_bite',
+           'envelope', 'Curve', 'nearest', 'contacts', 'RuleMotion', 'voiced', 'enforce_closures', 'breaths', 'targets',
+           'rests', 'emphasis', 'rule_motion']
 
 # %% ../../nbs/motion/04_rules.ipynb #e32cec02
 import unicodedata
@@ -168,6 +168,23 @@ def enforce_closures(
         lips[:, 1:] += .7*e[:, None]*(np.array(VISEMES[name].scores) - lips[:, 1:])
     fields = (basis or load_basis()).opened(lips, opening), opening, bite, np.where(press > .3, press, 0)
     return RuleMotion(*(x.astype(np.float32) for x in fields))
+
+# %% ../../nbs/motion/04_rules.ipynb #267a3df5
+BREATH = .18              # opening, inter-ocular distances
+BREATHES = .3             # seconds; in shorter pauses nobody breathes in
+
+def breaths(
+    spans:Sequence[tuple[float,float]],  # of voice, seconds, in order
+    times:np.ndarray,    # [n] seconds
+)->np.ndarray:           # [n] inter-ocular distances
+    "How far the lips part to breathe in before the voice comes back"
+    res, before = np.zeros(len(times)), -np.inf
+    for a, b in spans:
+        if (pause := a - before) >= BREATHES:
+            held = envelope([(a - .18, a)], times, min(.3, .5*pause), .15)
+            res = np.maximum(res, BREATH*held)
+        before = b
+    return res
 
 # %% ../../nbs/motion/04_rules.ipynb #dbbdb890
 FALL = dict(before=22., after=26.)  # 1/seconds: how fast dominance falls off

@@ -32,7 +32,7 @@ def check_consent(
         if not e.settings.get('consent'):
             raise KitError(f"{e.name} shows a person as somebody else: say that everybody who is shown agreed to it, "
                            "with consent=True (--i-have-consent, or consent=yes behind --then)")
-        if not mark: raise KitError(f"what {e.name} makes is always marked as AI-generated; leave mark=False out")
+        if not mark: raise KitError(f"what {e.name} makes is always marked as AI-generated; leave mark='off' out")
 
 def statement(
     effects:Iterable[EffectCall],

@@ -45,6 +45,7 @@ def _input(
     if isinstance(x, np.ndarray): return _array(x)
     if isinstance(x, Audio): return ['audio', x.rate, _array(x.samples)]
     if isinstance(x, MotionTrack): return ['motion', str(x.fps), x.phonemes, {k: _array(getattr(x, k)) for k in SHAPES}]
+    if hasattr(x, 'arrays'): return [type(x).__name__, {k: _array(v) for k, v in sorted(x.arrays.items())}]
     if isinstance(x, dict): return [[str(k), _input(v)] for k, v in sorted(x.items(), key=lambda kv: str(kv[0]))]
     if isinstance(x, (list, tuple)): return [_input(v) for v in x]
     return x

@@ -36,9 +36,11 @@ def licence_of(
 
 HUB_SOURCES = 'whisper-tiny.en', 'hama-asr', 'silero-vad'    # sources of a motion track that have a card in the hub
 
+def _basis(track)->list[str]: return [track.basis] if hasattr(track, 'basis') else []   # a model's own motion has none
+
 def _sources(tracks:Iterable[MotionTrack])->set[str]:
     "What made the tracks; of a track that does not say, the strictest is assumed"
-    return {s for t in tracks for s in (*(t.sources or ('motion-model',)), basis_source(t.basis))}
+    return {s for t in tracks for s in (*(t.sources or ('motion-model',)), *map(basis_source, _basis(t)))}
 
 OPEN = {'anatomy-basis': Licence("face basis from anatomy, on MediaPipe's canonical face", 'Apache-2.0', True),
         'synthetic-motion-model': Licence('motion model that learned from a synthetic voice', 'Apache-2.0', True)}
@@ -72,14 +74,14 @@ def licences(
     motion:Iterable[MotionTrack],     # that were drawn
     model:str|None,                   # that drew; None where nobody talks
     weights,                          # of the model: names in the hub, or paths
-    voice:str='',                     # that spoke a text; '' where none did
+    voices:Iterable[str]=(),          # that spoke a text
     effects:Iterable[EffectCall]=(),  # that were applied
 )->tuple[Licence, ...]:
     "The licences of everything that made the video"
     effects = list(effects)
     sources = _sources(motion)
     used = ['face_landmarker', *weights, *(n for n in HUB_SOURCES if n in sources),
-            *(VOICES.get(voice).weights if voice else ())]
+            *(w for v in voices for w in VOICES.get(v).weights)]
     cards = [EFFECTS.get(e.name) for e in effects]
     used += [w for e in effects for w in e.weights]
     code = [Licence(f'effect {c.name}', c.licence, True) for c in cards]

@@ -26,10 +26,9 @@ from ..media.glance import glances, spread
 from ..media.probe import opened, probe, sound_streams
 from ..media.streams import StreamReport, sound_blocks
 from ..models.identity import is_identity, open_identity, renderer_note
-from ..motion.track import MotionTrack
 from .licences import settled
 from .options import Options, make_options, setting
-from .prepare import covers_wanted, no_outline, nothing_to_say, open_model, refuse_early
+from .prepare import brought_motion, covers_wanted, no_outline, nothing_to_say, open_model, refuse_early
 from .run import CUT_OUTS, lipsync, peak_memory
 from .source import Source, open_source, resized
 from .speech import Sound, heard, open_sound
@@ -136,7 +135,7 @@ def planned_speech(
     if audio is not None: return (s := open_sound(audio, text, options)), s.audio.duration
     if source.clip.audio: return _of_file(source.clip.path, options)
     if motion is None: return Sound(None), 0.
-    return Sound(None), (motion if isinstance(motion, MotionTrack) else MotionTrack.load(motion)).seconds
+    return Sound(None), brought_motion(motion, 'auto', options.model).seconds
 
 # %% ../../nbs/pipe/10_plan.ipynb #fe2d36a7
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def moments(
     "Frames from all over the video: where the mouth is known, wide open and shut by turns"
     parts = [p for p in np.array_split(np.arange(r.n_frames), n) if len(p)]
     at = {int(p[len(p) // 2]) for p in parts}
-    if r.motion is not None and len(r.motion) >= r.n_frames:
+    if hasattr(r.motion, 'mouth_open') and len(r.motion) >= r.n_frames:
         opening = r.motion.mouth_open
         at = {int(p[(np.argmin if i % 2 else np.argmax)(opening[p])]) for i, p in enumerate(parts)}
     frames = read_sequence(r.path) if r.path.suffix == '.json' else read_frames(r.path)

@@ -12,14 +12,12 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from .. import __version__
 from ..core import KitError, OnProgress, Progress, checked_name, n_frames, no_progress
 from ..effects.effect import EffectContext, chained
 from ..faces.track import FaceReport
 from ..flow import prefetch
 from ..media.animation import ANIMATIONS, animation_size, is_animation, kept_of
 from ..media.length import FITS
-from ..media.provenance import mark
 from ..media.resume import ResumableWriter
 from ..media.sequence import SequenceWriter, is_sequence, sequence_pattern, times_path
 from ..media.streams import StreamReport
@@ -27,9 +25,10 @@ from ..media.write import CODECS, with_alpha, write_image
 from ..models.contract import Model
 from ..models.identity import is_identity, open_identity
 from .clock import Clock
-from .consent import check_consent, consent_tags, log_consent
+from .consent import check_consent, log_consent
 from .fingerprint import fingerprint
 from .licences import check_licences, licences
+from .marks import Marks, marks_for, refuse_marks
 from .options import Options, make_options
 from .prepare import PreparedRun, prepare
 from .result import Result
@@ -165,36 +164,40 @@ def lipsync(
     if is_identity(face): options = {'model': open_identity(face).model, **options}
     checked = make_options(**options)
     path = output_path(out, CUT_OUTS if checked.transparent else VIDEOS)
+    refuse_marks(checked, path)
     with timed() as watch:
         job = prepare(face, audio, text, motion, checked, progress)
         weights = *job.model.weights, *(w for e in job.options.effects for w in e.weights)
-        word = fingerprint(face, audio, text, motion, job.options, weights) if out is not None else ''
+        word = fingerprint(face, audio, text, motion, job.options, weights)
         log_consent(checked.effects, face, path)
-        return made_video(job, path, word, watch, progress)
+        given = dict(face=face, sound=audio, text=text, motion=motion)
+        marks = marks_for(job.options, path, word, job.size, job.source.still, given)
+        return made_video(job, path, word if out is not None else '', marks, watch, progress)
 
 def made_video(
     job:PreparedRun,
     path:Path,
     word:str,                # what tells this job from others; '' where it is not to go on after it was killed
+    marks:Marks,
     watch:Stopwatch,
     progress:OnProgress=no_progress,
 )->Result:
-    "Draw and write the video"
+    "Draw, mark and write the video"
     report, tally = FaceReport(), FaceTally(job.size)
     o, clip = job.options, job.source.clip
     end = job.seconds if job.speech_seconds > job.seconds + .1 else None
-    tags = consent_tags(mark(o.model, __version__, still=job.source.still) if o.mark else {}, o.effects)
     rendering = RenderProgress(progress, n_frames(job.seconds, job.fps))
-    with writer_for(path, job.size, job.fps, o, written_sound(job), metadata=tags, variable=clip.variable, job=word,
-                    audio_end=end, audio_track=job.sound.track) as writer:
+    with writer_for(path, job.size, job.fps, o, written_sound(job), metadata=marks.tags, variable=clip.variable,
+                    job=word, audio_end=end, audio_track=job.sound.track) as writer:
         frames, effects = drawn_frames(job, report, writer.done, rendering)
-        write_frames(tally.each(frames), writer, rendering, job.clock)
+        write_frames(marks.on_frames(tally.each(frames)), writer, rendering, job.clock)
         n, last, whole = writer.n, writer.last_time, not writer.done
     if whole:
-        work = work_for(o, job.source, job.speech_seconds, job.voice != '', n, job.size, tally.mean)
+        work = work_for(o, job.source, job.speech_seconds, bool(job.sound.voices), n, job.size, tally.mean)
         finished(watch, work, peak_memory())
+    res = marks.finish(as_written(result_of(job, path, report, n, float(last + 1 / job.fps), effects)))
     progress(Progress('done', 1.))
-    return as_written(result_of(job, path, report, n, float(last + 1 / job.fps), effects))
+    return res
 
 def as_written(
     r:Result,
@@ -234,7 +237,8 @@ def process(
     effects,                   # such as 'sharpen:amount=.5', or a list; see `effects.effect.parse_effects`
     out=None,                  # the file to make; left out: a temporary file
     progress:OnProgress=no_progress,  # raising from it stops the job
-    # of `pipe.options`: size, choose, frame, aspect, no_face, crf, seed, transparent, policy, mark, device
+    # of `pipe.options`: size, choose, frame, aspect, no_face, crf, seed, transparent, policy, mark, device,
+    # consent_face
     **options,
 )->Result:
     "Apply effects to a picture or a video"
@@ -243,41 +247,43 @@ def process(
     if not o.effects: raise KitError("no effect is named; give effects='sharpen', for example")
     chain = licences((), None, (), effects=o.effects)
     check_licences(o.policy, chain)
-    check_consent(o.effects, o.mark)
+    check_consent(o.effects, o.mark != 'off')
     effects = [e.load() for e in o.effects]
     opened = open_source(source, replace(o, choose='all') if 'choose' not in options else o, needed=False)
     path = output_path(out, PICTURES if opened.still else CUT_OUTS if o.transparent else VIDEOS)
+    refuse_marks(o, path)
     log_consent(o.effects, source, path)
-    args = opened, o, effects, path, report, clock, progress
-    n, seconds, fps = _process_picture(*args) if opened.still else _process_video(source, *args, picture)
-    progress(Progress('done', 1.))
+    size = opened.clip.width, opened.clip.height
+    word = fingerprint(source, options=o, weights=[w for e in o.effects for w in e.weights])
+    marks = marks_for(o, path, word, size, False, dict(face=source), talks=False)
+    args = opened, o, effects, path, marks, report, clock, progress
+    n, seconds, fps = _process_picture(*args) if opened.still else _process_video(word, *args, picture)
     notes = [*opened.warnings, *picture.notes, *(w for e in effects for w in e.warnings)]
-    size, faces = (opened.clip.width, opened.clip.height), len(opened.faces) or len(report.ids)
+    faces = len(opened.faces) or len(report.ids)
     res = Result(path, o, seconds, n, fps, size, clock.total(), faces, tuple(report.gaps),
                  tuple(dict.fromkeys(notes)), chain, None, peak_memory())
-    return res if opened.still else as_written(res)
+    res = marks.finish(res if opened.still else as_written(res))
+    progress(Progress('done', 1.))
+    return res
 
-def _tags(o:Options, still:bool)->dict:
-    tags = mark('+'.join(e.name for e in o.effects), __version__, still=still) if o.mark else {}
-    return consent_tags(tags, o.effects)
-
-def _process_picture(source:Source, o, effects, path, report, clock, progress):
+def _process_picture(source:Source, o, effects, path, marks, report, clock, progress):
     "One picture through the effects: frames, seconds, frames a second"
     context = EffectContext(source.clip, n_frames=1, seed=o.seed, device=o.device)
     (frame, _), = chained(still_frames(source, 0, 25), effects, context)
-    write_image(path, frame.image if frame.alpha is None else with_alpha(frame.image, frame.alpha), _tags(o, True))
+    image = marks.on_picture(frame.image, frame.alpha)
+    write_image(path, image if frame.alpha is None else with_alpha(image, frame.alpha), marks.tags)
     return 1, 0., Fraction(25)
 
-def _process_video(given, source:Source, o, effects, path, report, clock, progress, picture):
+def _process_video(word, source:Source, o, effects, path, marks, report, clock, progress, picture):
     "A video through the effects: frames, seconds, frames a second"
     clip, rendering = source.clip, RenderProgress(progress, source.clip.n_frames, what='effects')
     track = any(e.needs_faces for e in effects)
     frames = video_frames(source, replace(o, fit='freeze'), 0., Model(), report, track, picture)
     frames = prefetch(frames, stop=rendering.closed)
-    word = fingerprint(given, options=o, weights=[w for e in o.effects for w in e.weights])
     sound = clip.path if clip.audio else None
-    with writer_for(path, (clip.width, clip.height), clip.fps, o, sound, metadata=_tags(o, False),
+    with writer_for(path, (clip.width, clip.height), clip.fps, o, sound, metadata=marks.tags,
                     variable=clip.variable, job=word) as writer:
         context = EffectContext(clip, clip.fps, writer.done, clip.n_frames, o.seed, o.device)
-        write_frames(chained(clock.each('frames and faces', frames), effects, context), writer, rendering, clock)
+        done = chained(clock.each('frames and faces', frames), effects, context)
+        write_frames(marks.on_frames(done), writer, rendering, clock)
         return writer.n, float(writer.last_time + 1 / clip.fps), clip.fps

@@ -16,7 +16,7 @@ from ..media.read import read_audio
 from ..media.streams import StreamReport
 from ..models.contract import model_card
 from .options import Options
-from ..speech.tts import speak
+from ..speech.tts import speak, voices_of
 
 # %% ../../nbs/pipe/04_speech.ipynb #38a3c9ee
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Sound:
     notes:tuple[str, ...]=()
     track:int=0                             # of the file, where it has several
     parts:dict[int, 'Sound']|None=None      # who says what, by the number of the face, where several speak
+    voices:tuple[str, ...]=()               # that spoke a text
 
 def _mixed(x:np.ndarray)->np.ndarray:   # [n], of the same type
     "The mean of the channels, whichever axis they are on"
@@ -80,7 +81,8 @@ def open_sound(
     if audio is not None and text is not None: raise KitError('give audio= or text=, not both')
     if text is not None:
         s = speak(text, voice=options.voice, speed=options.speed, seed=options.seed)
-        return Sound(s.audio, tuple(s.phonemes), notes=tuple(s.notes))
+        spoke = tuple(c.name for c in voices_of(text, options.voice))
+        return Sound(s.audio, tuple(s.phonemes) or None, notes=tuple(s.notes), voices=spoke)
     if audio is None: return Sound(None)
     if isinstance(audio, dict): return open_sounds(audio, options)
     return _of_file(audio) if isinstance(audio, (str, Path)) else Sound(as_audio(audio))

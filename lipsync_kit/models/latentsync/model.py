@@ -18,12 +18,12 @@ from ...media.probe import existing
 from .card import LatentSyncSettings
 from .pipeline import render_pipeline
 from .preprocess import SMALLEST, Aligner, three_points
-from .memory import device_memory, level_of
+from .memory import device_memory
 from .reference import Sampler, SamplingSettings, render_reference
-from .audio import n_reference_frames
+from ...nn.frame_states import n_reference_frames
 from .unet import load_unet
 from ...nn.vae import load_vae
-from ...nn.offload import OffloadedModule, total_memory
+from ...nn.offload import OffloadedModule, level_of, total_memory
 from ...nn.runner import torch_dtype
 from ...nn.whisper import load_whisper_encoder, n_states
 

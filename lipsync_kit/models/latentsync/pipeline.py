@@ -18,7 +18,7 @@ from ...faces.smooth import smoothed
 from ...nn.runner import single_thread_pool
 from .preprocess import (
     Aligner, aligned, canvas_size, canvases, covered, in_view, restored, three_points)
-from .audio import audio_features, first_state
+from ...nn.frame_states import audio_features, first_state
 
 # %% ../../../nbs/models/latentsync/07_pipeline.ipynb #9b7d7b77
 SMOOTHING = .04   # seconds, standard deviation of the weights with which points are averaged

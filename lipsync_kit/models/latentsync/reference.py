@@ -21,7 +21,7 @@ from ...flow import pipelined
 from .preprocess import (
     Aligner, aligned, canvases, in_view, keep_outside_mask, masked, normalised, restored, small_mask)
 from .sampling import denoise
-from .audio import audio_features, first_state
+from ...nn.frame_states import audio_features, first_state
 from .unet import MAX_FRAMES, UNet3D
 from ...nn.runner import BatchHalving, is_memory_error
 

@@ -9,7 +9,7 @@ __all__ = ['PLACES', 'WIDTHS', 'N_PLANES', 'Block', 'MouthNet']
 import torch
 from torch import nn
 import torch.nn.functional as F
-from .geometry import N_MOTION
+from ...avatar.shapes import N_MOTION
 
 # %% ../../../nbs/models/personal/02_network.ipynb #1c99ad62
 PLACES = 48             # side of the largest plane

@@ -13,7 +13,8 @@ import numpy as np
 from ...avatar.clip import TrackedClip
 from ...avatar.crop import Window, cut_window, joined, mask_of, plane_maps, mapped, upright_plane, window_of
 from ...core import KitError, OnProgress, Progress, mouth_open, no_progress
-from .geometry import PersonalLandmarks, limits_of, motion_numbers, shape_masks
+from ...avatar.shapes import motion_numbers, shape_masks
+from .geometry import PersonalLandmarks, limits_of
 from .train import MouthData
 from ...motion.basis import LIPS, load_basis, to_reference
 

@@ -9,7 +9,8 @@ __all__ = ['NODES', 'NEAR', 'FAR', 'CRISP', 'CRISP_WIDTH', 'FINE', 'MARGIN', 'SO
 # %% ../../../nbs/models/personal/05_texture.ipynb #2da14344
 import cv2, numpy as np
 from ...avatar.crop import mapped
-from .geometry import OUTER, shape_mask
+from ...avatar.shapes import shape_mask
+from ...motion.basis import OUTER
 from .person import Person
 
 # %% ../../../nbs/models/personal/05_texture.ipynb #086376f9

@@ -15,7 +15,7 @@ import cv2, numpy as np, torch
 import torch.nn.functional as F
 from ...avatar.crop import Window
 from ...core import KitError, OnProgress, Progress, no_progress, replacing
-from .geometry import N_MOTION
+from ...avatar.shapes import N_MOTION
 from .network import MouthNet
 
 # %% ../../../nbs/models/personal/03_train.ipynb #11be5ffb

@@ -282,7 +282,7 @@ def lids_for(
     p, r = g.points[:, :2], max(1, round(.02 * g.iod))
     for corners, iris in (((33, 133), 468), ((362, 263), 473)):
         white = max(float(median_colour(image, p[[c]] * .6 + p[[iris]] * .4, max(1, r // 2)).mean()) for c in corners)
-        if white < 1.5 * float(median_colour(image, p[[iris]], r).mean()): return None, None
+        if white < 1.4 * float(median_colour(image, p[[iris]], r).mean()): return None, None
     return lid_for(image, g, 0), lid_for(image, g, 1)
 
 # %% ../../../nbs/models/portrait/05_eyes.ipynb #b6164447

@@ -28,7 +28,7 @@ from lipsync_kit.models.portrait.mouth import (
 from .still import CONTOUR, Carried, Still, in_rect, pixel_places, prepare, warp_source
 from .views import Chooser, Library, View, Wanted, cut_view
 from ...motion.basis import Basis, load_basis
-from ...motion.idle import EYE_WIDTHS, LOOK_X, LOOK_Y
+from ...motion.idle import EYE_WIDTHS, LOOK_DOWN, LOOK_UP, LOOK_X
 
 # %% ../../../nbs/models/portrait/07_model.ipynb #511ae69a
 # The person's right eye is on the left of the picture
@@ -41,7 +41,7 @@ def gaze_of(
     "Where the eyes look"
     (out_left, out_right), (in_left, in_right), down, up = blendshapes[LOOK]
     x, y = (out_left - in_left + in_right - out_right) / 2, (down - up).mean()
-    return EYE_WIDTHS * np.clip([x, y], (-LOOK_X, -LOOK_Y), (LOOK_X, LOOK_Y))
+    return EYE_WIDTHS * np.clip([x, y], (-LOOK_X, -LOOK_UP), (LOOK_X, LOOK_DOWN))
 
 def draw_moment(
     still:Still,

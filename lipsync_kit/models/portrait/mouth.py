@@ -545,8 +545,10 @@ def lips_painted_shut(
     opening = _grown(area(opening_polygon(p[IN_UP], p[IN_LOW])), .016 * g.iod)
     near = _grown(opening, .035 * g.iod)
     lip = median_colour(image, p[np.r_[UPPER[1, 2:7], LOWER[1, 2:7]]], max(1, round(.015 * g.iod)))
-    hidden = opening | near & _grown(near & _tooth_coloured(part, lip), 1)
-    lips = area(p[LIPS_OUTSIDE]) & ~hidden
+    mouth = area(p[LIPS_OUTSIDE])       # the skin beside the corners is brighter than lips, as teeth are
+    inside = near & (_tooth_coloured(part, lip) | (part.mean(-1) < .5 * lip.mean()))
+    hidden = mouth & (opening | near & _grown(inside, 1))
+    lips = mouth & ~hidden
     fill = push_pull(part, lips if lips.any() else ~hidden)
     soft = cv2.GaussianBlur(hidden.astype(np.float32), (0, 0), max(.6, .008 * g.iod))[..., None]
     out = image.copy()

