@@ -1,5 +1,5 @@
 "Avatars of Gaussians: from a synthetic clip of the bundled photograph, kept, resumed, without specks, through the whole pipeline."
-import os, subprocess, sys
+import copy, os, subprocess, sys
 from fractions import Fraction
 from pathlib import Path
 import cv2, numpy as np, pytest, torch
@@ -11,7 +11,8 @@ from lipsync_kit.media.write import Writer
 from lipsync_kit.models.gaussian import fit as fitting
 from lipsync_kit.models.gaussian.avatar import avatar_of, gaussian_identity, rest_moment
 from lipsync_kit.models.gaussian.clip import LIMITS, cropped_clip
-from lipsync_kit.models.gaussian.photo import from_photo
+from lipsync_kit.models.gaussian.photo import LOWER_OUTER, UPPER_OUTER, from_photo
+from lipsync_kit.models.gaussian.rig import AROUND
 from lipsync_kit.models.gaussian.train import from_clip
 from lipsync_kit.models.gaussian.judge import mouth_box
 from lipsync_kit.models.identity import Identity
@@ -62,6 +63,30 @@ def test_no_specks_in_far_poses_and_loud_speech(made, request):
         for scores, opening in (lips(), 0.), (lips(3.5), .4), (lips(.5, 3), .06), (lips(.5, -3), .06):
             s = head.state(rest_moment(scores, opening, head=angles))
             assert found(s) <= own + 3, (angles, scores)
+
+def beyond_lips(points, size, room):
+    "[h,w] bool: outside the lips' outer contour and a little around it"
+    outer = points[[61, *UPPER_OUTER, 291, *LOWER_OUTER[::-1]], :2]
+    mask = cv2.fillPoly(np.zeros((size, size), np.uint8), [np.rint(outer*16).astype(int)], 1, shift=4)
+    return cv2.dilate(mask, np.ones((2*room + 1,)*2)) == 0
+
+MOUTHS = (lips(), 0.), (lips(.5, -3), .06), (lips(.5, -3), .15), (lips(1.5, -3), .2), (lips(3.5), .4), (lips(.5, 3), .06)
+
+@pytest.mark.parametrize('angles', [(0, 0, 0), (0, 12, 0), (8, 0, 5)])
+def test_nothing_inside_the_mouth_shines_through_beside_it(head, angles):
+    "Of thin skin too, teeth and cavity are seen between the lips alone, in narrow, wide and shut mouths"
+    thin, (size, _) = copy.deepcopy(head), head.rig.size
+    inner = thin.group > AROUND
+    with torch.no_grad(): thin.logit[~inner] = -1.
+    for scores, opening in MOUTHS:
+        s, drawn = thin.state(rest_moment(scores, opening, head=angles)), []
+        for colour in 0., 1.:
+            with torch.no_grad(): thin.rgb[inner] = colour
+            drawn.append(thin.draw(s, scale=2).astype(int))
+        change = np.abs(drawn[1] - drawn[0]).max(-1)
+        out = beyond_lips(2*thin.rig.posed(s.drive, s.pose)[:478], 2*size, 4)
+        assert change[out].max() <= 8, (scores, opening, change[out].max())
+        if opening == .4: assert change[~out].max() > 100        # between them they are seen
 
 def test_a_clip_becomes_an_avatar_that_goes_on_where_it_stopped(clip, tmp_path, monkeypatch):
     whole = from_clip(clip, 30, hold_out=0)

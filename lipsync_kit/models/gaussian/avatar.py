@@ -17,7 +17,8 @@ from ..identity import Identity
 from ...motion.basis import STABLE, load_basis, to_reference
 from ...motion.track import Moment
 from ...nn.splat import render
-from .rig import AROUND, Rig, angles_of, build_rig, drive_of, turned
+from .rig import (
+    AROUND, Rig, angles_of, build_rig, drive_of, turned, within_lips)
 from .seeds import Seeds
 
 # %% ../../../nbs/models/gaussian/03_avatar.ipynb #5bd645a5
@@ -157,14 +158,24 @@ class GaussianAvatar(torch.nn.Module):
     ):                   # means [n,3], M [n,3,3], opacities [n], colours [n,3]; pixels of the reference picture
         "The Gaussians at one moment"
         device = self.rgb.device
-        corners = torch.as_tensor(self.rig.posed(state.drive, state.pose), device=device)[self.triangles]
+        vertices = self.rig.posed(state.drive, state.pose)
+        corners = torch.as_tensor(vertices, device=device)[self.triangles]
         F = limited(edges(corners) @ self.inverse)
         offset, rgb = self.corrected(torch.as_tensor(state.features), only)
         tri, bary, h, M, logit = self.tri, self.bary, self.h, self.discs(), self.logit
         if only is not None: tri, bary, h, M, logit = tri[only], bary[only], h[only], M[only], logit[only]
         F = F[tri]
         moved = (F*(offset*h[:, None])[:, None]).sum(-1)
-        return (bary[..., None]*corners[tri]).sum(1) + moved, F @ M, torch.sigmoid(logit), rgb
+        means = (bary[..., None]*corners[tri]).sum(1) + moved
+        seen = self._seen(vertices, state.pose.scale, means, self.group if only is None else self.group[only])
+        return means, F @ M, torch.sigmoid(logit)*seen, rgb
+
+    def _seen(self, vertices, iod, means, group):
+        "[n] 0..1: teeth and cavity only between the lips, which a narrow mouth leaves them wider than"
+        inner, seen = (group > AROUND).nonzero()[:, 0], torch.ones_like(means[:, 0])
+        if not len(inner): return seen
+        part = within_lips(vertices, means[inner, :2].detach().cpu().numpy(), iod)
+        return seen.index_copy(0, inner, torch.as_tensor(part.astype(np.float32), device=seen.device))
 
     def forward(self,
         state:State,

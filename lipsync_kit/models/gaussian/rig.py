@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['OVAL', 'UPPER_INNER', 'LOWER_INNER', 'EYES', 'FACE', 'EYE', 'AROUND', 'UPPER_TEETH', 'LOWER_TEETH', 'CAVITY', 'STEP',
-           'PIVOT', 'BLINKS', 'tesselation', 'eye_triangles', 'strip_triangles', 'smooth_step', 'depth_inside',
-           'surroundings', 'lattice_triangles', 'teeth', 'cavity', 'Rig', 'build_rig', 'rotation', 'angles_of',
-           'turned', 'drive_of']
+           'RIM', 'PIVOT', 'BLINKS', 'tesselation', 'eye_triangles', 'strip_triangles', 'smooth_step', 'depth_inside',
+           'surroundings', 'lattice_triangles', 'teeth', 'cavity', 'within_lips', 'Rig', 'build_rig', 'rotation',
+           'angles_of', 'turned', 'drive_of']
 
 # %% ../../../nbs/models/gaussian/01_rig.ipynb #5ca597e1
 from dataclasses import dataclass
 from functools import lru_cache
-import cv2, numpy as np
+import numpy as np
 from ...core import ARKIT, check_shape
 from ...faces.align import Similarity, fit_pose
 from ...motion.basis import Basis, load_basis
@@ -63,9 +63,14 @@ def depth_inside(
     area:np.ndarray,     # [k,2] corners, pixels
     points:np.ndarray,   # [n,2]
 )->np.ndarray:           # [n] pixels, positive inside
-    "How far each point is from the border of an area"
-    area = area.astype(np.float32)
-    return np.array([cv2.pointPolygonTest(area, (float(x), float(y)), True) for x, y in points])
+    "How far each point is from the border of an area, which may cross itself"
+    a, p = np.asarray(area, np.float32)[:, None], np.asarray(points, np.float32)
+    d, r = np.roll(a, -1, 0) - a, p - a   # [k,1,2], [k,n,2]
+    along = np.clip((r*d).sum(-1)/np.square(d).sum(-1).clip(1e-9), 0, 1)
+    far = np.sqrt(np.square(r - along[..., None]*d).sum(-1).min(0))
+    passed = (r[..., 1] >= 0) != (r[..., 1] >= d[..., 1])   # sides that a line through the point crosses
+    left = (d[..., 0]*r[..., 1] - d[..., 1]*r[..., 0] > 0) == (d[..., 1] > 0)
+    return np.where((passed & left).sum(0) % 2, far, -far)
 
 def surroundings(
     oval:np.ndarray,      # [36,3] rim of the face, pixels
@@ -112,6 +117,17 @@ def cavity(
     "The dark sheet behind the inner lips"
     shift = np.r_[np.full((11, 1), -.03), np.full((11, 1), .03)]*[[0, 1, 0]]
     return rest[np.r_[UPPER_INNER, LOWER_INNER]] + [0, 0, .16] + shift
+
+RIM = .03   # inter-ocular distances around the inner lips over which what lies in the mouth fades
+
+def within_lips(
+    vertices:np.ndarray,   # [v,3] of a rig, pixels
+    places:np.ndarray,     # [n,2] pixels
+    iod:float,             # inter-ocular distance, pixels
+)->np.ndarray:             # [n] 0..1
+    "How much of what lies in the mouth is seen: all between the lips, nothing beyond them"
+    inner = np.r_[UPPER_INNER, LOWER_INNER[-2:0:-1]]
+    return smooth_step(1 + depth_inside(vertices[inner, :2], places)/(RIM*iod))
 
 # %% ../../../nbs/models/gaussian/01_rig.ipynb #72dca475
 @dataclass(frozen=True, eq=False)
