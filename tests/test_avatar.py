@@ -143,6 +143,17 @@ def test_the_command_says_what_is_wrong(tmp_path, film, capsys):
     assert 'at least 10 s' in said and 'end it in .avatar' in said and 'there is no file' in said
     assert not list(tmp_path.iterdir())
 
+def test_a_stop_says_what_is_kept(tmp_path, film, capsys, monkeypatch):
+    "Nothing where the clip was looked at, the state where there is one"
+    def stop(*a, **k): raise KeyboardInterrupt
+    monkeypatch.setattr('lipsync_kit.avatar.clip.open_clip', stop)
+    job = ['avatar', 'make', str(film), '-o', str(tmp_path/'me.avatar'), '-q']
+    assert run(job) == 130
+    assert 'the same command begins again' in (err := capsys.readouterr().err) and 'kept in' not in err
+    (tmp_path/'me.mouth.part.begin').write_bytes(b'')
+    assert run([*job, '--kind', 'mouth']) == 130 and 'kept in me.mouth.part' in capsys.readouterr().err
+    assert not (tmp_path/'me.avatar').exists()
+
 def test_a_place_that_cannot_be_written_is_said_before_anything_is_learned(tmp_path, film):
     def begun(p): raise AssertionError('learning began')
     (tmp_path/'dir.avatar').mkdir()

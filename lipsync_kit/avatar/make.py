@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NO_CONSENT', 'UNSTATED', 'MadeAvatar', 'voice_text', 'clip_facts', 'joined_facts', 'check_target', 'make_avatar',
-           'learned_parts', 'drawn_into', 'with_film', 'rows_of', 'verdict']
+           'learned_parts', 'state_of', 'what_is_kept', 'drawn_into', 'with_film', 'rows_of', 'verdict']
 
 # %% ../../nbs/avatar/05_make.ipynb #07685b04
 from dataclasses import dataclass
@@ -121,12 +121,26 @@ def learned_parts(
     "What the models learn, one after the other"
     parts, width = {}, 1 / len(cards)
     for k, card in enumerate(cards):
-        state = Path(out).with_suffix(f'.{card.avatar}.part')
+        state = state_of(out, card)
         if not options.resume: _forget(state)
         part = part_of(progress, k * width, (k + 1) * width)
         more = dict(size=options.detail) if card.avatar == 'head' else {}
         parts[card.name] = maker_of(card)(clip, options.steps, state, options.seed, part, **more)
     return parts
+
+def state_of(out, card)->Path: return Path(out).with_suffix(f'.{card.avatar}.part')
+
+def what_is_kept(
+    out,           # the file that was to be made
+    kind:str='auto',
+)->str:
+    "What a job that was stopped leaves, in words"
+    states = [state_of(out, c) for c in wanted_parts(kind)]
+    left = [s for s in states if list(s.parent.glob(s.name + '*'))]
+    own = f'{Path(out).name} is as it was before' if Path(out).exists() else f'{Path(out).name} is not written'
+    if not left: return f'{own}, and nothing had been learned that could be kept: the same command begins again'
+    return (f"{own}. What was learned is kept in {' and '.join(s.name for s in left)}: the same command looks at the "
+            'clip again and goes on from there')
 
 def drawn_into(parts:dict[str, AvatarPart])->bool:
     "Whether something is drawn into the clip; a head stands by itself"

@@ -22,13 +22,24 @@ def make(
     given:dict=None,
 ):
     "Learn a person from a clip, and say how close it comes."
-    from lipsync_kit.avatar.clip import RefusedClip, open_clip
-    from lipsync_kit.avatar.make import check_target, make_avatar
+    from lipsync_kit.avatar.make import check_target, what_is_kept
     from lipsync_kit.avatar.options import avatar_options
     from lipsync_kit.avatar.parts import wanted_parts
-    from lipsync_kit.avatar.voice import with_sound
     check_target(clip, out)
-    wanted_parts(avatar_options(**given).kind)
+    kind = avatar_options(**given).kind
+    wanted_parts(kind)
+    try: made = _made(clip, out, quiet, given)
+    except KeyboardInterrupt as e:
+        e.kept = what_is_kept(out, kind)
+        raise
+    typer.echo(made.results)
+    typer.echo(f'\n{made.path} is ready: lipsync talk {made.path} speech.wav')
+
+def _made(clip, out, quiet, options):
+    "The avatar, with what is said on the way"
+    from lipsync_kit.avatar.clip import RefusedClip, open_clip
+    from lipsync_kit.avatar.make import make_avatar
+    from lipsync_kit.avatar.voice import with_sound
     with Bar(quiet) as bar:
         try: tracked = with_sound(open_clip(clip, bar))
         except RefusedClip as e:
@@ -38,8 +49,6 @@ def make(
     typer.echo(f'{tracked.report}\n')
     with Bar(quiet) as again:
         again.told |= bar.told
-        made = make_avatar(tracked, out, progress=again, **given)
-    typer.echo(made.results)
-    typer.echo(f'\n{made.path} is ready: lipsync talk {made.path} speech.wav')
+        return make_avatar(tracked, out, progress=again, **options)
 
 avatar.command('make')(with_options(make, avatar_settings().values(), avatar_settings()))
