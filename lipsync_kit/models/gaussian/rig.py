@@ -64,12 +64,12 @@ def depth_inside(
     points:np.ndarray,   # [n,2]
 )->np.ndarray:           # [n] pixels, positive inside
     "How far each point is from the border of an area, which may cross itself"
-    a, p = np.asarray(area, np.float32)[:, None], np.asarray(points, np.float32)
-    d, r = np.roll(a, -1, 0) - a, p - a   # [k,1,2], [k,n,2]
-    along = np.clip((r*d).sum(-1)/np.square(d).sum(-1).clip(1e-9), 0, 1)
-    far = np.sqrt(np.square(r - along[..., None]*d).sum(-1).min(0))
-    passed = (r[..., 1] >= 0) != (r[..., 1] >= d[..., 1])   # sides that a line through the point crosses
-    left = (d[..., 0]*r[..., 1] - d[..., 1]*r[..., 0] > 0) == (d[..., 1] > 0)
+    (ax, ay), (px, py) = np.asarray(area, np.float32).T[..., None], np.asarray(points, np.float32).T
+    dx, dy, x, y = np.roll(ax, -1, 0) - ax, np.roll(ay, -1, 0) - ay, px - ax, py - ay   # [k,1], [k,n]
+    along = np.clip((x*dx + y*dy)/(dx*dx + dy*dy).clip(1e-9), 0, 1)
+    far = np.sqrt((np.square(x - along*dx) + np.square(y - along*dy)).min(0))
+    passed = (y >= 0) != (y >= dy)   # sides that a line through the point crosses
+    left = (dx*y - dy*x > 0) == (dy > 0)
     return np.where((passed & left).sum(0) % 2, far, -far)
 
 def surroundings(
