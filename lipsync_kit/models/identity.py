@@ -121,9 +121,8 @@ def renderers_of(
 
 def renderer_note(
     identity:Identity,
-    model:str,     # that draws
 )->tuple[str, ...]:
-    "Which model draws, where a file leaves a choice"
-    others = [k for k in renderers_of(identity) if k != model]
+    "Which model draws where nobody chooses, and how to choose"
+    first, *others = renderers_of(identity)
     ways = ' or '.join(f'--model {k}' for k in others)
-    return (f'{model} draws; the file has been prepared for {", ".join(others)} too: {ways}',) if others else ()
+    return (f'{first} draws; the file has been prepared for {", ".join(others)} too: {ways}',) if others else ()

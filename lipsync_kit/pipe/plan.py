@@ -25,7 +25,7 @@ from ..hub.cards import size_text
 from ..media.glance import glances, spread
 from ..media.probe import opened, probe, sound_streams
 from ..media.streams import StreamReport, sound_blocks
-from ..models.identity import is_identity, open_identity
+from ..models.identity import is_identity, open_identity, renderer_note
 from .licences import settled
 from .options import Options, make_options, setting
 from .prepare import brought_motion, covers_wanted, no_outline, nothing_to_say, open_model, refuse_early
@@ -295,7 +295,9 @@ def plan(
     model, sound = outlined(checked), heard(sound, checked)
     if checked.transparent and not model.keeps_outline: raise no_outline(checked.model)
     free = [free] if free and motion is None else []
-    odd = [*source.warnings, *free, *odd_faces, *sound.notes, *_of_speech(sound.audio, speech, source)]
+    usual = renderer_note(source.identity) if source.identity is not None else ()
+    odd = [*(w for w in source.warnings if w not in usual), *free,
+           *odd_faces, *sound.notes, *_of_speech(sound.audio, speech, source)]
     seconds = talk_seconds(source, speech, checked, model)
     size, fps = model.output(source.clip, frame_rate_of(source, checked))
     n, area = n_frames(seconds, fps), float(np.mean([face_area(f, size) for f in seen.values()] or [0.]))

@@ -161,7 +161,7 @@ def _array_or_path(face):
 
 def _of_identity(identity:Identity, options:Options, needed:bool, covers:bool)->Source:
     "What a prepared person is drawn on"
-    own, notes = identity.arrays.get('picture'), renderer_note(identity, options.model)
+    own, notes = identity.arrays.get('picture'), renderer_note(identity) if options.model == identity.model else ()
     def noted(source): return replace(source, identity=identity, warnings=(*source.warnings, *notes))
     if own is not None and (not identity.source or model_card(options.model).avatar == 'head'):
         return noted(open_source(own, options, needed))
