@@ -56,9 +56,8 @@ def explained(
 )->Iterator[list]:     # filled with anything once the answer has begun
     "What goes wrong with an endpoint becomes one clear line, without the key"
     import openai
-    from httpx2 import HTTPError
     got = []
     try: yield got
-    except (openai.OpenAIError, HTTPError) as e:
+    except openai.OpenAIError as e:
         why = BROKEN if got else _explained(e, model)
         raise KitError(f'the endpoint {endpoint_url()} {why}') from None

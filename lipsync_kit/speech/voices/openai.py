@@ -41,4 +41,5 @@ def say_by_endpoint(
 
 LANGUAGES = tuple('en de fr es it pt nl sv da no pl cs tr ro hu fi id ru uk el he ar hi zh ja ko th'.split())
 CARDS = (VoiceCard('openai', "a server with OpenAI's interface, of your own or not; the text is sent there",
-                   say_by_endpoint, LANGUAGES, lambda: SPEAKERS, lacks=endpoint_lacks, offline=False, open_speakers=True),)
+                   say_by_endpoint, LANGUAGES, lambda: SPEAKERS, lacks=endpoint_lacks, offline=False,
+                   open_speakers=True),)
