@@ -1,11 +1,13 @@
 "Voices and recognisers, on real speech where it lies beside the project."
 import json, shutil, subprocess, sys, threading, time, traceback
+from pathlib import Path
 import numpy as np, pytest
 from lipsync_kit.audio.signal import RATE
 from lipsync_kit.core import Audio, KitError
 from lipsync_kit.hub.cards import available
 from lipsync_kit.media.read import audio_blocks, read_audio
 from lipsync_kit.media.sound import write_audio
+from lipsync_kit.live.conversation import Conversation
 from lipsync_kit.speech import chat
 from lipsync_kit.speech.espeak import espeak_program
 from lipsync_kit.speech.stt import RECOGNISERS, stream, transcribe
@@ -183,3 +185,33 @@ def test_no_endpoint_is_named(monkeypatch):
     for name in 'OPENAI_BASE_URL', 'OPENAI_API_KEY': monkeypatch.delenv(name, raising=False)
     with pytest.raises(KitError, match='OPENAI_API_KEY|lipsync_kit.openai'): list(chat.stream([chat.Message('user', 'Hi')], 'openai'))
     assert chat.chosen_chat()[0].name == 'scripted'
+
+PHOTO = Path(__file__).parent.parent/'lipsync_kit'/'data'/'astronaut.jpg'
+
+@needs_whisper
+def test_a_spoken_question_is_answered_offline(tmp_path):
+    wave = write_audio(speak('Hello, who are you?', 'hibari').audio, tmp_path/'q.wav')
+    made = lipsync('chat', PHOTO, '--question', wave, '-o', tmp_path/'a.mp4', '--chat', 'scripted', '--stt', 'whisper-tiny.en', '--keep', tmp_path/'a.json')
+    assert made.returncode == 0 and (tmp_path/'a.mp4').is_file(), made.stderr
+    rows = json.loads((tmp_path/'a.json').read_text())
+    assert [r['role'] for r in rows] == ['user', 'assistant'] and letters(rows[0]['text']) == 'hellowhoareyou'
+    assert 'learned to speak' in rows[1]['text'] and 'sk-' not in made.stdout
+
+def test_a_conversation_with_an_endpoint(endpoint):
+    c = Conversation(PHOTO, chat='openai:m', voice='hibari', frame='head', size=128)
+    kinds = [e.kind for e in c.stream('Hi')]
+    assert kinds.count('sentence') == 2 and kinds.index('frame') < len(kinds) - 1 - kinds[::-1].index('sentence'), 'the first sentence is drawn before the last is spoken'
+    assert [m['role'] for m in endpoint['asked']['messages']] == ['system', 'user']
+    assert 'sk-very-secret' not in repr(c.history) + repr(c.timings)
+    list(c.stream('And you?'))
+    assert [m['role'] for m in endpoint['asked']['messages']] == ['system', 'user', 'assistant', 'user']
+
+def test_an_endpoint_that_breaks_leaves_what_was_said(endpoint):
+    endpoint['cut'] = True
+    c, got = Conversation(PHOTO, chat='openai:m', voice='hibari', frame='head', size=128), []
+    with pytest.raises(KitError, match='broke off'):
+        for e in c.stream('Hi'): got.append(e.kind)
+    assert 'frame' in got and c.history[-1].text == 'Hello there.'
+
+def test_a_question_without_words():
+    with pytest.raises(KitError, match='nothing was said'): Conversation(PHOTO, chat='scripted').heard(' ')
