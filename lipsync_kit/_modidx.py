@@ -1523,6 +1523,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'lipsync_kit.hub.cards.files_of': ('hub/cards.html#files_of', 'lipsync_kit/hub/cards.py'),
                                        'lipsync_kit.hub.cards.find': ('hub/cards.html#find', 'lipsync_kit/hub/cards.py'),
                                        'lipsync_kit.hub.cards.is_pinned': ('hub/cards.html#is_pinned', 'lipsync_kit/hub/cards.py'),
+                                       'lipsync_kit.hub.cards.lacking': ('hub/cards.html#lacking', 'lipsync_kit/hub/cards.py'),
                                        'lipsync_kit.hub.cards.licence_table': ('hub/cards.html#licence_table', 'lipsync_kit/hub/cards.py'),
                                        'lipsync_kit.hub.cards.locate': ('hub/cards.html#locate', 'lipsync_kit/hub/cards.py'),
                                        'lipsync_kit.hub.cards.models_folder': ('hub/cards.html#models_folder', 'lipsync_kit/hub/cards.py'),
