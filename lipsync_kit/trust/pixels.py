@@ -179,7 +179,7 @@ def _matched(tile:np.ndarray)->tuple[float, np.ndarray, tuple]:
     _, waves = _noises()
     own = np.fft.fft2(tile)
     fit = np.fft.ifft2(own / (np.abs(own) + 1e-9) * waves.conj()).real
-    fit = fit / fit.std((1, 2), keepdims=True)
+    fit = fit / (fit.std((1, 2), keepdims=True) + 1e-9)        # a picture of one colour has none
     n = TILE // STEP
     best = fit[1:].reshape(5, n, STEP, n, STEP).max((1, 3)).sum(0)             # [4,4], whichever place a noise is at
     score = FINDER * fit[0] + np.tile(best, (n, n))
