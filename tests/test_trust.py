@@ -163,3 +163,11 @@ def test_without_the_parts_that_sign(tmp_path, monkeypatch):
     v = verify(r.path)
     assert v.pixels and v.claim is None and any('lipsync_kit[trust]' in n for n in v.notes)
     with pytest.raises(KitError, match=r'lipsync_kit\[trust\]'): process(PHOTO, 'sharpen', out=tmp_path/'b.png', mark='c2pa')
+
+def test_a_voice_from_a_text_is_marked_where_the_weights_are(tmp_path):
+    from lipsync_kit.trust.voice import HEARD, can_mark_voices
+    if not can_mark_voices(): pytest.skip('the weights of perth are not here: lipsync models download perth')
+    r = lipsync(PHOTO, text='Hello there, how are you?', out=tmp_path/'a.mp4', size=256, **FAST)
+    assert verify(r.path).voice >= HEARD and 'voice' in next(entries()).layers
+    plain = lipsync(PHOTO, text='Hello there, how are you?', out=tmp_path/'b.mp4', size=256, mark='tag', **FAST)
+    assert verify(plain.path).voice < HEARD

@@ -187,8 +187,9 @@ def made_video(
     o, clip = job.options, job.source.clip
     end = job.seconds if job.speech_seconds > job.seconds + .1 else None
     rendering = RenderProgress(progress, n_frames(job.seconds, job.fps))
-    with writer_for(path, job.size, job.fps, o, written_sound(job), metadata=marks.tags, variable=clip.variable,
-                    job=word, audio_end=end, audio_track=job.sound.track) as writer:
+    sound = marks.on_sound(written_sound(job))
+    with writer_for(path, job.size, job.fps, o, sound, metadata=marks.tags, variable=clip.variable, job=word,
+                    audio_end=end, audio_track=job.sound.track) as writer:
         frames, effects = drawn_frames(job, report, writer.done, rendering)
         write_frames(marks.on_frames(tally.each(frames)), writer, rendering, job.clock)
         n, last, whole = writer.n, writer.last_time, not writer.done
