@@ -77,7 +77,7 @@ def pattern(
     return cv2.remap(tile, *np.meshgrid(x.astype(np.float32), y.astype(np.float32)), cv2.INTER_LINEAR)
 
 # %% ../../nbs/trust/02_pixels.ipynb #dca85d51
-FLAT, BUSY, MOST = .65, .2, 2.5    # levels of 255; levels for each level of detail; levels
+FLAT, BUSY, MOST = .65, .28, 2.5    # levels of 255; levels for each level of detail; levels
 CLIPPED = 2.2                        # standard deviations of the pattern
 
 def too_small(
@@ -107,6 +107,7 @@ class PixelMark:
         "How much a place takes, in levels"
         small = cv2.resize(luma, self.few, interpolation=cv2.INTER_AREA)
         detail = cv2.blur(cv2.absdiff(small, cv2.blur(small, (5, 5))), (5, 5))
+        detail = cv2.erode(detail, np.ones((5, 5), np.uint8))      # smooth skin beside an edge is not busy
         levels = np.minimum(self.gain * (FLAT + BUSY * detail.astype(np.float32)), MOST)
         return cv2.resize(levels, self.size, self.levels, interpolation=cv2.INTER_LINEAR)
 
