@@ -187,7 +187,7 @@ def breaths(
     return res
 
 # %% ../../nbs/motion/04_rules.ipynb #d9c6839b
-STEADY = .32, .8          # change of 12 cepstral coefficients in .12 s, root mean square; in parts of the voice's median
+STEADY = .32, .8          # change of 12 cepstral coefficients in .12 s; the same in parts of its median
 HELD = .34                # seconds
 
 def held_sounds(

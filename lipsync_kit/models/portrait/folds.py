@@ -87,7 +87,7 @@ def _sneer(x, y, thin)->np.ndarray:
     lines = sum(_line(slant - at, 1.3 * thin) for at in (-.11, -.03))
     return -.07 * lines * np.exp(-((np.abs(x) - .08) / .06)**2) * np.exp(-(y / .16)**4)
 
-WRINKLES = dict(frown=((55, 285), .24, _frown), sneer=((168, 6, 197), .26, _sneer))   # around which points, how far, what
+WRINKLES = dict(frown=((55, 285), .24, _frown), sneer=((168, 6, 197), .26, _sneer))  # around points, how far, what
 
 def wrinkles_for(
     image:np.ndarray,    # [h,w,3] uint8
