@@ -1,11 +1,14 @@
 "Voices and recognisers, on real speech where it lies beside the project."
-import json, shutil, subprocess, sys
+import json, shutil, subprocess, sys, threading, time, traceback
+from pathlib import Path
 import numpy as np, pytest
 from lipsync_kit.audio.signal import RATE
 from lipsync_kit.core import Audio, KitError
 from lipsync_kit.hub.cards import available
 from lipsync_kit.media.read import audio_blocks, read_audio
 from lipsync_kit.media.sound import write_audio
+from lipsync_kit.live.conversation import Conversation
+from lipsync_kit.speech import chat
 from lipsync_kit.speech.espeak import espeak_program
 from lipsync_kit.speech.stt import RECOGNISERS, stream, transcribe
 from lipsync_kit.speech.tts import VOICES, chosen_voice, speak, stream as said
@@ -102,3 +105,113 @@ def test_espeak_missing(monkeypatch):
 def test_a_text_is_never_an_option(tmp_path):
     assert speak('--version -w x.wav', 'espeak').audio.duration > .3
     assert not list(tmp_path.iterdir())
+
+@pytest.fixture
+def endpoint(monkeypatch):
+    "A server with OpenAI's interface on this machine; what it does is set by the test"
+    uvicorn, fastapi = pytest.importorskip('uvicorn'), pytest.importorskip('fastapi')
+    pytest.importorskip('openai')
+    from fastapi import Request
+    from fastapi.responses import JSONResponse, Response, StreamingResponse
+    app, does = fastapi.FastAPI(), dict(status=200, cut=False)
+
+    def refused():
+        body = dict(error=dict(message=f'wrong key sk-very-secret', type='x', code='y'))
+        return JSONResponse(body, does['status']) if does['status'] != 200 else None
+
+    @app.get('/v1/models')
+    def models(): return refused() or dict(object='list', data=[dict(id='tiny', object='model', created=0, owned_by='me')])
+
+    @app.post('/v1/chat/completions')
+    async def chat(request: Request):
+        if (r := refused()): return r
+        does['asked'] = await request.json()
+        def pieces():
+            for i, word in enumerate(['Hello', ' there.', ' How', ' are', ' you?']):
+                if does['cut'] and i == 3: raise RuntimeError('cut')
+                chunk = dict(id='1', object='chat.completion.chunk', created=0, model='tiny', choices=[dict(index=0, delta=dict(content=word), finish_reason=None)])
+                yield f'data: {json.dumps(chunk)}\n\n'
+            yield 'data: [DONE]\n\n'
+        return StreamingResponse(pieces(), media_type='text/event-stream')
+
+    @app.post('/v1/audio/speech')
+    async def voice(request: Request):
+        does['asked'] = await request.json()
+        import io, soundfile
+        out = io.BytesIO()
+        soundfile.write(out, .1 * np.ones(8000), 16000, format='WAV')
+        return refused() or Response(out.getvalue(), media_type='audio/wav')
+
+    @app.post('/v1/audio/transcriptions')
+    async def hear(request: Request):
+        form = await request.form()
+        does['file'] = await form['file'].read()
+        return refused() or dict(task='transcribe', language='english', duration=1., text='Hello there', words=[dict(word='Hello', start=.1, end=.4), dict(word='there', start=.4, end=.8)])
+
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level='critical'))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started: time.sleep(.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    monkeypatch.setenv('OPENAI_BASE_URL', f'http://127.0.0.1:{port}/v1')
+    monkeypatch.setenv('OPENAI_API_KEY', 'sk-very-secret')
+    yield does
+    server.should_exit = True
+    thread.join()
+
+def test_an_endpoint_answers_speaks_and_listens(endpoint):
+    assert ''.join(chat.stream([chat.Message('user', 'Hi')], 'openai')) == 'Hello there. How are you?'
+    assert endpoint['asked']['model'] == 'tiny' and endpoint['asked']['messages'] == [dict(role='user', content='Hi')]
+    s = speak('One. Two.', 'openai:tts-1/nova', speed=1.5)
+    assert s.audio.duration == 1. and (endpoint['asked']['model'], endpoint['asked']['voice'], endpoint['asked']['speed']) == ('tts-1', 'nova', 1.5)
+    t = transcribe(speak('Hello there.', 'hibari').audio, 'openai')
+    assert t.text == 'Hello there' and endpoint['file'][:4] == b'RIFF'
+
+@pytest.mark.parametrize('status,says', [(401, 'refuses the key'), (404, 'has no model'), (429, 'no more requests'), (500, 'answers with 500')])
+def test_an_endpoint_that_refuses(endpoint, status, says):
+    endpoint['status'] = status
+    asked = (lambda: list(chat.stream([chat.Message('user', 'Hi')], 'openai:m')), lambda: speak('Hi', 'openai:alloy'), lambda: transcribe(speak('Hi.', 'hibari').audio, 'openai'))
+    for ask in asked:
+        with pytest.raises(KitError, match=says) as e: ask()
+        assert 'sk-very-secret' not in str(e.value) and 'sk-very-secret' not in ''.join(traceback.format_exception(e.value))
+
+def test_an_answer_that_is_cut_keeps_what_came(endpoint):
+    endpoint['cut'], got = True, []
+    with pytest.raises(KitError, match='what came before is kept'):
+        for sentence in chat.sentences_in(chat.stream([chat.Message('user', 'Hi')], 'openai:m')): got.append(sentence)
+    assert got == ['Hello there.']
+
+def test_no_endpoint_is_named(monkeypatch):
+    for name in 'OPENAI_BASE_URL', 'OPENAI_API_KEY': monkeypatch.delenv(name, raising=False)
+    with pytest.raises(KitError, match='OPENAI_API_KEY|lipsync_kit.openai'): list(chat.stream([chat.Message('user', 'Hi')], 'openai'))
+    assert chat.chosen_chat()[0].name == 'scripted'
+
+PHOTO = Path(__file__).parent.parent/'lipsync_kit'/'data'/'astronaut.jpg'
+
+@needs_whisper
+def test_a_spoken_question_is_answered_offline(tmp_path):
+    wave = write_audio(speak('Hello, who are you?', 'hibari').audio, tmp_path/'q.wav')
+    made = lipsync('chat', PHOTO, '--question', wave, '-o', tmp_path/'a.mp4', '--chat', 'scripted', '--stt', 'whisper-tiny.en', '--keep', tmp_path/'a.json')
+    assert made.returncode == 0 and (tmp_path/'a.mp4').is_file(), made.stderr
+    rows = json.loads((tmp_path/'a.json').read_text())
+    assert [r['role'] for r in rows] == ['user', 'assistant'] and letters(rows[0]['text']) == 'hellowhoareyou'
+    assert 'learned to speak' in rows[1]['text'] and 'sk-' not in made.stdout
+
+def test_a_conversation_with_an_endpoint(endpoint):
+    c = Conversation(PHOTO, chat='openai:m', voice='hibari', frame='head', size=128)
+    kinds = [e.kind for e in c.stream('Hi')]
+    assert kinds.count('sentence') == 2 and kinds.index('frame') < len(kinds) - 1 - kinds[::-1].index('sentence'), 'the first sentence is drawn before the last is spoken'
+    assert [m['role'] for m in endpoint['asked']['messages']] == ['system', 'user']
+    assert 'sk-very-secret' not in repr(c.history) + repr(c.timings)
+    list(c.stream('And you?'))
+    assert [m['role'] for m in endpoint['asked']['messages']] == ['system', 'user', 'assistant', 'user']
+
+def test_an_endpoint_that_breaks_leaves_what_was_said(endpoint):
+    endpoint['cut'] = True
+    c, got = Conversation(PHOTO, chat='openai:m', voice='hibari', frame='head', size=128), []
+    with pytest.raises(KitError, match='broke off'):
+        for e in c.stream('Hi'): got.append(e.kind)
+    assert 'frame' in got and c.history[-1].text == 'Hello there.'
+
+def test_a_question_without_words():
+    with pytest.raises(KitError, match='nothing was said'): Conversation(PHOTO, chat='scripted').heard(' ')

@@ -120,5 +120,5 @@ def test_refused(folder, log, tmp_path, capsys):
 
 def test_a_picture_without_a_face_passes(folder, log, tmp_path):
     wall = np.full((200, 200, 3), 128, np.uint8)
-    r = swap(PHOTO, wall, tmp_path/'a.png', consent=True, weights=str(folder), device='cpu')
+    r = swap(PHOTO, wall, tmp_path/'a.png', consent=True, weights=str(folder), device='cpu', mark='tag')
     assert r.faces == 0 and (read_image(r.path).image == wall).all()

@@ -11,7 +11,7 @@ import sys
 from dataclasses import asdict
 from typing import Annotated, Optional
 import typer
-from .speech import transcribe, voices
+from .speech import chat, transcribe, voices
 from .avatar_make import avatar
 from .bar import Bar, Json, Quiet, say, spoken
 from .faces import faces, swap_with_flags
@@ -90,6 +90,7 @@ COMMANDS = {    # name -> the part of the help it stands in, an example
     'fit': (MAKE, 'lipsync fit clips -o me.fit --license "yours" --commercial'),
     'prepare': (MAKE, 'lipsync prepare videos -o shards'),
     'batch': (MAKE, 'lipsync batch jobs.csv -o talks --workers 2'),
+    'chat': (MAKE, 'lipsync chat face.jpg --question "Who are you?" -o answer.mp4'),
     'transcribe': (MAKE, 'lipsync transcribe talk.mp4 -o talk.srt'),
     'faces': (MEASURE, 'lipsync faces clip.mp4 -o faces.jpg'),
     'score': (MEASURE, 'lipsync score talk.mp4 --reference clip.mp4'),
@@ -118,7 +119,7 @@ def build_app(
     root.callback()(top)
     flags = {c.__name__: command_with_flags(c, list(args)) for c in (talk, process, enhance, motion, plan)}
     plain = {c.__name__: c for c in (demo, app, fit, batch, faces, score, compare, bench, verify, doctor,
-                                     voices, transcribe)}
+                                     voices, transcribe, chat)}
     flags |= dict(swap=swap_with_flags(list(args)), prepare=prepare_with_flags())
     groups, commands = dict(avatar=avatar, models=models, schema=schema, config=config), {**flags, **plain}
     for name in COMMANDS:

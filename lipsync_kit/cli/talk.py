@@ -199,7 +199,7 @@ def config_init(
 # %% ../../nbs/cli/04_talk.ipynb #a1ded3ac
 DRAWN = talk, plan
 PROCESSED = ('size', 'choose', 'frame', 'aspect', 'no_face', 'crf', 'seed', 'effects', 'policy', 'mark',
-             'consent_face', 'device')
+             'consent_face', 'gate', 'device')
 MOVED = ('fps', 'motion_model', 'basis', 'emotion', 'strength', 'gain', 'idle', 'head', 'seed', 'voice', 'speed',
          'policy')
 

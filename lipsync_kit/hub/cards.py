@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['SOURCES', 'TEXTS', 'RECORDS', 'SETTLED', 'size_text', 'is_pinned', 'File', 'Card', 'cards', 'licence_table', 'card',
-           'models_folder', 'locate', 'not_weights', 'records', 'Status', 'status', 'find', 'available', 'sha256',
-           'expected', 'verify', 'files_of', 'content_id']
+           'models_folder', 'locate', 'not_weights', 'records', 'Status', 'status', 'find', 'available', 'lacking',
+           'sha256', 'expected', 'verify', 'files_of', 'content_id']
 
 # %% ../../nbs/hub/00_cards.ipynb #0d977a49
 import hashlib, json, os, re, time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata, resources
@@ -243,6 +244,13 @@ def available(
 )->bool:
     "Whether `find` would find it; a misspelt name is still an error"
     return status(name, folder).whole
+
+def lacking(
+    names:Iterable[str],        # of models
+)->str:                         # '' where all are here
+    "Which of them are not on this machine, with the command that gets them"
+    absent = [n for n in names if not available(n)]
+    return f"{' and '.join(absent)} (`lipsync models download {' '.join(absent)}`)" if absent else ''
 
 # %% ../../nbs/hub/00_cards.ipynb #4b577ac8
 def sha256(

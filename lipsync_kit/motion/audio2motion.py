@@ -28,7 +28,8 @@ from .network import MOTION_MODELS, MotionNetwork, load_motion_network, model_fi
 from .network import STATES, motion_features, predict_motion
 from .closures import CLOSURES, closure_probability, heard_closures
 from .idle import apply_emotion, emotion_shapes, idle_motion
-from .rules import FAST, SLOW, Curve, RuleMotion, breaths, enforce_closures, rule_motion
+from .rules import FAST, SLOW, Curve, RuleMotion, breaths, enforce_closures, held_open
+from .rules import held_sounds, rule_motion
 from .track import SHAPES, MotionTrack
 
 # %% ../../nbs/motion/06_audio2motion.ipynb #86f60bcd
@@ -82,6 +83,7 @@ class AudioFeatures(NamedTuple):
     basis:str='fitted'        # of the lip scores, as for `load_basis`
     closures:tuple=()         # closed lips that the recogniser missed, as phonemes
     breath:bool=False         # of pauses the model knows nothing: lips part for the breath before the voice, by rule
+    held:tuple=()             # spans of sounds that are held, seconds
 
 def _is_low_noise(
     audio:Audio,
@@ -186,7 +188,8 @@ def extract_features(
         predicted = predicted and _in_basis(lips, opening, basis_of(model), basis)
         heard = () if known else tuple(heard_closures(shut, ps))
         quiet, breath = _is_low_noise(audio, spans), learned_from(model) in NO_FACES
-        return AudioFeatures(predicted, ps, spans, quiet, sources, level, basis, heard, breath)
+        held = tuple(held_sounds(audio, spans)) if quiet else ()     # noise is always the same
+        return AudioFeatures(predicted, ps, spans, quiet, sources, level, basis, heard, breath, held)
 
 # %% ../../nbs/motion/06_audio2motion.ipynb #7913ba0a
 def mouth_motion(
@@ -203,6 +206,7 @@ def mouth_motion(
         curve = Curve(np.arange(len(openings))/50, openings)
         lips = np.stack([np.interp(times, curve.times, x) for x in scores.T], 1)
         opening = np.interp(times, *curve)
+    opening = held_open(opening, times, features.held)
     if features.breath: opening = np.maximum(opening, breaths(features.spans, times))
     flanks = SLOW if (curve or features.breath) and features.low_noise else FAST
     ps = sorted((*features.phonemes, *features.closures), key=lambda p: p.start)

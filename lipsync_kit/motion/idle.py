@@ -276,12 +276,13 @@ EMOTIONS = dict(
     neutral  =Emotion(),
     happy    =Emotion(dict(mouthSmile=.75, cheekSquint=.4, eyeSquint=.3, browOuterUp=.08),
                       (1.4, .2, -.4, .2, -1.5), 1.1),
-    sad      =Emotion(dict(mouthFrown=.7, browInnerUp=.85, browDown=.1, eyeSquint=.1, eyeBlink=.12),
-                      (-.3, -.3, .2, -.1, 1.5), .85),
-    angry    =Emotion(dict(mouthFrown=.3, browDown=1., eyeSquint=.4, noseSneer=.4), (-.2, .2, .1, .6, .8), 1.05),
-    surprised=Emotion(dict(browInnerUp=.9, browOuterUp=.9, eyeWide=.7), (-.5, .4, 0, 0, -.1), 1.35),
-    afraid   =Emotion(dict(browInnerUp=.7, browOuterUp=.3, eyeWide=.45), (.8, 0, -.2, .2, .8), 1.05),
-    disgusted=Emotion(dict(browDown=.4, noseSneer=.6, eyeSquint=.3), (0, 1., .1, .2, .7), .95),
+    sad      =Emotion(dict(mouthFrown=1.2, browInnerUp=1.1, browDown=.3, eyeSquint=.2, eyeBlink=.2),
+                      (-.4, -.4, .2, -.2, 2.6), .8),
+    angry    =Emotion(dict(mouthFrown=.7, browDown=1.2, eyeSquint=.3, eyeWide=.3), (-.4, .2, .1, 1.2, 1.5), 1.05),
+    surprised=Emotion(dict(browInnerUp=1., browOuterUp=1., eyeWide=.8), (-1.2, .4, .4, -.2, .6), 1.6),
+    afraid   =Emotion(dict(mouthFrown=.6, browInnerUp=1.1, browOuterUp=.2, browDown=.4, eyeWide=.8),
+                      (.7, -.2, -.2, .3, 2.), 1.15),
+    disgusted=Emotion(dict(browDown=.8, noseSneer=1., eyeSquint=.6, mouthFrown=.6), (0, 1.9, .1, .2, 1.4), .95),
     serious  =Emotion(dict(browDown=.3, eyeSquint=.08), (-.1, -.1, 0, .4, .3), .95))
 
 def emotion_shapes(

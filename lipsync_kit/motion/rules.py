@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['VISEMES', 'VISEME_LETTERS', 'LETTERS', 'SHORT', 'LEAD', 'ATTACK', 'RELEASE', 'SHORTEST', 'LONGEST', 'NEAR', 'FAST',
-           'SLOW', 'PAUSE', 'SLIVER', 'BREATH', 'BREATHES', 'FALL', 'WIDE', 'Viseme', 'visemes', 'is_closed', 'is_bite',
-           'envelope', 'Curve', 'nearest', 'contacts', 'RuleMotion', 'voiced', 'enforce_closures', 'breaths', 'targets',
-           'rests', 'emphasis', 'rule_motion']
+           'SLOW', 'PAUSE', 'SLIVER', 'BREATH', 'BREATHES', 'STEADY', 'HELD', 'FALL', 'WIDE', 'Viseme', 'visemes',
+           'is_closed', 'is_bite', 'envelope', 'Curve', 'nearest', 'contacts', 'RuleMotion', 'voiced',
+           'enforce_closures', 'breaths', 'held_sounds', 'held_open', 'targets', 'rests', 'emphasis', 'rule_motion']
 
 # %% ../../nbs/motion/04_rules.ipynb #e32cec02
 import unicodedata
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 import numpy as np
-from ..audio.signal import loudness
+from ..audio.signal import loudness, mfcc
 from ..core import Audio, Phoneme
 from .basis import Basis, load_basis
 
@@ -178,12 +178,44 @@ def breaths(
     times:np.ndarray,    # [n] seconds
 )->np.ndarray:           # [n] inter-ocular distances
     "How far the lips part to breathe in before the voice comes back"
-    res, before = np.zeros(len(times)), -np.inf
+    res, before = np.zeros(len(times)), 0.      # what is heard of the first breath is its end
     for a, b in spans:
         if (pause := a - before) >= BREATHES:
             held = envelope([(a - .18, a)], times, min(.3, .5*pause), .15)
             res = np.maximum(res, BREATH*held)
         before = b
+    return res
+
+# %% ../../nbs/motion/04_rules.ipynb #d9c6839b
+STEADY = .32, .8          # change of 12 cepstral coefficients in .12 s; the same in parts of its median
+HELD = .34                # seconds
+
+def held_sounds(
+    audio:Audio,
+    spans:Sequence[tuple[float,float]],  # of voice, seconds
+)->list[tuple[float,float]]:             # seconds
+    "When a sound is held"
+    m, level = mfcc(audio)[:, 1:], loudness(audio, 50, .08)
+    t, w = np.arange(len(m))/50, np.ones(5)/5
+    speaks = voiced(spans, t, (.02, .02)) > .5
+    if len(m) < 12 or not speaks[3:-3].any(): return []
+    smooth = np.stack([np.convolve(np.pad(c, 2, 'edge'), w, 'valid') for c in m.T], 1)
+    change = np.sqrt(((smooth[6:] - smooth[:-6])**2).mean(1))
+    most = min(STEADY[0], STEADY[1]*np.median(change[speaks[3:-3]]))   # in noise all changes are small
+    still = np.pad(change < most, 3) & speaks & (level > np.percentile(level[speaks], 90) - 15)
+    edges = np.flatnonzero(np.diff(np.r_[0, still, 0]))
+    return [(i/50 - .06, j/50 + .06) for i, j in zip(edges[::2], edges[1::2]) if j - i >= HELD*50]
+
+def held_open(
+    opening:np.ndarray,  # [n] inter-ocular distances
+    times:np.ndarray,    # [n] seconds
+    sounds:Sequence[tuple[float,float]],   # from `held_sounds`
+)->np.ndarray:           # [n]
+    "The opening, which a held sound keeps as it began"
+    res = opening
+    for a, b in sounds:
+        start = opening[(times >= a - .04) & (times <= a + .16)]
+        if len(start): res = np.maximum(res, .9*start.max()*envelope([(a, b)], times, .04, .15))
     return res
 
 # %% ../../nbs/motion/04_rules.ipynb #dbbdb890

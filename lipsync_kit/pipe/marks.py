@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from .. import __version__
-from ..core import KitError
+from ..core import Audio, KitError
 from ..media.provenance import mark
 from ..models.identity import Identity, is_identity
 from ..trust.certificate import INSTALL, can_sign, credential, named_pair
 from ..trust.ledger import ledger_file, note_made
 from ..trust.manifest import Ingredient, Making, content_hash, sign, signable
 from ..trust.pixels import PixelMark, marked_frames, too_small
+from ..trust.voice import can_mark_voices, mark_voice
 from .consent import consent_tags, consenting, statement
 from .options import Options, setting
 from .result import Result
@@ -26,12 +27,14 @@ def layers_for(
     options:Options,
     path:Path,               # of the file that is made
     size:tuple[int, int],    # width, height, pixels
-)->tuple[str, ...]:          # of 'tag', 'c2pa', 'pixels'
+    speaks:bool=False,       # a voice is made from a text
+)->tuple[str, ...]:          # of 'tag', 'c2pa', 'pixels', 'voice'
     "The marks that the file gets"
     if options.mark == 'off': return ()
-    wanted = ('c2pa', 'pixels') if options.mark == 'auto' else (options.mark,)
+    wanted = ('c2pa', 'pixels', 'voice') if options.mark == 'auto' else (options.mark,)
     exact = options.mark == 'auto' and setting(options, 'preset', 'best') == 'original'
-    can = dict(c2pa=can_sign() and signable(path), pixels=not exact and not too_small(*size))
+    can = dict(c2pa=can_sign() and signable(path), pixels=not exact and not too_small(*size),
+               voice=speaks and not exact and can_mark_voices())
     return 'tag', *(w for w in wanted if can.get(w))
 
 def refuse_marks(
@@ -103,6 +106,10 @@ class Marks:
         "The same, of one picture"
         return image if self.bits is None else PixelMark(self.bits, *image.shape[1::-1]).on(image, alpha)
 
+    def on_sound(self, sound):
+        "The same, of a voice that was made from a text; recordings stay as they are"
+        return mark_voice(sound) if 'voice' in self.layers and isinstance(sound, Audio) else sound
+
     def making(self, licences)->Making:
         "What is stated on how the file was made"
         o, talks = self.options, self.talks
@@ -134,5 +141,5 @@ def marks_for(
     talks:bool=True,
 )->Marks:
     "The marks of a job"
-    layers = layers_for(options, path, size)
+    layers = layers_for(options, path, size, given.get('text') is not None)
     return Marks(options, layers, still, int(word[:8], 16) if 'pixels' in layers else None, given, talks)

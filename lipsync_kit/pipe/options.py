@@ -183,6 +183,8 @@ class SafetyOptions:
     consent_face:Annotated[str, Param('what the person who is shown agreed to, in words; kept in the manifest and the '
                                       'ledger', advanced=True)]=''
     consent_voice:Annotated[str, Param('likewise of the person who is heard', advanced=True)]=''
+    gate:Annotated[str|None, Param('a folder with a picture of each person at whom to warn; minors too, where a '
+                                   'network for age is there', advanced=True)]=None
 
 @dataclass(frozen=True)
 class DeviceOptions:

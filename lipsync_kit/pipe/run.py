@@ -27,6 +27,7 @@ from ..models.identity import is_identity, open_identity
 from .clock import Clock
 from .consent import check_consent, log_consent
 from .fingerprint import fingerprint
+from .gate import gate_notes
 from .licences import check_licences, licences
 from .marks import Marks, marks_for, refuse_marks
 from .options import Options, make_options
@@ -167,6 +168,9 @@ def lipsync(
     refuse_marks(checked, path)
     with timed() as watch:
         job = prepare(face, audio, text, motion, checked, progress)
+        if seen := gate_notes(job.source, checked.gate):
+            for note in seen: progress(Progress('reading', 0., note=note))
+            job.source = replace(job.source, warnings=(*job.source.warnings, *seen))
         weights = *job.model.weights, *(w for e in job.options.effects for w in e.weights)
         word = fingerprint(face, audio, text, motion, job.options, weights)
         log_consent(checked.effects, face, path)
@@ -187,8 +191,9 @@ def made_video(
     o, clip = job.options, job.source.clip
     end = job.seconds if job.speech_seconds > job.seconds + .1 else None
     rendering = RenderProgress(progress, n_frames(job.seconds, job.fps))
-    with writer_for(path, job.size, job.fps, o, written_sound(job), metadata=marks.tags, variable=clip.variable,
-                    job=word, audio_end=end, audio_track=job.sound.track) as writer:
+    sound = marks.on_sound(written_sound(job))
+    with writer_for(path, job.size, job.fps, o, sound, metadata=marks.tags, variable=clip.variable, job=word,
+                    audio_end=end, audio_track=job.sound.track) as writer:
         frames, effects = drawn_frames(job, report, writer.done, rendering)
         write_frames(marks.on_frames(tally.each(frames)), writer, rendering, job.clock)
         n, last, whole = writer.n, writer.last_time, not writer.done
@@ -238,7 +243,7 @@ def process(
     out=None,                  # the file to make; left out: a temporary file
     progress:OnProgress=no_progress,  # raising from it stops the job
     # of `pipe.options`: size, choose, frame, aspect, no_face, crf, seed, transparent, policy, mark, device,
-    # consent_face
+    # consent_face, gate
     **options,
 )->Result:
     "Apply effects to a picture or a video"
@@ -252,13 +257,14 @@ def process(
     opened = open_source(source, replace(o, choose='all') if 'choose' not in options else o, needed=False)
     path = output_path(out, PICTURES if opened.still else CUT_OUTS if o.transparent else VIDEOS)
     refuse_marks(o, path)
+    seen = gate_notes(opened, o.gate)
     log_consent(o.effects, source, path)
     size = opened.clip.width, opened.clip.height
     word = fingerprint(source, options=o, weights=[w for e in o.effects for w in e.weights])
     marks = marks_for(o, path, word, size, False, dict(face=source), talks=False)
     args = opened, o, effects, path, marks, report, clock, progress
     n, seconds, fps = _process_picture(*args) if opened.still else _process_video(word, *args, picture)
-    notes = [*opened.warnings, *picture.notes, *(w for e in effects for w in e.warnings)]
+    notes = [*opened.warnings, *seen, *picture.notes, *(w for e in effects for w in e.warnings)]
     faces = len(opened.faces) or len(report.ids)
     res = Result(path, o, seconds, n, fps, size, clock.total(), faces, tuple(report.gaps),
                  tuple(dict.fromkeys(notes)), chain, None, peak_memory())

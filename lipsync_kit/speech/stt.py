@@ -15,7 +15,7 @@ import numpy as np
 from ..audio.listen import Listener, Stretch, stretches
 from ..audio.signal import RATE, loudness, resample
 from ..core import Audio, KitError, OnProgress, Progress, no_progress
-from ..hub.cards import available, find
+from ..hub.cards import find, lacking
 from ..media.probe import probe
 from ..media.read import audio_blocks
 from ..media.streams import StreamReport
@@ -106,9 +106,7 @@ class RecogniserCard:
     @property
     def missing(self)->str:         # '' where it can hear here
         "What is missing here, and how to get it"
-        absent = [w for w in self.weights if not available(w)]
-        if absent: return f"{' and '.join(absent)} (`lipsync models download {' '.join(absent)}`)"
-        return self.lacks()
+        return lacking(self.weights) or self.lacks()
 
 RECOGNISERS = Registry('recogniser', 'lipsync_kit.speech.recognisers', 'lipsync_kit.recognisers')
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from ..audio.signal import resample
 from ..core import Audio, KitError, Phoneme, unknown
-from ..hub.cards import available, find
+from ..hub.cards import find, lacking
 from ..registry import Registry
 from .language import language_notes, language_of
 from .ssml import pieces_of
@@ -54,9 +54,7 @@ class VoiceCard:
     @property
     def missing(self)->str:         # '' where it can speak here
         "What is missing here, and how to get it"
-        absent = [w for w in self.weights if not available(w)]
-        if absent: return f"{' and '.join(absent)} (`lipsync models download {' '.join(absent)}`)"
-        return self.lacks()
+        return lacking(self.weights) or self.lacks()
 
 VOICES = Registry('voice', 'lipsync_kit.speech.voices', 'lipsync_kit.voices')
 

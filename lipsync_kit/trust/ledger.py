@@ -68,12 +68,11 @@ def _last(f)->bytes:
 def entries()->Iterator[Entry]:
     "What was made, the oldest first"
     file = ledger_file()
-    try: lines = open(file, encoding='utf-8', errors='replace') if file else ()
-    except OSError: return
-    for line in lines:
-        try: yield _entry(json.loads(line))
-        except (ValueError, KeyError, TypeError): continue
-    if file: lines.close()
+    if file is None or not file.is_file(): return
+    with open(file, encoding='utf-8', errors='replace') as lines:
+        for line in lines:
+            try: yield _entry(json.loads(line))
+            except (ValueError, KeyError, TypeError): continue
 
 def made_with(
     bits:int,      # in the pixels of a file

@@ -52,8 +52,7 @@ def content_hash(
 # %% ../../nbs/trust/01_manifest.ipynb #acddcf6f
 LABEL, BINDING = 'org.lipsync-kit.making', 'org.lipsync-kit.pixels'    # of our assertion, of the mark in the pixels
 INTO_MIME = {'.mp4': 'video/mp4', '.m4v': 'video/mp4', '.mov': 'video/quicktime', '.jpg': 'image/jpeg',
-             '.jpeg': 'image/jpeg', '.png': 'image/png', '.apng': 'image/png', '.webp': 'image/webp',
-             '.gif': 'image/gif'}
+             '.jpeg': 'image/jpeg', '.png': 'image/png', '.webp': 'image/webp', '.gif': 'image/gif'}
 
 def signable(path)->bool:
     "Whether a kind of file can hold a manifest"

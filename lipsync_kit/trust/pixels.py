@@ -77,7 +77,7 @@ def pattern(
     return cv2.remap(tile, *np.meshgrid(x.astype(np.float32), y.astype(np.float32)), cv2.INTER_LINEAR)
 
 # %% ../../nbs/trust/02_pixels.ipynb #dca85d51
-FLAT, BUSY, MOST = .55, .165, 2.2    # levels of 255; levels for each level of detail; levels
+FLAT, BUSY, MOST = .65, .28, 2.5    # levels of 255; levels for each level of detail; levels
 CLIPPED = 2.2                        # standard deviations of the pattern
 
 def too_small(
@@ -95,9 +95,9 @@ class PixelMark:
         if too_small(width, height):
             raise KitError(f"a picture of {width}x{height} is too small for a mark in its pixels; it takes {SMALLEST} "
                            "on the shorter side")
-        more = min(1.18, (720 / min(width, height)) ** .3) if min(width, height) < 720 else 1.
+        self.gain = float(np.clip((720 / min(width, height)) ** .3, 1, 1.25))      # small pictures lose more
         self.size, self.few = (width, height), (max(1, width // 4), max(1, height // 4))
-        self.pattern = np.clip(pattern(bits, width, height), -CLIPPED, CLIPPED) * more
+        self.pattern = np.clip(pattern(bits, width, height), -CLIPPED, CLIPPED)
         # memory that is used again, since fresh memory costs more than the arithmetic
         self.luma, self.more, self.less = np.empty((3, height, width), np.uint8)
         self.levels, self.part = np.empty((2, height, width), np.float32)
@@ -107,7 +107,8 @@ class PixelMark:
         "How much a place takes, in levels"
         small = cv2.resize(luma, self.few, interpolation=cv2.INTER_AREA)
         detail = cv2.blur(cv2.absdiff(small, cv2.blur(small, (5, 5))), (5, 5))
-        levels = np.clip(FLAT + BUSY * detail.astype(np.float32), FLAT, MOST)
+        detail = cv2.erode(detail, np.ones((5, 5), np.uint8))      # smooth skin beside an edge is not busy
+        levels = np.minimum(self.gain * (FLAT + BUSY * detail.astype(np.float32)), MOST)
         return cv2.resize(levels, self.size, self.levels, interpolation=cv2.INTER_LINEAR)
 
     def _changes(self, luma:np.ndarray)->tuple[np.ndarray, np.ndarray]:
@@ -179,7 +180,7 @@ def _matched(tile:np.ndarray)->tuple[float, np.ndarray, tuple]:
     _, waves = _noises()
     own = np.fft.fft2(tile)
     fit = np.fft.ifft2(own / (np.abs(own) + 1e-9) * waves.conj()).real
-    fit = fit / fit.std((1, 2), keepdims=True)
+    fit = fit / (fit.std((1, 2), keepdims=True) + 1e-9)        # a picture of one colour has none
     n = TILE // STEP
     best = fit[1:].reshape(5, n, STEP, n, STEP).max((1, 3)).sum(0)             # [4,4], whichever place a noise is at
     score = FINDER * fit[0] + np.tile(best, (n, n))
