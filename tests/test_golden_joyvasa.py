@@ -2,6 +2,11 @@
 
 import numpy as np, pytest, torch
 from lipsync_kit.nn.joyvasa import Context, JoySampling, JoySize, JoyVasa, load_joyvasa, network_weights, sample, windows
+from lipsync_kit.models.liveportrait.crop import open_ratios
+from lipsync_kit.models.liveportrait.drawing import Driver, Portrait
+from lipsync_kit.models.liveportrait.keypoints import Animation, extracted
+from lipsync_kit.models.vasa.motion import LAG, JoyFrames, JoyMoment, JoyMotion, Smoothed, as_face_motion, mapped, template_of
+from lipsync_kit.nn.liveportrait import load_correctors
 from golden import cases_of, close, manifest
 from test_golden_liveportrait import write_synthetic
 
@@ -95,3 +100,53 @@ def test_golden_sequences(tiny, net, positions, name):
     found = list(windows(net, x, draws, JoySampling(2.8, positions)))
     assert (draws.n, sum(w.n for w in found)) == (tiny[f'seq_{name}_draws'], tiny[f'seq_{name}_frames'])
     close(np.stack([w.motion for w in found]), tiny[f'seq_{name}_windows_{positions}'], 1e-4)
+
+FIELDS = 'exp scale t pitch yaw roll R'.split()
+
+def fields(f:JoyFrames):
+    "The frames as the official program names them"
+    m = as_face_motion(f)
+    return dict(exp=f.exp, scale=f.scale, t=f.t, pitch=f.angles[:, :1], yaw=f.angles[:, 1:2], roll=f.angles[:, 2:], R=m.R.reshape(-1, 9))
+
+def near(got, want, degrees): np.testing.assert_allclose(got, want, rtol=1e-4 if degrees else 0, atol=2e-3 if degrees else 2e-4)
+
+@pytest.mark.parametrize('positions', BOTH)
+@pytest.mark.parametrize('name', ['long', 'short'])
+def test_golden_template(tiny, positions, name):
+    "From the official windows to expression, scale, shift, angles, smoothed and not"
+    head = f'seq_{name}_{positions}_'
+    if f'{head}exp' not in tiny: pytest.skip('this case holds the other position table only')
+    template = template_of({k.removeprefix('tpl_'): v for k, v in tiny.items() if k.startswith('tpl_')})
+    rows = np.concatenate(tiny[f'seq_{name}_windows_{positions}'])[:int(tiny[f'seq_{name}_frames'])]
+    plain = mapped(rows, template)
+    for k, v in fields(plain).items(): near(v, tiny[head + k], k in ('pitch', 'yaw', 'roll'))
+    for k, v in fields(Smoothed()(plain)).items():
+        if k != 'exp': near(v, tiny[f'{head}smooth_{k}'], k in ('pitch', 'yaw', 'roll'))
+
+def test_golden_motion_over_time(tiny, net):
+    "The same frames from a stream, asked for by time"
+    template = template_of({k.removeprefix('tpl_'): v for k, v in tiny.items() if k.startswith('tpl_')})
+    x = wave(tiny['seq_long_audio_seed'], int(tiny['seq_long_samples']))
+    motion = JoyMotion(windows(net, x, Draws(tiny['seq_long_noise_seed'])), template, True, LAG)
+    frames = [motion.frames_at(i / 25) for i in range(int(tiny['seq_long_frames']))]
+    close(np.concatenate([f.exp for f in frames]), tiny['seq_long_constant_exp'], 5e-4)
+    close(np.concatenate([f.angles for f in frames])[:, :1], tiny['seq_long_constant_smooth_pitch'], 2e-2)
+
+MAPS = dict(cli={}, stitching=dict(stitching=True), lip=dict(region='lip'), exp=dict(region='exp'), pose=dict(region='pose'),
+            expression_friendly=dict(relative=True),
+            normalize_lip=dict(relative=True, normalize_lip=True, stitching=True, multiplier=1.))
+
+@pytest.mark.parametrize('name', MAPS)
+def test_golden_mapping(tiny, folder, name):
+    nets = load_correctors(write_synthetic('liveportrait', 'stitching_retargeting_module', folder/f'{name}.pth', int(tiny['param_seed'])))
+    def correct(name, x):
+        with torch.no_grad(): return nets[name](torch.from_numpy(np.ascontiguousarray(x, np.float32))).numpy()
+    face = extracted({k.removeprefix('src_'): v for k, v in tiny.items() if k.startswith('src_') and k != 'src_lmk203'})
+    close(face.x, tiny['map_x_s'], 1e-5)
+    p = Portrait(None, face, open_ratios(tiny['src_lmk203']), None, None, [])
+    a = Animation(**{**dict(relative=False, stitching=False, multiplier=1.1), **MAPS[name]})
+    f = {k: tiny[f'map_in_{k}'] for k in FIELDS}
+    m = as_face_motion(JoyFrames(f['exp'], f['scale'], f['t'], np.hstack([f[k] for k in ('pitch', 'yaw', 'roll')])))
+    driver = Driver(correct, a)
+    got = [driver(p, JoyMoment(m.at(i), m.at(0), a.region)) for i in range(int(tiny['map_frames']))]
+    close(np.concatenate(got), tiny[f'map_{name}'], 2e-5)

@@ -3,16 +3,19 @@ from fractions import Fraction
 from importlib.resources import files
 import cv2, numpy as np, pytest, torch
 from lipsync_kit.cli.main import run as command_line
-from lipsync_kit.core import KitError
+from lipsync_kit.core import Audio, KitError
 from lipsync_kit.media.probe import probe
 from lipsync_kit.media.read import read_frames, read_image
 from lipsync_kit.media.write import Writer
+from lipsync_kit.models.contract import is_available
 from lipsync_kit.models.liveportrait import model as page
 from lipsync_kit.models.liveportrait.template import load_template
 from lipsync_kit.nn.convnext import MotionExtractor
 from lipsync_kit.nn.dense_motion import WarpingModule, WarpSize
 from lipsync_kit.nn.liveportrait import CORRECTORS, AppearanceExtractor, Corrector, LivePortraitNetworks
-from lipsync_kit.nn.spade import SpadeGenerator
+from lipsync_kit.models.vasa import model as vasa_page
+from lipsync_kit.models.vasa.motion import RANGES, template_of
+from lipsync_kit.nn.joyvasa import Window
 from lipsync_kit.pipe.animate import animate
 from lipsync_kit.pipe.plan import plan
 from lipsync_kit.pipe.run import lipsync
@@ -21,15 +24,27 @@ FULL = files('lipsync_kit')/'data'/'astronaut.jpg'
 
 def small_networks():
     torch.manual_seed(0)
+    picture = torch.nn.Sequential(torch.nn.Conv2d(8, 3, 1), torch.nn.Upsample(scale_factor=8), torch.nn.Sigmoid())   # a decoder that costs little
     nets = dict(appearance=AppearanceExtractor(4, (4, 8), 2, 4, 1), motion=MotionExtractor((1, 1, 1, 1), (8, 8, 8, 8)),
-                warp=WarpingModule(WarpSize(2, 4, 21, 2, (4, 8), 4, 8)), decode=SpadeGenerator(8, 16, 8))
+                warp=WarpingModule(WarpSize(2, 4, 21, 2, (4, 8), 4, 8)), decode=picture)
     return LivePortraitNetworks(nets, {k: Corrector(w) for k, w in CORRECTORS.items()})
 
 @pytest.fixture(autouse=True)
 def networks(monkeypatch):
     nets = small_networks()
     monkeypatch.setattr(page, 'load_network', lambda *_, **__: nets)
+    ranges = {f'{m}_{k}': np.full(s.stop - s.start, v) for k, s in RANGES.items() for m, v in (('min', 1.), ('max', 1.2))}
+    monkeypatch.setattr(vasa_page, 'load_network', lambda name, *_, **__: nets if name == 'LivePortrait' else speak)
+    monkeypatch.setattr(vasa_page, 'load_joy_template', lambda path: template_of(dict(mean_exp=np.zeros(63), std_exp=np.full(63, .01), **ranges)))
+    monkeypatch.setattr(vasa_page, 'find', lambda name: '.')
     return nets
+
+def speak(audio, seed, sampling):
+    "Random motion, in windows of four seconds"
+    n = round(audio.duration * 25) + 3
+    for i in range(-(-n // 100)):
+        rows = np.random.default_rng([seed, i]).normal(size=(100, 73)).astype(np.float32)
+        yield Window(rows, min(100, n - 100 * i))
 
 def film(path, pictures, fps=25):
     h, w = pictures[0].shape[:2]
@@ -126,3 +141,17 @@ def test_the_command(tmp_path, driving, capsys):
     assert probe(tmp_path/'a.mp4').n_frames == 8
     assert command_line(['animate', str(PHOTO), '--driving', 'gone.mp4', '-q']) == 2
     assert 'gone.mp4' in capsys.readouterr().err
+
+def test_vasa_style(tmp_path):
+    sound = Audio(np.random.default_rng(0).normal(0, .1, 8000).astype(np.float32), 16000)
+    r = lipsync(PHOTO, sound, out=tmp_path/'a.mp4', model='vasa', emotion='happy', fps=20, device='cpu', gaze_x=.5, blinks=20)
+    assert (r.n_frames, r.fps) == (10, 20) and {'LivePortrait', 'JoyVASA'} <= {l.part for l in r.licences}
+    r = lipsync(PHOTO, sound, out=tmp_path/'b.mp4', model='vasa', preset='original', device='cpu')
+    assert (r.n_frames, r.fps) == (13, 25)
+    with pytest.raises(KitError, match='driven by audio'): lipsync(PHOTO, motion=small_track(), out=tmp_path/'c.mp4', model='vasa')
+
+def test_what_is_missing_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path))
+    for name, files in (('liveportrait', ('LivePortrait',)), ('vasa', ('JoyVASA',))):
+        told = str(is_available(name))
+        assert all(f'lipsync models download {f}' in told for f in files) and 'MIT' in told, told

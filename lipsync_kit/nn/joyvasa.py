@@ -242,7 +242,9 @@ def network_weights(weights:dict, own:dict)->dict:
 
 class JoyVasaNetwork(SizedNetwork):
     "The network of a file, ready for sound"
-    def __init__(self, net:JoyVasa, device:str='cpu'): self.net, self.device = net.to(device).requires_grad_(False), device
+    def __init__(self, net:JoyVasa, device:str='cpu'):
+        self.net, self.device = net.to(device).requires_grad_(False), device
+
     def __call__(self, audio:Audio, seed:int=0, s:JoySampling=JoySampling(), noise=None)->Iterator[Window]:
         "The motion of a recording, window by window"
         return windows(self.net, resample(audio, RATE).samples, noise or Noise(seed), s)
