@@ -5547,6 +5547,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                  'lipsync_kit/nn/dense_motion.py'),
                                              'lipsync_kit.nn.dense_motion._ConvNorm.forward': ( 'nn/dense_motion.html#_convnorm.forward',
                                                                                                 'lipsync_kit/nn/dense_motion.py'),
+                                             'lipsync_kit.nn.dense_motion._flat': ( 'nn/dense_motion.html#_flat',
+                                                                                    'lipsync_kit/nn/dense_motion.py'),
                                              'lipsync_kit.nn.dense_motion.heat_maps': ( 'nn/dense_motion.html#heat_maps',
                                                                                         'lipsync_kit/nn/dense_motion.py'),
                                              'lipsync_kit.nn.dense_motion.identity_grid': ( 'nn/dense_motion.html#identity_grid',

@@ -24,9 +24,9 @@ FULL = files('lipsync_kit')/'data'/'astronaut.jpg'
 
 def small_networks():
     torch.manual_seed(0)
-    picture = torch.nn.Sequential(torch.nn.Conv2d(8, 3, 1), torch.nn.Upsample(scale_factor=8), torch.nn.Sigmoid())   # a decoder that costs little
-    nets = dict(appearance=AppearanceExtractor(4, (4, 8), 2, 4, 1), motion=MotionExtractor((1, 1, 1, 1), (8, 8, 8, 8)),
-                warp=WarpingModule(WarpSize(2, 4, 21, 2, (4, 8), 4, 8)), decode=picture)
+    picture = torch.nn.Sequential(torch.nn.Conv2d(8, 3, 1), torch.nn.Upsample(scale_factor=32), torch.nn.Sigmoid())   # a decoder that costs little
+    nets = dict(appearance=AppearanceExtractor(4, (4, 4, 4, 8), 2, 2, 1), motion=MotionExtractor((1, 1, 1, 1), (8, 8, 8, 8)),
+                warp=WarpingModule(WarpSize(2, 2, 21, 1, (4, 8), 4, 8)), decode=picture)
     return LivePortraitNetworks(nets, {k: Corrector(w) for k, w in CORRECTORS.items()})
 
 @pytest.fixture(autouse=True)
