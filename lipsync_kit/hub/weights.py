@@ -81,8 +81,8 @@ def read_container(
     return found
 
 # %% ../../nbs/hub/02_weights.ipynb #47d245bf
-ARRAY_PARTS = {(f'numpy.{core}.multiarray', name) for core in ('core', '_core') for name in ('_reconstruct', 'scalar')} | {
-    ('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode')}   # what a pickled array is made of
+ARRAY_PARTS = {('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode')} | {   # what a pickled array is made of
+    (f'numpy.{core}.multiarray', name) for core in ('core', '_core') for name in ('_reconstruct', 'scalar')}
 
 class ArrayUnpickler(pickle.Unpickler):
     "Rebuilds numpy arrays, plain values and containers of them"
