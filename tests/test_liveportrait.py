@@ -9,7 +9,7 @@ from lipsync_kit.media.read import read_frames, read_image
 from lipsync_kit.media.write import Writer
 from lipsync_kit.models.contract import is_available
 from lipsync_kit.models.liveportrait import model as page
-from lipsync_kit.models.liveportrait.template import load_template
+from lipsync_kit.models.liveportrait.template import load_template, make_template
 from lipsync_kit.nn.convnext import MotionExtractor
 from lipsync_kit.nn.dense_motion import WarpingModule, WarpSize
 from lipsync_kit.nn.liveportrait import CORRECTORS, AppearanceExtractor, Corrector, LivePortraitNetworks
@@ -105,6 +105,11 @@ def test_gaps_and_cuts_are_noted(tmp_path, photo):
     pictures[3:5] = [0 * photo] * 2
     r = animate(PHOTO, film(tmp_path/'d.mp4', pictures, 5), tmp_path/'a.mp4', device='cpu')
     assert r.n_frames == 6 and any('show no face' in w for w in r.warnings)
+    other = np.ascontiguousarray(255 - np.roll(photo[:, ::-1], 9, 0) // 2)        # another picture of a face: a cut
+    other[20:140, 60:190] = photo[:, ::-1][11:131, 60:190]
+    template = make_template(film(tmp_path/'c.mp4', [photo] * 5 + [other] * 5, 10), small_networks().motion)
+    assert template.arrays['shot'].tolist() == [0] * 5 + [1] * 5 and 'has 1 cut' in template.notes[0]
+    assert np.array_equal(template.at(.7).first.exp, template.frame(5).motion.exp)
 
 def test_bad_input(tmp_path, photo, driving):
     empty = film(tmp_path/'empty.mp4', [0 * photo] * 3)
