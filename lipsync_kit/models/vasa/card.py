@@ -48,8 +48,8 @@ class VasaSettings:
     dtype:Dtype='auto'
 
 CARDS = (ModelCard(
-    'vasa', "VASA-1 has no public weights; this is LivePortrait's renderer with JoyVASA's motion, whose weights are public "
-    '(MIT): speech moves the whole head, on a GPU',
+    'vasa', "VASA-1 has no public weights; this is LivePortrait's renderer with JoyVASA's motion, whose weights are "
+    'public (MIT): speech moves the whole head, on a GPU',
     'lipsync_kit.models.vasa.model', ('image', 'video'), ('audio',), ('emotion', 'head_pose', 'gaze', 'multi_face'),
     VasaSettings, size=512, weights=('LivePortrait', 'JoyVASA', 'face_landmarker'), weights_from='published',
     extra='diffusion', outline='lipsync_kit.models.vasa.model:outline'),)
