@@ -285,7 +285,8 @@ def test_the_commit_of_the_first_download_is_asked_for_again(server, toy, monkey
 
 def test_no_card_has_a_bare_pickle_and_what_is_not_verified_says_so(capsys):
     names = [f.name for c in hub.cards() for g in c.files for f in (g, *g.also)]
-    assert not [n for n in names if n.endswith(('.pkl', '.pickle'))]
+    # one is read by `hub.weights.read_arrays`, which rebuilds arrays and nothing else
+    assert [n for n in names if n.endswith(('.pkl', '.pickle'))] == ['motion_template/motion_template.pkl']
     assert run(['models', 'info', 'EchoMimic']) == 0
     text = capsys.readouterr().out
     assert 'not verified' in text and 'not pinned to a commit' in text

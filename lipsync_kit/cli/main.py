@@ -11,7 +11,7 @@ import sys
 from dataclasses import asdict
 from typing import Annotated, Optional
 import typer
-from .speech import chat, transcribe, voices
+from .animate import animate_with_flags
 from .avatar_make import avatar
 from .bar import Bar, Json, Quiet, say, spoken
 from .faces import faces, swap_with_flags
@@ -19,6 +19,7 @@ from .fit import fit
 from .models import models
 from .options import completion_words
 from .score import bench, compare, score
+from .speech import chat, transcribe, voices
 from .trainer import prepare_with_flags
 from .talk import command_with_flags, config, demo, enhance, motion, plan, process, schema, talk
 from .verify import verify
@@ -85,6 +86,7 @@ COMMANDS = {    # name -> the part of the help it stands in, an example
     'motion': (MAKE, 'lipsync motion --text "Hello there." -o track.json'),
     'process': (MAKE, 'lipsync process clip.mp4 --then sharpen:amount=.5 -o sharp.mp4'),
     'enhance': (MAKE, 'lipsync enhance talk.mp4 --where mouth -o clear.mp4'),
+    'animate': (MAKE, 'lipsync animate me.jpg --driving clip.mp4 -o animated.mp4'),
     'swap': (MAKE, 'lipsync swap me.jpg clip.mp4 --i-have-consent -o swapped.mp4'),
     'avatar': (MAKE, 'lipsync avatar make me.mp4 -o me.avatar'),
     'fit': (MAKE, 'lipsync fit clips -o me.fit --license "yours" --commercial'),
@@ -120,7 +122,8 @@ def build_app(
     flags = {c.__name__: command_with_flags(c, list(args)) for c in (talk, process, enhance, motion, plan)}
     plain = {c.__name__: c for c in (demo, app, fit, batch, faces, score, compare, bench, verify, doctor,
                                      voices, transcribe, chat)}
-    flags |= dict(swap=swap_with_flags(list(args)), prepare=prepare_with_flags())
+    flags |= dict(swap=swap_with_flags(list(args)), prepare=prepare_with_flags(),
+                  animate=animate_with_flags(list(args)))
     groups, commands = dict(avatar=avatar, models=models, schema=schema, config=config), {**flags, **plain}
     for name in COMMANDS:
         if name in groups: root.add_typer(groups[name], name=name, **_placed(name))

@@ -25,6 +25,7 @@ PAGES = {
     'lipsync_expert': 'nn.discriminators', 'visual_quality_disc': 'nn.discriminators',
     'sd-vae-ft-mse': 'nn.vae', 'whisper-tiny': 'nn.whisper', 'whisper-tiny-hf': 'nn.whisper',
     'face-parse': 'nn.face_parse', 'LivePortrait': 'nn.liveportrait',
+    'JoyVASA': 'nn.joyvasa',
     **dict.fromkeys(('wav2lip', 'wav2lip_gan', 'lrs3-wav2lip', 'lrs3-nota-wav2lip'), 'nn.wav2lip'),
     **dict.fromkeys(('musetalk-1.0', 'musetalk-1.5'), 'models.musetalk.unet'),
     **dict.fromkeys(('EchoMimic', 'EchoMimic-few-step', 'EchoMimic-standard'), 'models.emo.unet'),

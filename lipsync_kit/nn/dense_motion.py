@@ -46,6 +46,10 @@ def sampled(volume:Tensor, grid:Tensor)->Tensor:   # [b,c,d,h,w], [b,d,h,w,3] ->
     return F.grid_sample(volume, grid, align_corners=False)
 
 # %% ../../nbs/nn/15_dense_motion.ipynb #c4c67fe9
+def _flat(f, x:Tensor)->Tensor:   # [b,c,d,h,w]
+    "A function of pictures on every layer of depth; pooling in three dimensions is not there for bfloat16"
+    return f(x.flatten(1, 2)).unflatten(1, x.shape[1:3])
+
 class _Block3d(nn.Module):
     "Convolution, batch norm, ReLU"
     def __init__(self, c_in:int, c_out:int):
@@ -55,11 +59,12 @@ class _Block3d(nn.Module):
 
 class Down3d(_Block3d):
     "A block that halves height and width"
-    def forward(self, x:Tensor)->Tensor: return F.avg_pool3d(super().forward(x), (1, 2, 2))
+    def forward(self, x:Tensor)->Tensor: return _flat(lambda y: F.avg_pool2d(y, 2), super().forward(x))
 
 class Up3d(_Block3d):
     "A block that doubles height and width"
-    def forward(self, x:Tensor)->Tensor: return super().forward(F.interpolate(x, scale_factor=(1, 2, 2)))
+    def forward(self, x:Tensor)->Tensor:
+        return super().forward(_flat(lambda y: F.interpolate(y, scale_factor=2), x))
 
 class Encoder(nn.Module):
     "All sizes of a volume, the largest first"

@@ -22,20 +22,21 @@ class LivePortraitSettings:
     preset:Preset='best'
     region:Annotated[str, Param('what of the driving face is taken: everything, the expression, the pose of the head, '
                                 'the lips or the eyes', choices=REGIONS)]='all'
-    relative:Annotated[bool, Param('how far the driving face moves away from its first frame, rather than as it is')]=True
+    relative:Annotated[bool, Param('how far the driving face moves away from its first frame, not how it is '
+                                   'held')]=True
     multiplier:Annotated[float, Param('of the motion', low=0, high=3, usual='1')]=1.
     stitching:Annotated[bool, Param('neck and shoulders stay where they are', advanced=True)]=True
     normalize_lip:Annotated[bool, Param('a mouth that is open in the picture is closed first', advanced=True)]=False
     eye_retargeting:Annotated[bool, Param('eyes open to the ratio of the driving eyes', advanced=True)]=False
     lip_retargeting:Annotated[bool, Param('the mouth opens to the ratio of the driving mouth', advanced=True)]=False
-    crop_scale:Annotated[float, Param('side of the square that is drawn, in sides of the face', low=1.5, high=4, usual='2.3',
-                                      advanced=True)]=2.3
+    crop_scale:Annotated[float, Param('side of the square that is drawn, in sides of the face', low=1.5, high=4,
+                                      usual='2.3', advanced=True)]=2.3
     dtype:Dtype='auto'
 
 CARDS = (ModelCard(
     'liveportrait', 'draws the portrait anew as it moves, 512 pixels around the face; made for a GPU',
     'lipsync_kit.models.liveportrait.model', ('image', 'video'), ('motion',),
-    ('emotion', 'head_pose', 'gaze', 'multi_face', 'basis'), LivePortraitSettings, size=512,
+    ('emotion', 'head_pose', 'gaze', 'realtime', 'multi_face', 'basis'), LivePortraitSettings, size=512,
     weights=('LivePortrait', 'face_landmarker'), weights_from='published', licence='Apache-2.0',
     outline='lipsync_kit.models.liveportrait.model:outline',
     own_motion='lipsync_kit.models.liveportrait.template:load_template'),)

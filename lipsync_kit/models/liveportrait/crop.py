@@ -132,7 +132,8 @@ def open_ratios(
     points:np.ndarray,   # [203 or 478,2 or 3] pixels
 )->Ratios:               # [1,2] of the eyes, [1,1] of the mouth
     "How far eyes and mouth are open"
-    if len(points) not in OPENINGS: raise KitError(f"eyes and lips are measured on 478 or 203 points, not {len(points)}")
+    if len(points) not in OPENINGS:
+        raise KitError(f"eyes and lips are measured on 478 or 203 points, not {len(points)}")
     p = np.asarray(points, np.float32)[:, :2]
     def ratio(a, b, c, d): return np.linalg.norm(p[a] - p[b]) / (np.linalg.norm(p[c] - p[d]) + 1e-6)
     left, right, mouth = (ratio(*g) for g in OPENINGS[len(points)])
@@ -173,7 +174,9 @@ def soft_mask(
 )->np.ndarray:           # [size,size] float32, 0..1
     "1 inside, falling smoothly to 0 at the edge, rounded at the corners"
     i = np.arange(size) + .5
-    def missing(low, high): return 1 - np.clip(np.minimum(i + 1e9 * (not low), size - i + 1e9 * (not high)) / fade, 0, 1)
+    def missing(low, high):
+        d = np.minimum(i if low else np.inf, size - i if high else np.inf)
+        return 1 - np.clip(d / fade + 0 * i, 0, 1)
     left, right, top, bottom = fades
     x = np.clip(1 - np.hypot(missing(top, bottom)[:, None], missing(left, right)), 0, 1).astype(np.float32)
     return x * x * (3 - 2 * x)

@@ -55,7 +55,8 @@ def portraits(
     maps = [box_matrix(box, style.rule) for _, _, box in seen]
     small = [reduced(style.crop(frame, M)) for (frame, _, _), M in zip(seen, maps)]
     e = extracted(nets.motion(np.stack(small)))
-    return [Portrait(small[i], Extracted(e.kp[i:i + 1], e.angles[i:i + 1], e.motion.at(i)), open_ratios(face.points), box, M, [])
+    def one(i): return Extracted(e.kp[i:i + 1], e.angles[i:i + 1], e.motion.at(i))
+    return [Portrait(small[i], one(i), open_ratios(face.points), box, M, [])
             for i, ((_, face, box), M) in enumerate(zip(seen, maps))]
 
 def volumes(group:list[Portrait], nets):   # -> [1 or n,32,16,64,64]

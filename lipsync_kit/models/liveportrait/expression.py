@@ -80,8 +80,9 @@ def _one(shapes:np.ndarray, name:str)->float: return float(shapes[ARKIT.index(na
 
 def _look(s:np.ndarray)->tuple[float, float]:
     "The gaze, right and down in the picture; the person's left is on the right"
-    right = _one(s, 'eyeLookOutLeft') + _one(s, 'eyeLookInRight') - _one(s, 'eyeLookInLeft') - _one(s, 'eyeLookOutRight')
-    return right / 2, _mean(s, 'eyeLookDown') - _mean(s, 'eyeLookUp')
+    left = _one(s, 'eyeLookInLeft') + _one(s, 'eyeLookOutRight')
+    right = _one(s, 'eyeLookOutLeft') + _one(s, 'eyeLookInRight')
+    return (right - left) / 2, _mean(s, 'eyeLookDown') - _mean(s, 'eyeLookUp')
 
 def controls_of(
     m:Moment,            # of a `MotionTrack`
@@ -125,5 +126,5 @@ class Expression:
 
     @property
     def controls(self)->Controls:
-        return Controls(self.smile, self.brow, tuple(self.gaze), self.eyes, self.mouth_open, self.pout, tuple(self.head),
-                        self.distance)
+        return Controls(self.smile, self.brow, tuple(self.gaze), self.eyes, self.mouth_open, self.pout,
+                        tuple(self.head), self.distance)

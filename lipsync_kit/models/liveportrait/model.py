@@ -33,14 +33,15 @@ PROFILE, SMALLEST = 45, 160    # degrees of yaw; pixels of the square, below whi
 
 def animation_of(s:LivePortraitSettings)->Animation:
     "The settings as the loop takes them"
-    return Animation(s.relative, s.region, s.stitching, s.normalize_lip, s.eye_retargeting, s.lip_retargeting, s.multiplier)
+    return Animation(s.relative, s.region, s.stitching, s.normalize_lip, s.eye_retargeting, s.lip_retargeting,
+                     s.multiplier)
 
 def odd_face(face, rule:CropRule=SOURCE, size:int=512)->list[tuple[str, str]]:
     "What is odd about a face: a word for the kind, and the warning"
     side, yaw, out = crop_box(face.points, rule).side, abs(face.pose[1]), []
     if side < SMALLEST:
-        out.append(('small', f'the square around the face is {side:.0f} pixels and is drawn at {size}: it is enlarged, and '
-                             'what is drawn is no sharper than the picture'))
+        out.append(('small', f'the square around the face is {side:.0f} pixels and is drawn at {size}: it is '
+                             'enlarged, and what is drawn is no sharper than the picture'))
     if yaw > PROFILE:
         out.append(('profile', f'the face is turned by {yaw:.0f} degrees; beyond {PROFILE} the far side of the face is '
                                'guessed, and may look wrong'))
@@ -49,7 +50,6 @@ def odd_face(face, rule:CropRule=SOURCE, size:int=512)->list[tuple[str, str]]:
 class LivePortraitModel(Model):
     "The networks of LivePortrait and the pipeline around them"
     keeps_outline = False
-    fit = 'trim'
     def __init__(self,
         nets,                    # `nn.liveportrait.LivePortraitNetworks`, or what answers like it
         settings:LivePortraitSettings=LivePortraitSettings(),
@@ -60,7 +60,7 @@ class LivePortraitModel(Model):
         self.nets, self.settings, self.batch, self.weights = nets, settings, batch, weights
         self.device_memory, self.warnings, self.smooth = device_memory, [], False
         self.rule = SOURCE._replace(scale=settings.crop_scale)
-        self.every = 0. if self.original else TRACK_INTERVAL
+        self.every, self.cut = 0. if self.original else TRACK_INTERVAL, self.original
 
     @property
     def original(self)->bool: return self.settings.preset == 'original'
@@ -92,7 +92,8 @@ class LivePortraitModel(Model):
     def open_session(self, request:SessionRequest)->MotionSession:
         "The portrait, live: speech becomes motion, motion keypoints, keypoints a picture"
         if request.image is None:
-            raise KitError(f"{request.clip.path} is a video; liveportrait draws live on a still, musetalk-1.5 on a video too")
+            raise KitError(f"{request.clip.path} is a video; liveportrait draws live on a still, "
+                           "musetalk-1.5 on a video too")
         frame, driver, style = Frame(request.image, Fraction(0)), self.driver(True), OURS._replace(rule=self.rule)
         seen = [(frame, f, crop_box(f.points, self.rule)) for f in request.faces]
         ready = portraits(seen, self.nets, style)
@@ -142,7 +143,8 @@ def load(
     at = str(chosen_device(device))
     dtype = drawing_dtype(settings.dtype, at, settings.preset)
     nets = load_network(WEIGHTS, load_liveportrait, None, at, dtype=dtype)
-    model = LivePortraitModel(nets, settings, _batch(at), device_memory=memory_of(nets.nbytes, _batch(at), _itemsize(dtype, at)))
+    memory = memory_of(nets.nbytes, _batch(at), _itemsize(dtype, at))
+    model = LivePortraitModel(nets, settings, _batch(at), device_memory=memory)
     manager.keep_while(model, nets)
     return model
 

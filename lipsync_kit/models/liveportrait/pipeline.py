@@ -13,7 +13,7 @@ from ...faces.smooth import smoothed
 from ..contract import RenderRequest, in_batches
 from .crop import CropBox, CropRule, SOURCE, crop_box
 from .drawing import (
-    OURS, Driver, draw_batch, paste_batch, smoothed_jobs, still_jobs, video_jobs)
+    OURS, Driver, Style, draw_batch, paste_batch, smoothed_jobs, still_jobs, video_jobs)
 
 # %% ../../../nbs/models/liveportrait/07_pipeline.ipynb #0306dd72
 SMOOTHING = np.array([.12, .12, .2, .2])   # seconds: centre, logarithm of the side, angle
@@ -31,9 +31,10 @@ def render_pipeline(
     driver:Driver,
     rule:CropRule=SOURCE,
     batch:int=4,           # frames at a time
+    style:Style=OURS,      # how faces are cut out and laid back
 )->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
     "The frames of `request`, drawn"
-    style = OURS._replace(rule=rule)
+    style = style._replace(rule=rule)
     def moment_of(frame, face):
         signal = request.signal(face)
         return None if signal is None else signal.motion.at(float(frame.time))

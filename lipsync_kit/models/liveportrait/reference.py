@@ -29,8 +29,8 @@ def reference_driving(request:RenderRequest):
     motions = {id(s.motion): s.motion for s in request.signals.values()}
     motion = next(iter(motions.values()))
     if len(motions) > 1 or not hasattr(motion, 'frame'):
-        raise KitError("preset='original' repeats the official program, which a driving video moves: lipsync animate FACE "
-                       "--driving VIDEO; take preset='best' for speech")
+        raise KitError("preset='original' repeats the official program, which a driving video moves: "
+                       "lipsync animate FACE --driving VIDEO; take preset='best' for speech")
     return motion
 
 def render_reference(

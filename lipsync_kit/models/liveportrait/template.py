@@ -77,7 +77,8 @@ class MotionTemplate:
         j = min(i + 1, len(self) - 1)
         if shot[j] != shot[i] or times[j] <= times[i]: return self.frame(i)
         w = np.float32(np.clip((float(t) - times[i]) / (times[j] - times[i]), 0, 1))
-        return self._driven({k: (1 - w) * v[i:i + 1] + w * v[j:j + 1] for k, v in self.arrays.items() if k != 'shot'}, shot[i])
+        mixed = {k: (1 - w) * v[i:i + 1] + w * v[j:j + 1] for k, v in self.arrays.items() if k != 'shot'}
+        return self._driven(mixed, shot[i])
 
     def save(self, path)->Path:
         "Write the template: safetensors, its facts as JSON in the header"
@@ -147,7 +148,8 @@ def bridged(times:np.ndarray, x:np.ndarray, seen:np.ndarray, shots:np.ndarray)->
 def _notes(looks, shots)->tuple[str, ...]:
     gone, cuts = sum(x.box is None for x in looks), int(shots[-1])
     notes = []
-    if gone: notes.append(f'{gone} of {len(looks)} frames of the driving video show no face: their motion is interpolated')
+    if gone:
+        notes.append(f'{gone} of {len(looks)} frames of the driving video show no face: motion is interpolated there')
     if cuts: notes.append(f'the driving video has {cuts} cut{"s" if cuts > 1 else ""}: motion starts anew after each')
     return tuple(notes)
 
@@ -163,7 +165,8 @@ def make_template(
         looks.append(x)
         progress(Progress('looking at the driving video', .5 * min(1., len(looks) / max(clip.n_frames, 1))))
     seen = np.array([x.box is not None for x in looks])
-    if not seen.any(): raise KitError(f"no face was found in {video}; take a driving video that shows a face from the front")
+    if not seen.any():
+        raise KitError(f"no face was found in {video}; take a driving video that shows a face from the front")
     shots = shots_of(looks)
     heads = _extracted(video, looks, mean_boxes(looks, shots), shots, motion, progress)
     times = np.array([float(x.time) for x in looks])
