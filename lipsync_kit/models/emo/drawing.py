@@ -96,8 +96,8 @@ class Networks:
     def _short(self, e:Exception, frames:int)->Exception:
         "An error that says what to do where the memory was too small"
         if not is_memory_error(e): return e
-        return KitError(f"not enough memory on {self.device} for {frames} frames; take memory='low', then 'lowest', and "
-                        "close other programs on it")
+        return KitError(f"not enough memory on {self.device} for {frames} frames; take memory='low', then 'lowest', "
+                        "and close other programs on it")
 
     @torch.inference_mode()
     def pictures(self,
