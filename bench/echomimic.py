@@ -31,7 +31,7 @@ def random_net(make, device, dtype):
     "A network with random numbers, made on the device"
     import torch
     with torch.device('meta'): net = make()
-    net = net.to(dtype).to_empty(device=device).eval().requires_grad_(False)
+    net = torch.nn.Module.to(net, dtype).to_empty(device=device).eval().requires_grad_(False)   # diffusers' own `to` warns
     g = torch.Generator(device).manual_seed(0)
     for t in (*net.parameters(), *net.buffers()):
         if t.is_floating_point(): t.data.uniform_(-.03, .03, generator=g)
