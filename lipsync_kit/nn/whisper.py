@@ -28,7 +28,7 @@ def log_mel(
 )->np.ndarray:        # [80,n//160] float32, log10 of power, -10 for silence
     "Power in 80 bands over time"
     n, half = len(x) // HOP, N_FFT // 2
-    x = np.pad(x, (0, max(0, half + 1 - len(x))))   # reflection needs 201 samples
+    if len(x) <= half: x = np.pad(x, (0, half + 1 - len(x)))   # reflection needs 201 samples
     window, res = np.hanning(N_FFT + 1)[:-1], np.empty((80, n), np.float32)
     for i in range(0, n, 1000):                     # so that hours of sound take no more memory than their mel
         k = min(n, i + 1000)

@@ -30,7 +30,7 @@ class DrawingSettings:
     guidance:float=1.        # 2.5 with the standard set; 1 or less: one call for a window in place of two
     gain:float=AUDIO_GAIN    # how much the sound counts
     windows:Windows=Windows()
-    pictures:int=8           # at a time in the autoencoder
+    pictures:int=4           # at a time in the autoencoder
 
 class Noise:
     "Clipped normal numbers, frame by frame, the same for the same seed on every device"
@@ -96,8 +96,8 @@ class Networks:
     def _short(self, e:Exception, frames:int)->Exception:
         "An error that says what to do where the memory was too small"
         if not is_memory_error(e): return e
-        return KitError(f"not enough memory on {self.device} for {frames} frames; take memory='low', then 'lowest', and "
-                        "close other programs on it")
+        return KitError(f"not enough memory on {self.device} for {frames} frames; take memory='low', then 'lowest', "
+                        "and close other programs on it")
 
     @torch.inference_mode()
     def pictures(self,

@@ -114,7 +114,7 @@ def promised(name:str, preset:str, clip:Clip, fps:Fraction, side:int)->Output:
 def drawing(settings:EmoSettings, level:str='full')->DrawingSettings:
     "How it draws, out of the options"
     s = settings
-    return DrawingSettings(s.steps, s.guidance, s.audio_gain, pictures=8 if level == 'full' else 1)
+    return DrawingSettings(s.steps, s.guidance, s.audio_gain, pictures=4 if level == 'full' else 1)
 
 def estimate(settings:EmoSettings, device:str)->Callable:   # level of `memory` -> bytes
     "The memory that a run takes with the published networks"

@@ -91,7 +91,8 @@ def check_portrait(
     if side < SMALL: return [f'the square around the face is {side} pixels wide and is enlarged to {SIDE}: the '
                              'picture stays soft']
     if side <= LARGE: return []
-    return [f'the square around the face is {side} pixels wide and is drawn with {SIDE}: it will be softer than the rest']
+    return [f'the square around the face is {side} pixels wide and is drawn with {SIDE}: it will be softer than '
+            'the rest']
 
 # %% ../../../nbs/models/emo/05_preprocess.ipynb #68be00a7
 def square_of(
