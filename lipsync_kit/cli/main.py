@@ -18,7 +18,7 @@ from .fit import fit
 from .models import models
 from .options import completion_words
 from .score import bench, compare, score
-from .trainer import prepare_with_flags
+from .trainer import prepare_with_flags, train_with_flags
 from .talk import command_with_flags, config, demo, enhance, motion, plan, process, schema, talk
 
 # %% ../../nbs/cli/05_main.ipynb #816eec19
@@ -107,6 +107,7 @@ COMMANDS = {    # name -> the part of the help it stands in, an example
     'avatar': (MAKE, 'lipsync avatar make me.mp4 -o me.avatar'),
     'fit': (MAKE, 'lipsync fit clips -o me.fit --license "yours" --commercial'),
     'prepare': (MAKE, 'lipsync prepare videos -o shards'),
+    'train': (MAKE, 'lipsync train config.yaml --data shards --out me'),
     'batch': (MAKE, 'lipsync batch jobs.csv -o talks --workers 2'),
     'faces': (MEASURE, 'lipsync faces clip.mp4 -o faces.jpg'),
     'score': (MEASURE, 'lipsync score talk.mp4 --reference clip.mp4'),
@@ -135,7 +136,7 @@ def build_app(
     root.callback()(top)
     flags = {c.__name__: command_with_flags(c, list(args)) for c in (talk, process, enhance, motion, plan)}
     plain = {c.__name__: c for c in (demo, app, fit, batch, faces, score, compare, bench, verify, voices, doctor)}
-    flags |= dict(swap=swap_with_flags(list(args)), prepare=prepare_with_flags())
+    flags |= dict(swap=swap_with_flags(list(args)), prepare=prepare_with_flags(), train=train_with_flags())
     groups, commands = dict(avatar=avatar, models=models, schema=schema, config=config), {**flags, **plain}
     for name in COMMANDS:
         if name in groups: root.add_typer(groups[name], name=name, **_placed(name))

@@ -50,6 +50,7 @@ class ModelCard:
     outline:str=''
     # what `make_part` of its module makes of a clip, see `avatar.parts`: 'mouth', 'head'; '' where it learns nobody
     avatar:str=''
+    commercial:bool=True             # whether the licences of what it was trained on allow commercial use, as stated
 
     def __post_init__(self):
         for given, known in (self.capabilities, CAPABILITIES), (self.driven_by, DRIVES), (self.inputs,
@@ -70,7 +71,9 @@ def model_cards()->dict[str, ModelCard]:
 def model_card(
     name:str,     # as in `lipsync(..., model=name)`
 )->ModelCard:
-    "The card of the model called `name`"
+    "The card of the model called `name`, or of the trained folder of that path"
+    if name not in MODELS.all() and (Path(name)/'card.json').is_file():
+        return import_module('lipsync_kit.models.trained.card').card_of(name)
     return MODELS.get(name)
 
 # %% ../../nbs/models/00_contract.ipynb #37bb27bb

@@ -183,7 +183,7 @@ def made_video(
     report, tally = FaceReport(), FaceTally(job.size)
     o, clip = job.options, job.source.clip
     end = job.seconds if job.speech_seconds > job.seconds + .1 else None
-    tags = consent_tags(mark(o.model, __version__, still=job.source.still) if o.mark else {}, o.effects)
+    tags = consent_tags(mark(Path(o.model).name, __version__, still=job.source.still) if o.mark else {}, o.effects)
     rendering = RenderProgress(progress, n_frames(job.seconds, job.fps))
     with writer_for(path, job.size, job.fps, o, written_sound(job), metadata=tags, variable=clip.variable, job=word,
                     audio_end=end, audio_track=job.sound.track) as writer:
