@@ -6392,6 +6392,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'lipsync_kit/train/trainer.py'),
                                            'lipsync_kit.train.trainer.data_facts': ( 'train/trainer.html#data_facts',
                                                                                      'lipsync_kit/train/trainer.py'),
+                                           'lipsync_kit.train.trainer.quiet_iterator': ( 'train/trainer.html#quiet_iterator',
+                                                                                         'lipsync_kit/train/trainer.py'),
                                            'lipsync_kit.train.trainer.stage_data': ( 'train/trainer.html#stage_data',
                                                                                      'lipsync_kit/train/trainer.py'),
                                            'lipsync_kit.train.trainer.train': ('train/trainer.html#train', 'lipsync_kit/train/trainer.py')},
