@@ -107,13 +107,15 @@ def test_a_trained_folder_talks(data, tmp_path, photo, kind):
     card = json.loads((tmp_path/'me'/'card.json').read_text())
     assert card['data']['licences'] == ['CC0'] and card['data']['consents'] == ['a photograph'] and card['commercial']
     assert 'people that it learned from' in card['about'] and model_card(str(tmp_path/'me')).settings is not None
-    made = lipsync(photo, speak('Hello there.').audio, tmp_path/'talk.mp4', model=str(tmp_path/'me'), size=256)
+    made = lipsync(photo, speak('Hello there.').audio, out=tmp_path/'talk.mp4', model=str(tmp_path/'me'), size=256)
     assert probe(tmp_path/'talk.mp4').n_frames > 10 and any('trained here on 1 person' in w for w in made.warnings)
 
-def test_one_clip_is_learned_by_heart(data, tmp_path):
+def test_a_batch_is_learned_by_heart_and_a_clip_is_drawn(data, tmp_path):
     t = made(data, tmp_path/'a', steps=150, recipe='generator:1', width=16, batch=4, augment=False, noise=0., rate=3e-3, validate=1000)
     t.run()
-    lines = [json.loads(l) for l in (tmp_path/'a'/'metrics.jsonl').read_text().splitlines()]
-    loss = [l['loss/reconstruction'] for l in lines if 'loss/reconstruction' in l]
     found = json.loads((tmp_path/'a'/'card.json').read_text())['figures']
-    assert loss[-1] < .5 * loss[0] and found['psnr'] > found['held'] + 1, (loss, found)
+    assert found['psnr'] > found['held'] + 5 and found['opening_r'] > .9, found
+    batch = next(batches(stage_data('generator', t.clips, t.o, False), 0, 1))
+    one = made(data, tmp_path/'b', steps=1, recipe='generator:1', width=16, batch=4, noise=0., perceptual=0.)
+    losses = [one.step('generator', [batch], 3e-3 if k < 200 else 5e-4)['reconstruction'] for k in range(260)]
+    assert losses[-1] < .1 * losses[0], (losses[0], losses[-1])

@@ -23,7 +23,8 @@ from .options import TrainOptions, stages_of, train_options
 from .shards import load_manifest
 from .state import PAINTERS, SYNC_FRAMES, TRAINED, job_of, new_state, painter_weights, rate_at
 from .state import recipe_of, resume_from, save_checkpoint, stage_at, update_average
-from .validate import drawn_clip, opening_figures, painting_figures, save_clip, save_sheet, sync_figures
+from .validate import drawn_clip, opening_figures, painting_figures, save_clip, save_sheet
+from .validate import sync_figures
 from .windows import NONE, Augment, Clips, Moments, Windows
 
 # %% ../../nbs/train/08_trainer.ipynb #23510ffe
@@ -409,8 +410,9 @@ class Trainer:
                  f"{self.state.step} steps; mouth {found['psnr']:.1f} dB on {seen} (reference held still "
                  f"{found['held']:.1f})")
         free = all(l.strip().lower() in FREE_LICENCES for l in f['licences'])
+        config = {k: v for k, v in asdict(self.o).items() if k not in ('data', 'out')}
         write_card(self.out, dict(about=about, network=self.shape, licence=' and '.join(f['licences']), commercial=free,
-                                  data=f, figures=found, judged_on=seen, notes=self.notes, config={k: v for k, v in asdict(self.o).items() if k not in ('data', 'out')},
+                                  data=f, figures=found, judged_on=seen, notes=self.notes, config=config,
                                   version=__version__))
 
 # licences of footage, as stated, that allow commercial use

@@ -80,7 +80,7 @@ def drawn_clip(
     w = Windows(clips, 1, size, view=view, augment=NONE, parts=('frames', 'drive', 'sound'))
     v, times = clips.view(i, view, size), clips.array(i, 'times')
     rows = np.unique([np.abs(times - t).argmin() for t in np.arange(0, min(seconds, float(times[-1])), 1 / FPS)])
-    reference = w._cut(i, [int(np.abs(clips.array(i, 'opening') - .12).argmin())], v, _same())[0]
+    reference = w.cut(i, [int(np.abs(clips.array(i, 'opening') - .12).argmin())], _same())[0]
     true, drawn = [], []
     for first in range(0, len(rows), 8):
         part = rows[first:first + 8]
