@@ -119,3 +119,18 @@ def test_a_batch_is_learned_by_heart_and_a_clip_is_drawn(data, tmp_path):
     one = made(data, tmp_path/'b', steps=1, recipe='generator:1', width=16, batch=4, noise=0., perceptual=0.)
     losses = [one.step('generator', [batch], 3e-3 if k < 300 else 3e-4)['reconstruction'] for k in range(420)]
     assert losses[-1] < .1 * losses[0], (losses[0], losses[-1])
+
+def pooled_sync(data, out, steps):
+    "A judge of lip sync and how often it is right about people that it never saw: own sound, another clip's"
+    t = Trainer(train_options(data=str(data), out=str(out), device='cpu', recipe='sync:1', steps=steps, validate=10_000))
+    t.run()
+    unseen = [t.sync_figures(Clips(data, part), 256) for part in ('val', 'test')]
+    return [np.mean([f[k] for f in unseen]) for k in ('sync', 'foreign')]
+
+def test_a_judge_of_lip_sync_knows_people_that_it_never_saw(media, tmp_path):
+    folder = tmp_path/'videos'
+    folder.mkdir()
+    for p in sorted((media/'clips').iterdir()): (folder/p.name).symlink_to(p)      # nothing is stated: people and lags are found
+    prepare(folder, tmp_path/'shards')
+    sync, foreign = pooled_sync(tmp_path/'shards', tmp_path/'judge', 300)
+    assert sync >= .8 and abs(foreign - .5) < .1, (sync, foreign)     # .91 and .49 were measured, on four people
