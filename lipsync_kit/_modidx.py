@@ -6358,6 +6358,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                              'lipsync_kit/train/trainer.py'),
                                            'lipsync_kit.train.trainer.Trainer._say': ( 'train/trainer.html#trainer._say',
                                                                                        'lipsync_kit/train/trainer.py'),
+                                           'lipsync_kit.train.trainer.Trainer._shared': ( 'train/trainer.html#trainer._shared',
+                                                                                          'lipsync_kit/train/trainer.py'),
                                            'lipsync_kit.train.trainer.Trainer._sound': ( 'train/trainer.html#trainer._sound',
                                                                                          'lipsync_kit/train/trainer.py'),
                                            'lipsync_kit.train.trainer.Trainer._teach_patches': ( 'train/trainer.html#trainer._teach_patches',

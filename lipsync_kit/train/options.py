@@ -116,7 +116,7 @@ class TrainOptions:
     face_weights:Annotated[Any, Param('path of ResNet-50 weights (.safetensors) for the identity loss',
                                       advanced=True)]=None
     augment:Annotated[bool, Param('change pictures and sound from example to example')]=True
-    precision:Annotated[str, Param('number type', choices=('float32', 'bf16', 'fp16'), advanced=True)]='float32'
+    precision:Annotated[str, Param('number type', choices=('float32', 'bf16'), advanced=True)]='float32'
     device:Annotated[str, Param('where it is computed', choices=('auto', 'cpu', 'cuda', 'mps'))]='auto'
     workers:Annotated[int, Param('processes that read examples', low=0, high=64, advanced=True)]=0
     seed:Annotated[int, Param('the same seed gives the same model on a CPU', low=0, high=2**31 - 1)]=0

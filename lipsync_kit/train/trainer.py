@@ -158,7 +158,6 @@ def accelerator_for(options:TrainOptions):
     try: from accelerate import Accelerator
     except ImportError as e: raise KitError("training needs accelerate: pip install 'lipsync_kit[train]'") from e
     precision = 'no' if options.precision == 'float32' else options.precision
-    if precision == 'fp16' and options.device == 'cpu': raise KitError('fp16 needs a GPU; take bf16 or float32')
     return Accelerator(cpu=options.device == 'cpu', mixed_precision=precision)
 
 class Log:
@@ -238,8 +237,12 @@ class Trainer:
             for v in opt.state.values():
                 for k, t in v.items():
                     if torch.is_tensor(t) and k != 'step': v[k] = t.to(self.device)
+
+    def _shared(self, weights:list):
+        "Gradients as the mean over all processes, each of which has seen other examples"
         if self.acc.num_processes == 1: return
-        for name in s.nets: s.nets[name] = self.acc.prepare(s.nets[name]) if s.optimisers.get(name) else s.nets[name]
+        for p in weights:
+            if p.grad is not None: p.grad = self.acc.reduce(p.grad, reduction='mean')
 
     # steps
     def run(self)->Path:          # the folder of the model
@@ -272,6 +275,7 @@ class Trainer:
             self.acc.backward(total)
             for k, v in losses.items(): figures[k] = figures.get(k, 0.) + float(v.detach()) / len(parts)
         weights = [p for k in names for p in s.nets[k].parameters()]
+        self._shared(weights)
         self.acc.clip_grad_norm_(weights, self.o.clip)
         for opt in opts:
             for g in opt.param_groups: g['lr'] = rate
@@ -293,6 +297,7 @@ class Trainer:
         loss = real_loss(net, x['true'], y.detach().float())
         if self.o.r1 and self.state.step % 4 == 0: loss = loss + self.o.r1 * r1_penalty(net, x['true'])
         self.acc.backward(loss)
+        self._shared(list(net.parameters()))
         for g in opt.param_groups: g['lr'] = rate
         opt.step()
         net.zero_grad(set_to_none=True)
