@@ -210,7 +210,8 @@ class Trainer:
         self.out.mkdir(parents=True, exist_ok=True)
         if options.resume: self.notes += resume_from(self.state, self.out/'checkpoints', self.job)
         self._to_device()
-        self.losses, self.log = Losses(options, self.device), Log(self.out, self.state.step)
+        self.losses = Losses(options, self.device)
+        self.log = Log(self.out, self.state.step) if self.main else no_progress
         self.notes += self.losses.notes()
         self.saved, self.begun, self.first = time.monotonic(), time.monotonic(), self.state.step
 
@@ -384,7 +385,7 @@ class Trainer:
             s.best, s.since = found['psnr'], 0
             s.best_weights = {k: v.clone() for k, v in s.average.items()}
         else: s.since += 1
-        return bool(o.patience) and s.since >= o.patience
+        return self.acc.num_processes == 1 and bool(o.patience) and s.since >= o.patience
 
     def _pictures(self, painter):
         "A sheet and a short video of a clip held out"
