@@ -59,7 +59,8 @@ class SyncJudge(nn.Module):
         "A window of frames as a direction"
         (b, t), s = frames.shape[:2], frames.shape[-1]
         top, bottom, left, right = (round(k * s) for k in AROUND)
-        x = F.interpolate(frames[..., top:bottom, left:right].flatten(0, 1), (MOUTH, MOUTH), mode='area').unflatten(0, (b, t))
+        mouth = frames[..., top:bottom, left:right].flatten(0, 1)
+        x = F.interpolate(mouth, (MOUTH, MOUTH), mode='area').unflatten(0, (b, t))
         x = x if self.colour else x.mean(2, keepdim=True)
         x = torch.cat([x, 4 * (x[:, 1:] - x[:, :-1])], 1).flatten(1, 2)
         for conv, norm in zip(self.seen, self.seen_norms): x = F.silu(norm(conv(x)))
