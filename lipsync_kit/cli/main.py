@@ -20,7 +20,7 @@ from .models import models
 from .options import completion_words
 from .score import bench, compare, score
 from .speech import chat, transcribe, voices
-from .trainer import prepare_with_flags
+from .trainer import prepare_with_flags, train_with_flags
 from .talk import command_with_flags, config, demo, enhance, motion, plan, process, schema, talk
 from .verify import verify
 
@@ -91,6 +91,7 @@ COMMANDS = {    # name -> the part of the help it stands in, an example
     'avatar': (MAKE, 'lipsync avatar make me.mp4 -o me.avatar'),
     'fit': (MAKE, 'lipsync fit clips -o me.fit --license "yours" --commercial'),
     'prepare': (MAKE, 'lipsync prepare videos -o shards'),
+    'train': (MAKE, 'lipsync train config.yaml --data shards --out me'),
     'batch': (MAKE, 'lipsync batch jobs.csv -o talks --workers 2'),
     'chat': (MAKE, 'lipsync chat face.jpg --question "Who are you?" -o answer.mp4'),
     'transcribe': (MAKE, 'lipsync transcribe talk.mp4 -o talk.srt'),
@@ -122,7 +123,7 @@ def build_app(
     flags = {c.__name__: command_with_flags(c, list(args)) for c in (talk, process, enhance, motion, plan)}
     plain = {c.__name__: c for c in (demo, app, fit, batch, faces, score, compare, bench, verify, doctor,
                                      voices, transcribe, chat)}
-    flags |= dict(swap=swap_with_flags(list(args)), prepare=prepare_with_flags(),
+    flags |= dict(swap=swap_with_flags(list(args)), prepare=prepare_with_flags(), train=train_with_flags(),
                   animate=animate_with_flags(list(args)))
     groups, commands = dict(avatar=avatar, models=models, schema=schema, config=config), {**flags, **plain}
     for name in COMMANDS:

@@ -53,6 +53,7 @@ class ModelCard:
     # 'module:function' that reads a file of motion in this model's own form, in place of a `motion.track`; '' where it
     # has none. What it gives has `at`, `seconds`, `notes` and `sources`, as a track has
     own_motion:str=''
+    commercial:bool=True             # whether the licences of what it was trained on allow commercial use, as stated
 
     def __post_init__(self):
         for given, known in (self.capabilities, CAPABILITIES), (self.driven_by, DRIVES), (self.inputs,
@@ -73,7 +74,9 @@ def model_cards()->dict[str, ModelCard]:
 def model_card(
     name:str,     # as in `lipsync(..., model=name)`
 )->ModelCard:
-    "The card of the model called `name`"
+    "The card of the model called `name`, or of the trained folder of that path"
+    if name not in MODELS.all() and (Path(name)/'card.json').is_file():
+        return import_module('lipsync_kit.models.trained.card').card_of(name)
     return MODELS.get(name)
 
 # %% ../../nbs/models/00_contract.ipynb #37bb27bb

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RESEARCH', 'HUB_SOURCES', 'OPEN', 'COVERS', 'OPEN_MODELS', 'licence_of', 'source_licences', 'asked_policy',
-           'looks_for_covers', 'licences', 'drawn_basis', 'motion_basis', 'settled', 'motion_licences',
+           'looks_for_covers', 'model_licence', 'licences', 'drawn_basis', 'motion_basis', 'settled', 'motion_licences',
            'check_licences']
 
 # %% ../../nbs/pipe/06_licences.ipynb #4f88bc5c
@@ -70,6 +70,11 @@ def looks_for_covers(policy:str)->bool:
 
 COVERS = Licence('cover detector, fitted on research clips', RESEARCH, False)
 
+def model_licence(model:str)->Licence:
+    "The licence of a model; of a trained folder that of what it was trained on, as stated"
+    c = model_card(model)
+    return Licence(f'model {Path(c.name).name}', c.licence, c.commercial)
+
 def licences(
     motion:Iterable[MotionTrack],     # that were drawn
     model:str|None,                   # that drew; None where nobody talks
@@ -85,7 +90,7 @@ def licences(
     cards = [EFFECTS.get(e.name) for e in effects]
     used += [w for e in effects for w in e.weights]
     code = [Licence(f'effect {c.name}', c.licence, True) for c in cards]
-    if model: code.append(Licence(f'model {model}', model_card(model).licence, True))
+    if model: code.append(model_licence(model))
     return tuple(dict.fromkeys([*map(licence_of, dict.fromkeys(used)), *source_licences(sources), *code]))
 
 def drawn_basis(options:Options)->str:   # as for `motion.basis.load_basis`

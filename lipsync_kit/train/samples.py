@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MEL_RATE', 'STATE_RATE', 'SOUND_RATE', 'QUALITY', 'PRINT_RATE', 'PRINT_WIDTH', 'PROBE', 'SAME', 'SAME_SHORT',
-           'face_window', 'face_maps', 'aligned_frames', 'sound_of_piece', 'ClipFacts', 'safe_key', 'face_vector',
-           'coded', 'motion_arrays', 'sample_of', 'sound_print', 'same_sound']
+           'face_maps', 'aligned_frames', 'sound_of_piece', 'ClipFacts', 'safe_key', 'face_vector', 'coded',
+           'motion_arrays', 'sample_of', 'sound_print', 'same_sound']
 
 # %% ../../nbs/train/02_samples.ipynb #40e56d77
 import json, re
@@ -15,7 +15,8 @@ import cv2, numpy as np
 from ..audio.signal import mel, resample
 from ..audio.voice import at_speech_level, speech_level
 from ..audio.whisper import MARGIN, has_whisper, whisper_states
-from ..avatar.crop import Window, cut_window, joined, mapped, plane_maps, upright_plane
+from ..avatar.crop import cut_window, joined, mapped, plane_maps, upright_plane
+from ..avatar.shapes import face_window
 from ..core import Audio, KitError, mouth_open
 from ..faces.identity import Embedder, embed
 from ..faces.onnx_faces import unit
@@ -24,12 +25,6 @@ from ..motion.basis import measure_motion
 from .pieces import Piece
 
 # %% ../../nbs/train/02_samples.ipynb #f0e3c2ed
-def face_window(
-    size:int,        # of its side, pixels
-)->Window:
-    "The square in the plane of a face"
-    return Window(0., .8, 2.7, size)
-
 def face_maps(
     points:np.ndarray,    # [n,478,3] of one person, pixels
     times:np.ndarray,     # [n] seconds

@@ -1,0 +1,136 @@
+"Training on a generated clip: goes on bit for bit, loses nothing, and leaves a folder that talks."
+import json, os, signal
+from pathlib import Path
+import numpy as np, pytest
+pytest.importorskip('webdataset'), pytest.importorskip('accelerate')
+import torch
+import lipsync_kit
+from lipsync_kit.cli.main import run
+from lipsync_kit.core import KitError
+from lipsync_kit.media.probe import probe
+from lipsync_kit.media.read import read_image
+from lipsync_kit.models.contract import model_card
+from lipsync_kit.pipe.run import lipsync
+from lipsync_kit.speech.tts import speak
+from lipsync_kit.train import state, trainer
+from lipsync_kit.train.options import train_options
+from lipsync_kit.train.shards import prepare
+from lipsync_kit.train.state import read_checkpoint
+from lipsync_kit.train.trainer import Trainer, batches, stage_data
+from lipsync_kit.train.windows import Clips
+from test_avatar import filmed
+
+TEXT = 'How about an apple, a plum, or a wide open mouth? We saw many old friends there.'
+TINY = dict(width=8, batch=2, validate=100, device='cpu', seed=3)
+ALL = 'judges:1, sync:1, generator:1, together:1'
+
+@pytest.fixture(scope='module', autouse=True)
+def one_thread():
+    n = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n)
+
+@pytest.fixture(scope='module')
+def photo(): return read_image(Path(lipsync_kit.__file__).parent/'data'/'astronaut.jpg').image[:330, 60:390]
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory, photo):
+    folder = tmp_path_factory.mktemp('videos')
+    filmed(folder/'ann.mp4', speak(TEXT).audio, photo, fps=25, seconds=4)
+    return str(prepare(folder, folder.parent/'shards', size=128, sharp=0, licence='CC0', consent='a photograph').folder)
+
+def made(data, out, **more): return Trainer(train_options(data=data, out=str(out), **TINY | more))
+
+def last(out): return read_checkpoint(sorted((Path(out)/'checkpoints').glob('*.safetensors'))[-1])
+
+class Stop(Exception): pass
+
+def stopping(after):
+    "Progress that stops the training after a step, as Ctrl-C would"
+    def told(p):
+        if not p.note and p.stage.startswith('learning: ') and round(p.done * 12) == after: raise Stop
+    return told
+
+def test_resumed_equals_uninterrupted(data, tmp_path):
+    made(data, tmp_path/'a', steps=12, recipe=ALL).run()
+    for at in 2, 5, 8, 11:       # in each stage
+        with pytest.raises(Stop): Trainer(train_options(data=data, out=str(tmp_path/'b'), steps=12, recipe=ALL, **TINY), stopping(at)).run()
+    made(data, tmp_path/'b', steps=12, recipe=ALL).run()
+    (_, a), (_, b) = last(tmp_path/'a'), last(tmp_path/'b')
+    assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    lines = [json.loads(l) for l in (tmp_path/'b'/'metrics.jsonl').read_text().splitlines()]
+    assert [l['step'] for l in lines] == sorted(l['step'] for l in lines)
+
+def test_another_training_is_not_mixed_in(data, tmp_path):
+    made(data, tmp_path/'a', steps=2, recipe='judges:1, generator:1').run()
+    with pytest.raises(KitError, match='holds another training'): made(data, tmp_path/'a', steps=2, recipe='judges:1, generator:1', rate=.01)
+    made(data, tmp_path/'a', steps=2, recipe='judges:1, generator:1', rate=.01, resume=False)
+
+def test_a_loss_that_is_no_number_stops_with_its_batch(data, tmp_path, monkeypatch):
+    t = made(data, tmp_path/'a', steps=6, recipe='generator:1')
+    real = trainer.reconstruction_loss
+    monkeypatch.setattr(trainer, 'reconstruction_loss', lambda y, x: real(y, x) * (float('nan') if t.state.step == 3 else 1))
+    with pytest.raises(KitError, match=r'\(reconstruction\) is not a number at step 3'): t.run()
+    from safetensors.torch import load_file
+    assert load_file(tmp_path/'a'/'bad-batch-00000003.safetensors')['frames'].shape[0] == 2
+    assert not (tmp_path/'a'/'card.json').exists()
+
+def test_a_full_disk_is_noted_and_the_training_goes_on(data, tmp_path, monkeypatch):
+    def full(*_, **__): raise KitError("can't write: No space left on device; free some space")
+    t, said = made(data, tmp_path/'a', steps=4, recipe='judges:1, generator:1'), []
+    t.progress = lambda p: said.append(p.note)
+    real, n = trainer.save_checkpoint, []
+    monkeypatch.setattr(trainer, 'save_checkpoint', lambda *a: full() if not n and not n.append(1) else real(*a))
+    t.run()
+    assert any('no checkpoint at step 2' in s for s in said) and last(tmp_path/'a')[0]['step'] == 4
+
+def test_a_reader_that_is_killed_is_replaced(data):
+    o = train_options(data=data, **TINY)
+    d = stage_data('judges', Clips(data), o, False)
+    want = [b['frames'] for b in batches(d, 0, 4)]
+    mark, inner = Path(data)/'mark', type(d.data).__getitem__
+    class Killed(type(d.data)):
+        def __getitem__(self, i):
+            if i == 4 and not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return inner(self, i)
+    d.data.__class__ = Killed
+    got = [b['frames'] for b in batches(d, 0, 4, workers=1)]
+    assert mark.exists() and len(got) == 4 and all(torch.equal(a, b) for a, b in zip(want, got))
+
+@pytest.mark.parametrize('kind', ['lips', 'sound'])
+def test_a_trained_folder_talks(data, tmp_path, photo, kind):
+    (tmp_path/'c.yaml').write_text(f'data: {data}\ngenerator: {kind}\nsteps: 4\nwidth: 8\nbatch: 2\nencoder: cnn\ndevice: cpu\n')
+    assert run(['train', str(tmp_path/'c.yaml'), '--out', str(tmp_path/'me'), '-q']) == 0
+    card = json.loads((tmp_path/'me'/'card.json').read_text())
+    assert card['data']['licences'] == ['CC0'] and card['data']['consents'] == ['a photograph'] and card['commercial']
+    assert 'people that it learned from' in card['about'] and model_card(str(tmp_path/'me')).settings is not None
+    made = lipsync(photo, speak('Hello there.').audio, out=tmp_path/'talk.mp4', model=str(tmp_path/'me'), size=256)
+    assert probe(tmp_path/'talk.mp4').n_frames > 10 and any('trained here on 1 person' in w for w in made.warnings)
+
+def test_a_batch_is_learned_by_heart_and_a_clip_is_drawn(data, tmp_path):
+    t = made(data, tmp_path/'a', steps=150, recipe='generator:1', width=16, batch=4, augment=False, noise=0., rate=3e-3, validate=1000)
+    t.run()
+    found = json.loads((tmp_path/'a'/'card.json').read_text())['figures']
+    assert found['psnr'] > found['held'] + 5 and found['opening_r'] > .9, found
+    batch = next(batches(stage_data('generator', t.clips, t.o, False), 0, 1))
+    one = made(data, tmp_path/'b', steps=1, recipe='generator:1', width=16, batch=4, noise=0., perceptual=0.)
+    losses = [one.step('generator', [batch], 3e-3 if k < 300 else 3e-4)['reconstruction'] for k in range(420)]
+    assert losses[-1] < .1 * losses[0], (losses[0], losses[-1])
+
+def pooled_sync(data, out, steps):
+    "A judge of lip sync and how often it is right about people that it never saw: own sound, another clip's"
+    t = Trainer(train_options(data=str(data), out=str(out), device='cpu', recipe='sync:1', steps=steps, validate=10_000))
+    t.run()
+    unseen = [t.sync_figures(Clips(data, part), 256) for part in ('val', 'test')]
+    return [np.mean([f[k] for f in unseen]) for k in ('sync', 'foreign')]
+
+def test_a_judge_of_lip_sync_knows_people_that_it_never_saw(media, tmp_path):
+    folder = tmp_path/'videos'
+    folder.mkdir()
+    for p in sorted((media/'clips').iterdir()): (folder/p.name).symlink_to(p)      # nothing is stated: people and lags are found
+    prepare(folder, tmp_path/'shards')
+    sync, foreign = pooled_sync(tmp_path/'shards', tmp_path/'judge', 300)
+    assert sync >= .8 and abs(foreign - .5) < .1, (sync, foreign)     # .91 and .49 were measured, on four people
