@@ -90,7 +90,7 @@ class Marks:
 
     @property
     def _name(self)->str:
-        return self.options.model if self.talks else '+'.join(e.name for e in self.options.effects)
+        return Path(self.options.model).name if self.talks else '+'.join(e.name for e in self.options.effects)
 
     @property
     def tags(self)->dict[str, str]:
