@@ -80,6 +80,15 @@ def test_pictures_and_videos(photo, tmp_path):
     r = process(noisy_film(tmp_path/'a.mp4', photo), 'enhance:filter', tmp_path/'b.mp4')
     assert r.n_frames == 12 == sum(1 for _ in read_frames(tmp_path/'b.mp4'))
 
+def test_whole_frames_need_no_face(own_network, tmp_path):
+    grey = np.tile(np.linspace(40, 200, 96).astype(np.uint8)[:, None, None], (1, 160, 3))
+    with Writer(tmp_path/'a.mp4', 160, 96, 12) as w:
+        for _ in range(5): w.write(grey)
+    r = process(tmp_path/'a.mp4', [dict(name='enhance', where='frame', weights=str(own_network))], tmp_path/'b.mp4')
+    shown = [f.image for f in read_frames(tmp_path/'b.mp4')]
+    assert r.n_frames == len(shown) == 5 and shown[0].shape == (96, 160, 3)
+    assert not any('face' in w for w in r.warnings)
+
 def test_a_frame_without_a_face_passes(tmp_path):
     grey = np.full((128, 128, 3), 90, np.uint8)
     assert (Enhance(EnhanceSettings(model='filter')).draw(grey, [], Fraction(0)) == grey).all()
