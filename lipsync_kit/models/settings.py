@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 from ..core import KitError
 from ..faces.detectors.card import DETECTORS
-from ..faces.masks import SHOWN, part_mask
-from ..faces.paste import PasteSettings
 from .contract import Model
 from ..params import Param
 
@@ -54,14 +52,20 @@ def outline(
     return model
 
 # %% ../../nbs/models/01_settings.ipynb #a7263dfb
+def _shown()->tuple[str, ...]:
+    from lipsync_kit.faces.masks import SHOWN      # imports cv2
+    return SHOWN
+
 Mask = Annotated[str, Param("where the drawing is shown; 'auto' is the model's own way, 'parse' needs face-parse",
-                            choices=SHOWN, advanced=True)]
+                            choices=_shown, advanced=True)]
 
 def paste_of(
     settings,            # with a `preset` and a `mask`
     device:str='auto',   # of a parsing network
-)->PasteSettings:
-    "How drawings are pasted into their frames"
+)->'PasteSettings':
+    "How drawings are pasted into their frames, as `faces.paste` takes it"
+    from lipsync_kit.faces.masks import part_mask
+    from lipsync_kit.faces.paste import PasteSettings
     if settings.mask == 'auto': return PasteSettings()
     if settings.preset == 'original':
         raise KitError(f"mask={settings.mask!r} is of preset='best'; 'original' pastes as its makers do: leave mask "
