@@ -1,6 +1,8 @@
 "Faces restored: from the command line, in a stream, with a network that stands in, and without what is missing."
 import json
 from fractions import Fraction
+from importlib import import_module
+from importlib.util import find_spec
 import cv2, numpy as np, pytest, torch
 from skimage import data
 from lipsync_kit.core import Frame, KitError
@@ -80,6 +82,15 @@ def test_pictures_and_videos(photo, tmp_path):
     r = process(noisy_film(tmp_path/'a.mp4', photo), 'enhance:filter', tmp_path/'b.mp4')
     assert r.n_frames == 12 == sum(1 for _ in read_frames(tmp_path/'b.mp4'))
 
+def test_whole_frames_need_no_face(own_network, tmp_path):
+    grey = np.tile(np.linspace(40, 200, 96).astype(np.uint8)[:, None, None], (1, 160, 3))
+    with Writer(tmp_path/'a.mp4', 160, 96, 12) as w:
+        for _ in range(5): w.write(grey)
+    r = process(tmp_path/'a.mp4', [dict(name='enhance', where='frame', weights=str(own_network))], tmp_path/'b.mp4')
+    shown = [f.image for f in read_frames(tmp_path/'b.mp4')]
+    assert r.n_frames == len(shown) == 5 and shown[0].shape == (96, 160, 3)
+    assert not any('face' in w for w in r.warnings)
+
 def test_a_frame_without_a_face_passes(tmp_path):
     grey = np.full((128, 128, 3), 90, np.uint8)
     assert (Enhance(EnhanceSettings(model='filter')).draw(grey, [], Fraction(0)) == grey).all()
@@ -107,3 +118,21 @@ def test_command(photo, tmp_path, capsys):
     assert run(['enhance', str(tmp_path/'a.png'), '--model', 'filter', '--where', 'mouth', '-o', str(tmp_path/'b.png'), '--json']) in (0, None)
     assert json.loads(capsys.readouterr().out)['path'].endswith('b.png')
     assert run(['enhance', str(tmp_path/'a.png'), '--model', 'filtr', '-o', str(tmp_path/'c.png')]) == 2
+
+def test_codeformer_from_the_extra_architectures(tmp_path):
+    "Weights that its own architecture writes, untrained, come back to the bit"
+    lacks = [p for p in ('spandrel', 'spandrel_extra_arches') if not find_spec(p)]
+    if lacks: pytest.skip(f'not installed: {", ".join(lacks)}')
+    from lipsync_kit.nn.face_restorer import load_face_restorer, spandrel, torchvision_stand_in
+    spandrel()
+    with torchvision_stand_in(): arch = import_module('spandrel_extra_arches.architectures.CodeFormer.__arch.codeformer')
+    torch.manual_seed(0)
+    net, x = arch.CodeFormer().eval(), np.random.default_rng(0).integers(0, 255, (1, 512, 512, 3)).astype(np.uint8)
+    torch.save({'params_ema': net.state_dict()}, tmp_path/'codeformer.pth')
+    restorer = load_face_restorer(tmp_path/'codeformer.pth', 'cpu', fidelity=.5)
+    assert restorer.kind == 'CodeFormer' and not find_spec('torchvision')
+    got = restorer.batch(x)[0]
+    with torch.inference_mode(): y = net(torch.from_numpy(x[0].astype(np.float32) / 255).permute(2, 0, 1)[None] * 2 - 1, weight=.5)[0]
+    np.testing.assert_allclose(got, ((y[0] / 2 + .5).clamp(0, 1) * 255).permute(1, 2, 0).numpy(), atol=.01)
+    restorer.fidelity = 1.
+    assert np.abs(restorer.batch(x)[0] - got).mean() > 1       # the dial turns something

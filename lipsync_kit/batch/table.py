@@ -16,7 +16,7 @@ from ..pipe.options import INPUTS, all_settings, make_options, options_for
 
 # %% ../../nbs/batch/00_table.ipynb #835116e7
 MATERIAL = 'face', 'audio', 'motion'          # columns that name files to read
-FILE_OPTIONS = 'weights', 'motion_model', 'basis'   # options that may name a file
+FILE_OPTIONS = 'weights', 'motion_model', 'basis', 'choose'   # options that may name a file
 
 def columns()->tuple[str, ...]:
     "Every column that a table may have"

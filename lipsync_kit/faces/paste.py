@@ -8,7 +8,7 @@ __all__ = ['JAW', 'ABOVE', 'LIPS_OUTSIDE', 'OPEN', 'lower_face', 'mouth_area', '
            'paste_back_all']
 
 # %% ../../nbs/faces/06_paste.ipynb #db693d74
-from typing import NamedTuple
+from typing import Any, NamedTuple
 import cv2, numpy as np
 from ..core import Frame, Rect, interocular, mouth_open
 
@@ -105,7 +105,8 @@ def restore_detail(
 # %% ../../nbs/faces/06_paste.ipynb #33d2116a
 class PasteSettings(NamedTuple):
     "How a drawing is pasted into its frame"
-    mask:bool=True      # paste only the lower face, with a soft edge; else the whole square
+    # paste only the lower face, with a soft edge; False: the whole square; or another part, as `faces.masks.PartMask`
+    mask:Any=True
     colour:bool=True    # match the colours of the frame
     detail:bool=True    # restore the fine detail of the frame
 
@@ -132,10 +133,13 @@ def paste_in_frame(
     back = cv2.invertAffineTransform(M)
     square = np.array([[0, 0], [s, 0], [s, s], [0, s]], float) @ back[:, :2].T + back[:, 2]
     area, edge = lower_face(points), .14 * iod
-    rect = rect_around(area if settings.mask else square, edge + 2, frame.size)
+    part = None if isinstance(settings.mask, bool) else settings.mask
+    whole = area if settings.mask else square
+    rect = part.rect(points, frame.size) if part else rect_around(whole, edge + 2, frame.size)
     if rect is None: return frame
     alpha = soft_mask(square, rect, edge if settings.mask else 0)
-    if settings.mask: alpha = np.minimum(soft_mask(area, rect, edge), alpha)
+    if part: alpha = np.minimum(part.alpha(frame, points, rect), alpha)
+    elif settings.mask: alpha = np.minimum(soft_mask(area, rect, edge), alpha)
     own, x = frame.part(rect), warped_back(drawn, M, rect)
     mouth = soft_mask(mouth_area(points), rect, .12 * iod)
     if settings.colour: x = match_colour(x, own, (1 - mouth) * alpha, .3 * iod)

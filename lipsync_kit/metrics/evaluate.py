@@ -13,6 +13,7 @@ from dataclasses import replace
 from importlib import import_module, metadata
 from pathlib import Path
 from .. import __version__
+from ..faces.identity import face_choice
 from ..core import KitError, OnProgress, Progress, log, no_progress, part_of
 from ..hub.cards import sha256
 from ..media.probe import existing, probe
@@ -84,7 +85,7 @@ def evaluate(
     reference=None,           # path: the video as it should be, or the source of a dubbed one
     audio=None,               # path of any file with sound, or an `Audio`; the video's own if left out
     metrics='all',            # 'all', names or groups (see `metrics.metric.GROUPS`), in a list or with commas
-    choose='largest',         # which face: see `faces.track.choose_faces`
+    choose='largest',         # which face: see `faces.identity.face_choice`
     motion_model='auto',      # predicts the mouth from the sound, see `motion.audio2motion`; or the path of one
     real:bool=True,           # measure the reference as a system of its own too
     progress:OnProgress=no_progress,   # see `core.Progress`
@@ -94,12 +95,13 @@ def evaluate(
     path = existing(getattr(video, 'path', video))
     kinds = with_independent(chosen_of(all_metrics(), metrics), [path])
     check_inputs([path], reference, audio)
+    word, choose = choose, face_choice(choose)
     twice = reference is not None and real
     part = part_of(progress, 0., .6 if twice else 1.)
     values, clip = measured(path, kinds, reference, audio, result, choose, motion_model, part)
     if twice: values = with_real(values, reference, kinds, choose, motion_model, part_of(progress, .6, 1.))
     values = with_judge_told(values, path)
-    facts = facts_of(path, clip) | dict(choose=str(choose), motion_model=str(motion_model))
+    facts = facts_of(path, clip) | dict(choose=str(word), motion_model=str(motion_model))
     progress(Progress('done', 1.))
     return Report(path, values, clip, Path(reference) if reference is not None else None, clip.notes, facts)
 

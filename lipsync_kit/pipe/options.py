@@ -22,29 +22,12 @@ DEVICES = 'auto', 'cpu', 'cuda', 'mps'
 MARKS = 'auto', 'tag', 'c2pa', 'pixels', 'off'
 
 def face_choice(
-    # 'largest', 'all', a number from the left (0 first), a point (x, y), the path of a picture of the person, or
-    # 'female', 'male', 'oldest', 'youngest'; as text too: '1', '320,200'
-    value,
-):              # a word, an int, a pair of ints, or what `choose_faces` asks
+    value,     # see `faces.identity.face_choice`
+):             # a word, an int, a pair of ints, or what `choose_faces` asks
     "Which face is meant"
-    wrong = KitError("which face? 'largest', 'all', a number from the left (0 first), a point as X,Y or a picture of "
-                     f"the person, not {value!r}")
     if value in ('largest', 'all') if isinstance(value, str) else False: return value
-    if hasattr(value, 'pick'): return value
-    if isinstance(value, (str, Path)) and (chooser := _chooser(str(value))): return chooser
-    if isinstance(value, bool): raise wrong
-    if hasattr(value, '__index__'): return int(value)
-    parts = value.split(',') if isinstance(value, str) else value
-    try: numbers = tuple(int(float(v)) for v in parts)
-    except (TypeError, ValueError): raise wrong from None
-    if len(numbers) not in (1, 2) or (len(numbers) == 1 and not isinstance(value, str)): raise wrong
-    return numbers[0] if len(numbers) == 1 else numbers
-
-def _chooser(word:str):
-    "What chooses a face by looking at it: a picture or a word; None where `word` is neither"
-    from lipsync_kit.faces.identity import LOOKS, ByLooks, ByPicture
-    if word in LOOKS: return ByLooks(word)
-    return ByPicture(word) if Path(word).suffix and not word.replace(',', '').replace('.', '').isdigit() else None
+    from lipsync_kit.faces.identity import face_choice as choice
+    return choice(value)
 
 def frame_rate(value):
     "A frame rate as it was given, once it is known to be one"

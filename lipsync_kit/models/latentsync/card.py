@@ -9,7 +9,7 @@ __all__ = ['CARDS', 'LatentSyncSettings', 'latentsync_card']
 from dataclasses import dataclass
 from typing import Annotated
 from ..contract import ModelCard
-from ..settings import Dtype, Memory, Preset, Weights
+from ..settings import Dtype, Mask, Memory, Preset, Weights
 from ...params import Param
 
 # %% ../../../nbs/models/latentsync/00_card.ipynb #9a7c2079
@@ -18,6 +18,7 @@ class LatentSyncSettings:
     "Options of LatentSync"
     title = 'LatentSync'
     preset:Preset='best'
+    mask:Mask='auto'
     weights:Weights=None
     dtype:Dtype='auto'
     steps:Annotated[int, Param('of the diffusion; fewer are faster', low=1, high=999, usual='20')]=20

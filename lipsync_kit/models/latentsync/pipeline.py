@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SMOOTHING', 'landmark_values', 'TimedFrame', 'timed_frames', 'FaceInFrame', 'occurrences', 'rect_of_canvas',
-           'square_of', 'paste_faces', 'canvases_apart', 'draw_face', 'draw_chunk', 'render_pipeline']
+           'square_of', 'paste_faces', 'shown_part', 'canvases_apart', 'draw_face', 'draw_chunk', 'render_pipeline']
 
 # %% ../../../nbs/models/latentsync/07_pipeline.ipynb #08d02b9c
 from collections.abc import Callable, Iterator
@@ -23,12 +23,14 @@ from ...nn.frame_states import audio_features, first_state
 # %% ../../../nbs/models/latentsync/07_pipeline.ipynb #9b7d7b77
 SMOOTHING = .04   # seconds, standard deviation of the weights with which points are averaged
 
-def landmark_values(face:Face)->np.ndarray: return three_points(face.points).ravel()   # [6]
+def landmark_values(face:Face)->np.ndarray:   # [6+1434]
+    "What is smoothed of a face: the three points that are aligned, and all landmarks"
+    return np.r_[three_points(face.points).ravel(), face.points.ravel()]
 
 class TimedFrame(NamedTuple):
     "A frame, its faces and its audio features"
     frame:Frame
-    faces:list        # pairs of `Face` and smoothed points [6]
+    faces:list        # pairs of `Face` and smoothed values of `landmark_values`
     features:dict     # number of the face, None for all others -> [50,384]
 
 def timed_frames(
@@ -37,7 +39,7 @@ def timed_frames(
 )->Iterator[TimedFrame]:
     "The frames of `request`, in order"
     windows = {number: audio_features(states(v.audio)) for number, v in request.signals.items()}
-    for frame, faces in smoothed(request.frames, landmark_values, np.full(6, SMOOTHING)):
+    for frame, faces in smoothed(request.frames, landmark_values, np.full(6 + 478 * 3, SMOOTHING)):
         start = first_state(frame.time)
         yield TimedFrame(frame, faces, {number: w.at(start) for number, w in windows.items()})
 
@@ -47,6 +49,7 @@ class FaceInFrame(NamedTuple):
     index:int              # of the frame in the chunk
     M:np.ndarray           # [2,3] to the canvas
     features:np.ndarray    # [50,384]
+    points:np.ndarray      # [478,3] smoothed landmarks
 
 def occurrences(
     chunk:list[TimedFrame],
@@ -56,11 +59,11 @@ def occurrences(
     "Where a face is to be drawn in a chunk"
     res = []
     for i, (frame, faces, features) in enumerate(chunk):
-        for f, points in faces:
+        for f, values in faces:
             x = features.get(f.number, features.get(None))
             if f.id != face or x is None: continue
-            M = Aligner(size).matrix(points.reshape(3, 2))
-            if in_view(M, size, frame.size): res.append(FaceInFrame(i, M, x))
+            M = Aligner(size).matrix(values[:6].reshape(3, 2))
+            if in_view(M, size, frame.size): res.append(FaceInFrame(i, M, x, values[6:].reshape(478, 3)))
     return res
 
 def rect_of_canvas(
@@ -80,14 +83,29 @@ def square_of(frame:Frame, M:np.ndarray, size:int)->np.ndarray:   # [size,size,3
 
 def paste_faces(
     frames:list[Frame],
-    drawn:list,              # number of the frame, canvas, matrix
+    drawn:list,              # number of the frame, canvas, matrix, landmarks
+    part=None,               # a `faces.masks.PartMask`; None: all that was drawn
 )->list[Frame]:
     "The frames with the drawn faces in them; only the pieces that change are read and drawn on"
     frames = list(frames)
-    for i, canvas, M in drawn:
+    for i, canvas, M, points in drawn:
         rect, there = rect_of_canvas(frames[i], M, canvas.shape[1::-1])
-        if rect: frames[i] = frames[i].drawn(rect, restored(frames[i].part(rect), canvas, there, None))
+        if not rect: continue
+        own = frames[i].part(rect)
+        new = restored(own, canvas, there, None)
+        frames[i] = frames[i].drawn(rect, new if part is None else shown_part(frames[i], own, new, part, points, rect))
     return frames
+
+def shown_part(
+    frame:Frame,
+    own:np.ndarray, new:np.ndarray,   # [h,w,3] uint8, a piece of the frame, and what was drawn there
+    part,                             # a `faces.masks.PartMask`
+    points:np.ndarray,                # [478,3] landmarks
+    rect:Rect,                        # of the piece
+)->np.ndarray:                        # [h,w,3] uint8
+    "What was drawn inside a part, the frame's own around it"
+    alpha = part.alpha(frame, points, rect)[..., None]
+    return np.rint(own + alpha * (new.astype(np.float32) - own)).astype(np.uint8)
 
 def canvases_apart(
     faces:Tensor,     # [n,3,s,s]
@@ -102,13 +120,13 @@ def draw_face(
     draw:Callable,         # a `models.latentsync.reference.Sampler`
     size:int,              # of the square, pixels
     progress:Callable=no_progress,   # called with (frames' worth of work that is done, what)
-)->list:                   # number of the frame in the chunk, canvas, matrix
+)->list:                   # number of the frame in the chunk, canvas, matrix, landmarks
     "One face of a chunk, drawn wherever it is visible"
     found = occurrences(chunk, face, size)
     if not found: return []
     squares = [square_of(frames[f.index], f.M, size) for f in found]
     drawn = draw(squares, [f.features for f in found], lambda share, what: progress(share * len(found), what))
-    return [(f.index, canvas, f.M) for f, canvas in zip(found, canvases_apart(drawn.faces))]
+    return [(f.index, canvas, f.M, f.points) for f, canvas in zip(found, canvases_apart(drawn.faces))]
 
 # %% ../../../nbs/models/latentsync/07_pipeline.ipynb #1ec50aa9
 def draw_chunk(
@@ -116,11 +134,12 @@ def draw_chunk(
     draw:Callable,         # a `Sampler`
     size:int,              # of the square, pixels
     progress:Callable,     # called with (frames' worth of work that is done, what)
+    part=None,             # a `faces.masks.PartMask`
 )->tuple[list, list]:      # frames, and the last face, as `paste_faces` takes them
     "All faces of a chunk"
     frames, last = [t.frame for t in chunk], []
     for face in sorted({f.id for t in chunk for f, _ in t.faces}):
-        frames = paste_faces(frames, last)
+        frames = paste_faces(frames, last, part)
         last = draw_face(chunk, face, frames, draw, size, progress)
     return frames, last
 
@@ -129,8 +148,9 @@ def render_pipeline(
     states:Callable,   # of the sound: `Audio` -> pieces [n,5,384]
     draw:Callable,     # a `Sampler`
     size:int=256,      # of the square, pixels: 256 for 1.5, 512 for 1.6
+    part=None,         # a `faces.masks.PartMask`; None: all that was drawn
 )->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
     "The frames of `request`, drawn"
     return in_batches(timed_frames(request, states), draw.settings.frames, request.start,
-        lambda chunk: draw_chunk(chunk, draw, size, request.on_work),
-        lambda drawn: [f.pixels for f in paste_faces(*drawn)])
+        lambda chunk: draw_chunk(chunk, draw, size, request.on_work, part),
+        lambda drawn: [f.pixels for f in paste_faces(*drawn, part)])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from ...core import KitError
 from ..contract import ModelCard
-from ..settings import Compile, Dtype, Preset, Weights
+from ..settings import Compile, Dtype, Mask, Preset, Weights
 from ...params import Param
 
 # %% ../../../nbs/models/musetalk/00_card.ipynb #4c5af3ec
@@ -30,6 +30,7 @@ class MuseTalkSettings:
     "Options of MuseTalk"
     title = 'MuseTalk'
     preset:Preset='best'
+    mask:Mask='auto'
     weights:Weights=None
     dtype:Dtype='auto'
     compile:Compile=False

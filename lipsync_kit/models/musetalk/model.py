@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
+from ...faces.paste import PasteSettings
+from ..settings import paste_of
 from ..contract import TRACK_INTERVAL, Model, RenderRequest, Session, SessionRequest
 from ...core import Face, Frame, KitError, OnProgress, device as chosen_device, no_progress, unknown
 from ...hub.memory import load_network, manager
@@ -40,9 +42,10 @@ class MuseTalkModel(Model):
         batch:int=8,             # frames
         weights:tuple=(),        # names or paths of the files that draw
         device:str='auto',       # of the parser, where an avatar needs it
+        paste:PasteSettings=PasteSettings(),   # of the preset 'best'
     ):
         self.nets, self.preset, self.version, self.blend = nets, preset, version, blend
-        self.batch, self.weights, self.device, self.warnings = batch, weights, device, []
+        self.batch, self.weights, self.device, self.warnings, self.paste = batch, weights, device, [], paste
         best = preset == 'best'
         self.cut, self.smooth, self.every = not best, False, TRACK_INTERVAL if best else 0.
 
@@ -56,7 +59,7 @@ class MuseTalkModel(Model):
                                  f"{float(fps):.2f}, as the official program does: the lips drift away from the audio")
         request = replace(request, frames=self._noting_size(request.frames))
         if self.preset == 'original': return render_reference(request, self.nets, self.blend, self.batch)
-        return render_pipeline(request, self.nets, self.version == '1.0', self.blend.shift, self.batch)
+        return render_pipeline(request, self.nets, self.version == '1.0', self.blend.shift, self.batch, self.paste)
 
     def prepare(self,
         frames:Iterable[tuple[Frame, list[Face]]],   # of a clip, each with the face that shall speak
@@ -121,14 +124,15 @@ def load(
     "MuseTalk, ready to draw"
     version, s = name.removeprefix('musetalk-'), settings
     if version not in VERSIONS: raise unknown('model', name, [f'musetalk-{v}' for v in VERSIONS])
-    blend, original = blend_settings(version, s), s.preset == 'original'
+    blend, original, paste = blend_settings(version, s), s.preset == 'original', paste_of(s, device)
     weights = existing(s.weights) if s.weights else None
     draw = load_network(name, load_unet, weights, device, dtype=s.dtype, compile=s.compile)
     codec = load_network(PARTS[0], load_vae, device=device, dtype=s.dtype)
     audio_encoder = load_network(PARTS[1], load_whisper_encoder, device=device, dtype=s.dtype)
     parser = manager.load(PARSER, device) if original else None
     batch = 2 if str(chosen_device(device)) == 'cpu' else 8    # on a CPU more frames at a time would only come later
-    files = (s.weights or name, *PARTS, *([PARSER] if original else []))
-    model = MuseTalkModel(Networks(draw, codec, audio_encoder, parser), s.preset, version, blend, batch, files, device)
+    files = (s.weights or name, *PARTS, *([PARSER] if original or s.mask == 'parse' else []))
+    nets = Networks(draw, codec, audio_encoder, parser)
+    model = MuseTalkModel(nets, s.preset, version, blend, batch, files, device, paste)
     manager.keep_while(model, draw, codec, audio_encoder)
     return model

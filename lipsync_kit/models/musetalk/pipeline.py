@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from ...faces.align import crop_of, square_transform, turned_upright, upright_box
 from ..contract import RenderRequest, in_batches
-from ...faces.paste import paste_back_all
+from ...faces.paste import PasteSettings, paste_back_all
 from ...core import Face
 from ...faces.smooth import smoothed
 from .preprocess import BRIDGE, CROP, MARGIN, face_latents, points_68
@@ -64,13 +64,14 @@ def draw_batch(
     batch,            # pairs of frame and faces with their smoothed values
     windows:dict,     # number of the face, None for all others -> `FeatureWindows`
     nets:Networks,
+    paste:PasteSettings=PasteSettings(),
 )->list:              # what `faces.paste.paste_back_all` takes
     "A batch through the networks"
     jobs, parts = face_jobs(batch, windows), [[] for _ in batch]
     if jobs:
         crops = np.stack([crop_of(batch[j.frame][0], j.M, CROP) for j in jobs])
         pictures = nets.pictures(face_latents(crops, nets.latents), [j.features for j in jobs])
-        for job, picture in zip(jobs, pictures): parts[job.frame].append((picture, job.M, job.points))
+        for job, picture in zip(jobs, pictures): parts[job.frame].append((picture, job.M, job.points, paste))
     return [(frame, drawn) for (frame, _), drawn in zip(batch, parts)]
 
 def box_and_landmarks(
@@ -86,9 +87,10 @@ def render_pipeline(
     first_version:bool=False,   # 1.0, which was trained with other audio features and no margin
     shift:float=0,              # pixels by which the middle of the box is moved down
     batch:int=8,                # frames
+    paste:PasteSettings=PasteSettings(),
 )->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
     "The frames of `request`, drawn"
     windows = {n: audio_features(nets.audio_encoder, v.audio, first_version) for n, v in request.signals.items()}
     values = box_and_landmarks(0 if first_version else MARGIN / CROP, shift)
     return in_batches(smoothed(request.frames, values, SIGMA), batch, request.start,
-        lambda group: draw_batch(group, windows, nets), paste_back_all)
+        lambda group: draw_batch(group, windows, nets, paste), paste_back_all)

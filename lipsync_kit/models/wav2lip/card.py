@@ -9,7 +9,7 @@ __all__ = ['CARDS', 'Wav2LipSettings', 'wav2lip_card']
 from dataclasses import dataclass
 from typing import Annotated
 from ..contract import ModelCard
-from ..settings import Compile, Detector, Dtype, Preset, Weights
+from ..settings import Compile, Detector, Dtype, Mask, Preset, Weights
 from ...params import Param
 
 # %% ../../../nbs/models/wav2lip/00_card.ipynb #5a8cb804
@@ -19,6 +19,7 @@ class Wav2LipSettings:
     title = 'Wav2Lip'
     preset:Preset='best'
     detector:Detector='auto'    # S3FD for the preset 'original', MediaPipe for 'best'
+    mask:Mask='auto'
     weights:Weights=None
     dtype:Dtype='auto'
     engine:Annotated[str, Param('what runs the network', choices=('torch', 'onnx'), advanced=True)]='torch'

@@ -11,9 +11,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 import numpy as np
+from ..settings import paste_of
 from ..contract import TRACK_INTERVAL, Model, RenderRequest
 from ...core import Face, Frame, KitError
 from ...faces.detectors.card import DETECTORS
+from ...faces.paste import PasteSettings
 from ...faces.s3fd import first_rect
 from ...hub.cards import models_folder, sha256
 from ...hub.memory import load_network, manager
@@ -51,8 +53,9 @@ class Wav2LipModel(Model):
         padding:str='reflect',   # of the mel
         batch:int=8,             # frames
         weights:tuple=(),        # names or paths of the files that draw
+        paste:PasteSettings=PasteSettings(),   # of the preset 'best'
     ):
-        self.weights, self.detect, self.rect = weights, detect, rect
+        self.weights, self.detect, self.rect, self.paste = weights, detect, rect, paste
         self.draw, self.preset, self.padding, self.batch = draw, preset, padding, batch
         best = preset == 'best'
         self.smooth, self.every = not best, TRACK_INTERVAL if best else 0.
@@ -65,7 +68,7 @@ class Wav2LipModel(Model):
         "The frames of the request, drawn"
         self.warnings = []
         request = replace(request, frames=self._noting_size(request.frames))
-        if self.preset == 'best': return render_pipeline(request, self.draw, self.padding, self.batch)
+        if self.preset == 'best': return render_pipeline(request, self.draw, self.padding, self.batch, self.paste)
         return render_reference(request, self.draw, self.rect or tracked_rect, self.padding, self.batch)
 
     def _noting_size(self, frames):
@@ -107,14 +110,15 @@ def load(
     settings:Wav2LipSettings=Wav2LipSettings(),
 )->Wav2LipModel:
     "A model of the Wav2Lip family"
-    s, best = settings, settings.preset == 'best'
+    s, best, paste = settings, settings.preset == 'best', paste_of(settings, device)
     detector = s.detector if s.detector != 'auto' else 'mediapipe' if best else 's3fd'
     dtype = drawing_dtype(s.dtype, device, s.preset) if s.engine == 'torch' else s.dtype
     draw = network(name, s.weights, device, dtype, s.engine, s.compile)
     detect = DETECTORS.get(detector).load(device) if best and s.detector != 'auto' else None
     rect = S3FDBoxes(device) if detector == 's3fd' and not best else None
     padding = 'constant' if name in ZERO_PADDED else 'reflect'
-    weights = (s.weights or name, *DETECTORS.get(detector).weights, *(['silero-vad'] if best else []))
-    model = Wav2LipModel(draw, s.preset, rect, detect, padding, weights=weights)
+    weights = (s.weights or name, *DETECTORS.get(detector).weights, *(['silero-vad'] if best else []),
+               *(['face-parse'] if s.mask == 'parse' else []))
+    model = Wav2LipModel(draw, s.preset, rect, detect, padding, weights=weights, paste=paste)
     manager.keep_while(model, draw)
     return model

@@ -13,7 +13,7 @@ import numpy as np
 from ...faces.align import crop_of, square_transform, turned_upright, upright_box
 from ...audio.voice import voice_spans
 from ..contract import RenderRequest, in_batches
-from ...faces.paste import paste_back_all
+from ...faces.paste import PasteSettings, paste_back_all
 from ...core import Audio, Face, Frame, mouth_open
 from ...faces.smooth import smoothed
 from .preprocess import COLUMNS, HOP, RATE, SIDE, wav2lip_mel
@@ -110,13 +110,15 @@ def draw_batch(
     batch,            # pairs of frame and faces with their smoothed values
     windows:dict,     # number of the face, None for all others -> `MelWindows`
     draw:Callable,    # the network
+    paste:PasteSettings=PasteSettings(),
 )->list:              # what `faces.paste.paste_back_all` takes
     "A batch through the network"
     jobs, parts = face_jobs(batch, windows), [[] for _ in batch]
     if jobs:
         faces = np.stack([network_input(batch[j.frame][0], j.M) for j in jobs])
         for job, drawn in zip(jobs, draw(np.stack([j.mel for j in jobs]), faces)):
-            parts[job.frame].append((drawn[::-1].transpose(1, 2, 0) * 255, job.M, job.points))   # [96,96,3] RGB
+            picture = drawn[::-1].transpose(1, 2, 0) * 255                                   # [96,96,3] RGB
+            parts[job.frame].append((picture, job.M, job.points, paste))
     return [(frame, drawn) for (frame, _), drawn in zip(batch, parts)]
 
 def render_pipeline(
@@ -124,8 +126,9 @@ def render_pipeline(
     draw:Callable,          # (mel [b,1,80,16], faces [b,6,96,96]) -> [b,3,96,96], float32 arrays
     padding:str='reflect',  # of the mel, see `wav2lip_mel`
     batch:int=8,            # frames
+    paste:PasteSettings=PasteSettings(),
 )->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
     "The frames of `request`, drawn"
     windows = {number: MelWindows(v.audio, padding) for number, v in request.signals.items()}
     return in_batches(smoothed(request.frames, box_and_landmarks, SIGMA), batch, request.start,
-        lambda group: draw_batch(group, windows, draw), paste_back_all)
+        lambda group: draw_batch(group, windows, draw, paste), paste_back_all)
