@@ -64,8 +64,8 @@ Mask = Annotated[str, Param("where the drawing is shown; 'auto' is the model's o
 def paste_of(
     settings,            # with a `preset` and a `mask`
     device:str='auto',   # of a parsing network
-)->'PasteSettings':
-    "How drawings are pasted into their frames, as `faces.paste` takes it"
+):                       # a `faces.paste.PasteSettings`
+    "How drawings are pasted into their frames"
     from lipsync_kit.faces.masks import part_mask
     from lipsync_kit.faces.paste import PasteSettings
     if settings.mask == 'auto': return PasteSettings()
