@@ -90,12 +90,12 @@ def test_colours_stay_in_their_places(tmp_path, picture):
 
 def test_levels_around_a_face_that_speaks(tmp_path):
     tone = Audio(.1 * np.sin(np.arange(6000) / 9), 16000)
-    still = next(read_frames(lipsync(PHOTO, tone, out=tmp_path/'a.mp4', size=256, idle=False, motion_model='rules').path)).image
+    still = next(read_frames(lipsync(PHOTO, tone, out=tmp_path/'a.mp4', size=256, idle=False, motion_model='rules', mark='tag').path)).image
     photo = read_image(PHOTO).image
     whole = photo[:photo.shape[0] // 2 * 2, :photo.shape[1] // 2 * 2].astype(float)
     planes = to_planes(whole, 1, 10, False)
     clip = video(tmp_path/'a.mkv', planes, 'yuv420p10le', 1, False, n=8)
-    spoken = next(read_frames(lipsync(clip, tone, out=tmp_path/'b.mp4', motion_model='rules').path)).image
+    spoken = next(read_frames(lipsync(clip, tone, out=tmp_path/'b.mp4', motion_model='rules', mark='tag').path)).image
     edge = np.s_[:, :whole.shape[1] // 8]      # far from the face
     assert np.abs((spoken - to_rgb(planes, 1, 10, False))[edge].mean((0, 1))).max() < .2
     import cv2
