@@ -55,7 +55,7 @@ def test_a_covered_mouth_of_a_video_is_left_alone_in_planes_too(tmp_path):
     assert isinstance(frames[0].pixels, Planes)
     t = np.arange(int(1.6 * 16000)) / 16000
     voice = Audio((.3 * np.sin(2 * np.pi * 140 * t) * (np.sin(2 * np.pi * 3 * t) > 0)).astype(np.float32), 16000)
-    r = lipsync(tmp_path/'a.mp4', voice, out=tmp_path/'b.mp4', crf=4)
+    r = lipsync(tmp_path/'a.mp4', voice, out=tmp_path/'b.mp4', crf=4, mark='tag')
     x, y = points[13, :2].astype(int)
     near = np.s_[y - 20:y + 20, x - 25:x + 25]
     change = [np.abs(a.image[near].astype(float) - b.image[near]).mean() for a, b in zip(frames, read_frames(r.path))]

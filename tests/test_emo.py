@@ -57,7 +57,7 @@ def changed(a, b): return np.abs(a.astype(int) - b).mean()
 
 @pytest.mark.parametrize('fps', [12, 25, Fraction(30000, 1001), 50])
 def test_any_frame_rate_and_the_whole_picture(tmp_path, fps):
-    r = lipsync(photo(), tone(1), out=tmp_path/'b.mp4', fps=fps, crf=4, **FEW)
+    r = lipsync(photo(), tone(1), out=tmp_path/'b.mp4', fps=fps, crf=4, mark='tag', **FEW)
     made = images(r.path)
     assert r.fps == probe(r.path).fps == fps and r.size == (512, 400) and len(made) == r.n_frames == round(fps)
     assert all(changed(m[300:], photo()[300:]) < 2 < 20 < changed(m[:220, 130:330], photo()[:220, 130:330]) for m in made)
@@ -75,7 +75,7 @@ def test_original_draws_the_square_at_24_frames_a_second(tmp_path):
     assert (r.size, r.fps) == ((128, 128), 24) and r.n_frames in (13, 14)
 
 def test_memory_levels_draw_the_same(tmp_path):
-    full, low, lowest = (images(lipsync(photo(), tone(.3), out=tmp_path/f'{m}.mp4', memory=m, crf=0, **FEW).path) for m in ('auto', 'low', 'lowest'))
+    full, low, lowest = (images(lipsync(photo(), tone(.3), out=tmp_path/f'{m}.mp4', memory=m, crf=0, mark='tag', **FEW).path) for m in ('auto', 'low', 'lowest'))
     for other in low, lowest: assert max(np.abs(a.astype(int) - b).max() for a, b in zip(full, other)) <= 3
 
 class Killed(Exception): pass

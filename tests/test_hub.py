@@ -1,5 +1,5 @@
 "The hub against a server of our own: downloads that break, lie, crowd and resume; one model per process; the command line"
-import asyncio, hashlib, json, os, subprocess, sys, threading, time
+import asyncio, hashlib, json, os, re, subprocess, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 import pytest
@@ -513,7 +513,9 @@ def test_one_category_from_a_folder(toy, capsys, tmp_path, monkeypatch):
 
 def test_a_full_disk_is_told_for_all_at_once(toy, monkeypatch, capsys):
     toy(); monkeypatch.setattr(transfer.shutil, 'disk_usage', lambda p: SimpleNamespace(free=10**9))
-    assert run(['models', 'download', '--category', 'diffusion']) == 2 and 'this needs 26.04 GB' in capsys.readouterr().err    # with the two whispers
+    assert run(['models', 'download', '--category', 'diffusion']) == 2
+    needs = re.search(r'this needs ([\d.]+) GB but only 1.00 GB', capsys.readouterr().err)     # what they need themselves too, such as the whispers
+    assert float(needs[1]) > sum(c.bytes for c in hub.cards('diffusion')) / 1e9 > 20
 
 def test_doctor_asks_only_for_what_the_default_work_needs(toy):
     from lipsync_kit.doctor import check_models

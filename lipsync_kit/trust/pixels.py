@@ -95,7 +95,7 @@ class PixelMark:
         if too_small(width, height):
             raise KitError(f"a picture of {width}x{height} is too small for a mark in its pixels; it takes {SMALLEST} "
                            "on the shorter side")
-        self.gain = float(np.clip((720 / min(width, height)) ** .3, 1, 1.25))      # small pictures lose more
+        self.gain = float(np.clip((720 / min(width, height)) ** .7, 1, 1.6))      # small pictures lose more
         self.size, self.few = (width, height), (max(1, width // 4), max(1, height // 4))
         self.pattern = np.clip(pattern(bits, width, height), -CLIPPED, CLIPPED)
         # memory that is used again, since fresh memory costs more than the arithmetic

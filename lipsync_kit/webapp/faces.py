@@ -138,7 +138,7 @@ def both_of(
     paths = [r.path.with_name(f'{word}.jpg') for word in ('before', 'after')]
     write_image(paths[0], rect.of(before))
     calls = r.options.effects
-    tags = consent_tags(mark('+'.join(c.name for c in calls), __version__, still=True), calls)
+    tags = consent_tags(mark('+'.join(c.name for c in calls), __version__, still=False), calls)
     write_image(paths[1], rect.of(after), tags)
     return tuple(map(str, paths))
 

@@ -18,7 +18,6 @@ class LatentSyncSettings:
     "Options of LatentSync"
     title = 'LatentSync'
     preset:Preset='best'
-    mask:Mask='auto'
     weights:Weights=None
     dtype:Dtype='auto'
     steps:Annotated[int, Param('of the diffusion; fewer are faster', low=1, high=999, usual='20')]=20
@@ -28,6 +27,7 @@ class LatentSyncSettings:
                                         low=1, high=999,
                                         advanced=True)]=1
     memory:Memory='auto'
+    mask:Mask='auto'
 
 def latentsync_card(name:str, about:str, size:int)->ModelCard:
     "The card of one version"

@@ -30,7 +30,6 @@ class MuseTalkSettings:
     "Options of MuseTalk"
     title = 'MuseTalk'
     preset:Preset='best'
-    mask:Mask='auto'
     weights:Weights=None
     dtype:Dtype='auto'
     compile:Compile=False
@@ -39,6 +38,7 @@ class MuseTalkSettings:
     cheeks:Annotated[Any, Param("for blend='jaw': pixels of 512 left and right of the middle that are no cheek",
                                 usual='90,90',
                                 check=cheek_widths, advanced=True)]=None
+    mask:Mask='auto'
 
 @dataclass(frozen=True)
 class FirstMuseTalkSettings(MuseTalkSettings):

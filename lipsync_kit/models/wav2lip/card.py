@@ -19,11 +19,11 @@ class Wav2LipSettings:
     title = 'Wav2Lip'
     preset:Preset='best'
     detector:Detector='auto'    # S3FD for the preset 'original', MediaPipe for 'best'
-    mask:Mask='auto'
     weights:Weights=None
     dtype:Dtype='auto'
     engine:Annotated[str, Param('what runs the network', choices=('torch', 'onnx'), advanced=True)]='torch'
     compile:Compile=False
+    mask:Mask='auto'
 
 def wav2lip_card(name:str, about:str)->ModelCard:
     "The card of one network of the family"
