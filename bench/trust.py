@@ -1,6 +1,6 @@
 """What the mark in the pixels outlives, what it costs the picture, and its time beside that of an encoder.
 
-    python bench/trust.py [--clips N]
+    python bench/trust.py [--clips N] [--lines N ...]
 
 Clips are brought to so many lines, marked, written as the kit writes them (H.264, crf 16) and encoded again. A row says in how many
 of them all 32 bits were read; a score tells a mark from none (`trust.pixels.SURE`). Times are seconds of processor, as ratios."""
@@ -91,7 +91,8 @@ def cost(lines=720):
 if __name__ == '__main__':
     p = argparse.ArgumentParser()
     p.add_argument('--clips', type=int, default=len(CLIPS))
+    p.add_argument('--lines', type=int, nargs='+', default=[720, 1080, 512, 256], help='of the marked clips')
     a = p.parse_args()
     if not (MEDIA/'clips').is_dir(): raise SystemExit(f'no clips at {MEDIA}; set LIPSYNC_MEDIA')
     cost()
-    for lines in 720, 1080, 512, 256: survival(CLIPS[:a.clips], lines)
+    for lines in a.lines: survival(CLIPS[:a.clips], lines)

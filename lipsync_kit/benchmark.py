@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['TASKS', 'VIDEOS', 'MAX_SECONDS', 'MAX_NAME', 'BUILT_IN', 'COLOUR', 'check_name', 'check_file', 'check_range',
            'BenchmarkClip', 'Protocol', 'load_protocol', 'unique_names', 'make_protocol', 'cut_path', 'cut_take',
-           'still_video', 'render_system', 'row_of', 'row_values', 'Results', 'cell_text', 'parsed', 'done_rows',
-           'run_id', 'machine', 'run_protocol']
+           'still_video', 'parts_of', 'system_folder', 'render_system', 'row_of', 'row_values', 'Results', 'cell_text',
+           'parsed', 'done_rows', 'run_id', 'machine', 'run_protocol']
 
 # %% ../nbs/20_benchmark.ipynb #f16934df
 import hashlib, json, math, os, platform, re, time
@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from . import __version__
 from .core import KitError, OnProgress, Progress, log, no_progress, replacing, unknown
+from .effects.effect import parse_effects
 from .hub.cards import content_id, sha256
 from .media.write import Writer
 from .media.probe import existing, probe
@@ -201,11 +202,31 @@ def still_video(clip:Path, sound, out:Path)->Path:
         for f in read_frames(clip): w.write(first, f.time)
     return out
 
+def parts_of(
+    system:str,                # 'real', 'still', a model's name, or one with effects: 'portrait; enhance:.7; sharpen'
+)->tuple[str, tuple]:          # the model, and the `EffectCall`s after it
+    "A system's model and its effects; an error for an effect that is not there"
+    model, _, chain = system.partition(';')
+    return model.strip(), parse_effects(chain)
+
+def system_folder(
+    system:str,     # see `parts_of`
+)->str:
+    "A name for the folder of a system's videos, another one for each chain of effects"
+    model, effects = parts_of(system)
+    check_name(model, 'the system')
+    if effects and model in BUILT_IN: raise KitError(f"{model!r} takes no effects; name a model before them")
+    word = hashlib.sha256(repr(effects).encode()).hexdigest()[:8]
+    return f"{model}+{'+'.join(e.name for e in effects)}"[:MAX_NAME - 9] + f'-{word}' if effects else model
+
 def render_system(system:str, protocol:Protocol, clip:Path, sound, out:Path, options:dict):
     "A system's video: a path or a `Result`"
     if system == 'real': return clip
     if system == 'still': return still_video(clip, sound, out)
-    options = dict(out=out, model=system, seed=protocol.seed, crf=protocol.crf, **options)
+    model, effects = parts_of(system)
+    others = {k: v for k, v in options.items() if k != 'effects'}
+    chain = *parse_effects(options.get('effects', ())), *effects
+    options = dict(out=out, model=model, seed=protocol.seed, crf=protocol.crf, effects=chain, **others)
     if protocol.task == 'dub': return lipsync(clip, sound, **options)
     return lipsync(next(read_frames(clip)).image, sound, **{'fps': probe(clip).fps, **options})
 
@@ -222,7 +243,8 @@ def row_of(
     speaker = clip if own_sound else cut_take(protocol, protocol.takes[(i + 1) % len(protocol.takes)], media, out)
     sound = read_audio(speaker).cut(0, float(probe(clip).duration))
     given = {**options, 'motion_model': str(motion_model)} if motion_model else options
-    video = render_system(system, protocol, clip, sound, out/'videos'/system/f'{take.name}.mp4', given)
+    path = out/'videos'/system_folder(system)/f'{take.name}.mp4'
+    video = render_system(system, protocol, clip, sound, path, given)
     reference = None if system == 'real' else clip
     r = evaluate(video, reference, sound, protocol.metrics, motion_model=str(motion_model or 'auto'), real=False)
     took = round(time.perf_counter() - begun, 2)
@@ -416,13 +438,12 @@ def _open_rows(path:Path):
 def _checked_systems(systems, out:Path)->list[str]:
     "The systems of a run, the built-in ones first, each with a folder for its videos"
     systems = [*dict.fromkeys([*BUILT_IN, *systems])]
-    for s in systems: check_name(s, 'the system')
-    for s in systems: (out/'videos'/s).mkdir(parents=True, exist_ok=True)
+    for folder in [system_folder(s) for s in systems]: (out/'videos'/folder).mkdir(parents=True, exist_ok=True)
     return systems
 
 def run_protocol(
     protocol:Protocol,
-    systems:Iterable[str],       # names of models
+    systems:Iterable[str],       # names of models, with effects after a semicolon: see `parts_of`
     media,                       # folder of the clips
     out,                         # folder of the results
     options:dict|None=None,      # of `lipsync`, for all systems

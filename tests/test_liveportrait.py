@@ -19,6 +19,7 @@ from lipsync_kit.nn.joyvasa import Window
 from lipsync_kit.pipe.animate import animate
 from lipsync_kit.pipe.plan import plan
 from lipsync_kit.pipe.run import lipsync
+from lipsync_kit.trust.verify import verify
 
 FULL = files('lipsync_kit')/'data'/'astronaut.jpg'
 
@@ -97,6 +98,9 @@ def test_a_video_follows_a_video(tmp_path, photo, driving):
 def test_pictures(tmp_path, photo):
     r = animate(PHOTO, PHOTO, tmp_path/'a.png', device='cpu')
     assert read_image(r.path).image.shape == photo.shape
+    seen = verify(r.path)
+    assert seen.tag and seen.pixels and seen.intact
+    assert not verify(animate(PHOTO, PHOTO, tmp_path/'off.png', device='cpu', mark='off').path).marked
     source = film(tmp_path/'source.mp4', shifted(photo, 5))
     assert animate(source, PHOTO, tmp_path/'b.mp4', device='cpu').n_frames == 5
 

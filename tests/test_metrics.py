@@ -219,6 +219,24 @@ def test_bench_resumes(talk, tmp_path, capsys):
     assert run([*again[:-3], '-o', str(tmp_path/'new'), '-q']) == 1
     assert 'another sha256' in (tmp_path/'new'/'table.md').read_text()
 
+def test_bench_measures_effects_beside_the_model_alone(talk, tmp_path, capsys):
+    media, out = tmp_path/'clips', tmp_path/'out'
+    media.mkdir()
+    (media/'ann.mp4').write_bytes(talk().read_bytes())
+    assert run(['bench', str(media), '--make', str(tmp_path/'p.json'), '--seconds', '1']) == 0
+    p = json.loads((tmp_path/'p.json').read_text())
+    (tmp_path/'p.json').write_text(json.dumps({**p, 'metrics': 'mouth_sharpness'}))
+    given = ['bench', str(tmp_path/'p.json'), '--media', str(media), '-o', str(out), '-q']
+    assert run([*given, '--then', 'sharpen:amount=1']) == 0
+    row = {r['system']: r['values'] for r in json.loads((out/'table.json').read_text())['rows']}
+    assert [*row] == ['real', 'still', 'portrait', 'portrait; sharpen:amount=1']
+    assert row['portrait; sharpen:amount=1']['mouth_sharpness'] > 1.1 * row['portrait']['mouth_sharpness']
+    assert len([*(out/'videos').glob('portrait*')]) == 2 and '| portrait; sharpen:amount=1 |' in (out/'table.md').read_text()
+    rows = (out/'rows.jsonl').read_text()
+    assert run([*given, '-m', 'portrait', '-m', 'portrait; sharpen:amount=1']) == 0 and (out/'rows.jsonl').read_text() == rows
+    capsys.readouterr()
+    assert run([*given, '--then', 'sharpn']) == 2 and "did you mean 'sharpen'?" in capsys.readouterr().err
+
 def test_the_synthetic_face_needs_no_model():
     code = "import sys, lipsync_kit.metrics.synthetic; print([m for m in sys.modules if m.startswith('lipsync_kit.models.')])"
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == '[]'

@@ -181,3 +181,19 @@ def test_the_gate_warns_and_goes_on(tmp_path):
     told = []
     r = lipsync(PHOTO, TONE, out=tmp_path/'a.mp4', gate=str(tmp_path/'people'), size=256, progress=lambda p: told.append(p.note), **FAST)
     assert any('somebody' in w for w in r.warnings) and any('somebody' in n for n in told if n)
+
+def test_the_gate_sees_who_comes_late_and_who_is_put_in(tmp_path):
+    from lipsync_kit.effects.effect import parse_effects
+    from lipsync_kit.faces.identity import embedder
+    from lipsync_kit.pipe.gate import gate_notes
+    from lipsync_kit.pipe.options import make_options
+    from lipsync_kit.pipe.source import open_source
+    if embedder() is None: pytest.skip("no face recognition network: pip install 'lipsync_kit[metrics]'")
+    (tmp_path/'people').mkdir()
+    write_image(tmp_path/'people'/'somebody.png', read_image(PHOTO).image)
+    face, empty = read_image(PHOTO).image, np.full((512, 512, 3), 90, np.uint8)
+    with Writer(tmp_path/'late.mp4', 512, 512) as w:
+        for i in range(50): w.write(face if i >= 35 else empty)
+    def seen(source, effects=()): return gate_notes(open_source(source, make_options(), needed=False), str(tmp_path/'people'), parse_effects(effects))
+    assert 'like somebody' in seen(str(tmp_path/'late.mp4'))[0] and seen(empty) == []
+    assert 'like somebody' in seen(empty, f'swap:source={PHOTO},consent=yes')[0]

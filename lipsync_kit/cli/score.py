@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['METRICS_HELP', 'Metrics', 'Face', 'Figures', 'REFERENCE_HELP', 'Reference', 'Sound', 'SHARED_HELP', 'SharedSound',
-           'HEADS_HELP', 'MAKE_HELP', 'score', 'compare', 'bench_command', 'chosen_takes', 'bench']
+           'HEADS_HELP', 'MAKE_HELP', 'THEN_HELP', 'score', 'compare', 'bench_command', 'chosen_takes', 'with_chain',
+           'bench']
 
 # %% ../../nbs/cli/02_score.ipynb #732c4bab
 import json, shlex
@@ -104,9 +105,19 @@ def _known_model(name:str):
     from lipsync_kit.models.contract import model_card
     model_card(name)
 
+def with_chain(
+    models:list[str],
+    then:list[str],       # effects, as `--then` takes them
+)->list[str]:             # each model, and each with the effects after it
+    "The systems that show what effects change"
+    return [s for m in models for s in ((m, '; '.join([m, *then])) if then else (m,))]
+
+THEN_HELP = 'effects after each model, such as enhance:.7, measured beside the model alone; may be given more than once'
+
 def bench(
     protocol:Annotated[str, typer.Argument(help="a protocol's file, 'media', or with --make the folder of your clips")],
     model:Annotated[Optional[list[str]], typer.Option('--model', '-m', help='which models take part [portrait]')]=None,
+    then:Annotated[Optional[list[str]], typer.Option('--then', help=THEN_HELP)]=None,
     media:Annotated[Optional[str], typer.Option('--media', help="folder of the clips [the protocol's]")]=None,
     out:Annotated[str, typer.Option('--out', '-o', help='folder of the results')]='bench_results',
     only:Annotated[Optional[list[str]], typer.Option('--only', help='only these clips')]=None,
@@ -127,11 +138,11 @@ def bench(
         p.save(make)
         text = f'{make}: {len(p.takes)} clips\nrun it with: lipsync bench {make} --media {protocol}'
         return say(dict(path=make, clips=[t.name for t in p.takes]), text, as_json)
-    for m in model or (): _known_model(m)
+    for m in model or (): _known_model(m.partition(';')[0])
     if preset not in ('best', 'original'): raise unknown('preset', preset, ('best', 'original'))
     p = load_protocol(protocol)
     folder = media or (str(Path(protocol).parent) if Path(protocol).is_file() else '.')
-    models, options = model or ['portrait'], None if preset == 'best' else dict(preset=preset)
+    models, options = with_chain(model or ['portrait'], then or []), None if preset == 'best' else dict(preset=preset)
     again = bench_command(protocol, models, media=folder, heads=heads, out=out, preset=preset)
     with Bar(quiet) as bar: r = run_protocol(p, models, folder, out, options, heads, only, again, bar)
     text = [str(r), f'again: {again}   (one row: add --only NAME)',

@@ -80,6 +80,7 @@ class EffectCard:
     settings:type|None=None     # dataclass of its options, see `params`
     weights:tuple[str, ...]=()  # names in `hub.cards`
     weights_of:str=''           # 'package.module:function' with settings -> names or paths, where they decide
+    people_of:str=''            # 'package.module:function' with settings -> pictures of people that it puts in
     licence:str='Apache-2.0'    # of the code
     extra:str=''                # what to install: pip install 'lipsync_kit[extra]'
     # it shows a person as somebody else: it needs the setting `consent`, and what it makes is always marked
@@ -102,6 +103,12 @@ class EffectCall:
         card = EFFECTS.get(self.name)
         if not card.weights_of: return card.weights
         return *card.weights, *self._named(card.weights_of)(card.settings(**self.settings))
+
+    @property
+    def people(self)->tuple[str, ...]:   # paths of pictures
+        "Whom it shows who is not in the frames"
+        card = EFFECTS.get(self.name)
+        return tuple(self._named(card.people_of)(card.settings(**self.settings))) if card.people_of else ()
 
     def load(self)->Effect:
         "The effect, ready to be applied"

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIGMA', 'PIXELS', 'CONSENT', 'LOOKS', 'CARDS', 'Put', 'SwapPlan', 'swap_plan', 'crop_values', 'crop_map',
-           'SwapSettings', 'Swap']
+           'SwapSettings', 'Swap', 'people_of']
 
 # %% ../../nbs/effects/04_swap.ipynb #33534790
 from dataclasses import dataclass
@@ -171,5 +171,11 @@ class Swap(Effect):
             self.known[face.id] = which, looks + 1
         return which
 
+def people_of(settings:SwapSettings)->tuple[str, ...]:   # paths
+    "The pictures of people who are put in"
+    plan = swap_plan(settings.source) if settings.source else SwapPlan(())
+    return tuple(p.path for put in plan.puts for p in put.pictures)
+
 CARDS = (EffectCard('swap', "one person's face in place of another's; needs consent", 'lipsync_kit.effects.swap:Swap',
-                    SwapSettings, ('inswapper_128', 'buffalo_l'), extra='insightface', consent=True),)
+                    SwapSettings, ('inswapper_128', 'buffalo_l'), people_of='lipsync_kit.effects.swap:people_of',
+                    extra='insightface', consent=True),)

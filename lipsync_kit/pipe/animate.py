@@ -7,15 +7,16 @@ __all__ = ['ANIMATOR', 'template_of', 'sound_of', 'animate']
 
 # %% ../../nbs/pipe/12_animate.ipynb #050c4aca
 from pathlib import Path
-from .. import __version__
 from ..core import KitError, OnProgress, no_progress, part_of
 from ..media.probe import existing, probe
-from ..media.provenance import mark
 from ..media.write import write_image
 from ..models.contract import DrivingSignal, RenderRequest
 from ..models.liveportrait.template import SUFFIX, MotionTemplate, load_template, make_template
 from .clock import Clock
+from .fingerprint import fingerprint
+from .gate import gate_notes
 from .licences import check_licences, licences
+from .marks import marks_for, refuse_marks
 from .options import make_options
 from .prepare import open_model, refuse_early
 from .result import Result
@@ -63,23 +64,27 @@ def animate(
     motion = template_of(driving, o.device, driver, part_of(progress, 0., .3))
     if template is not None: motion.save(template)
     source = open_source(face, o)
-    if motion.picture and source.still: return _picture(source, motion, o, out)
+    if motion.picture and source.still: return _picture(source, motion, o, out, dict(face=face, motion=driving))
     if source.still and 'fps' not in options and 1 <= motion.fps <= 120: options['fps'] = motion.fps
     if motion.picture and options['fit'] == 'trim': options['fit'] = 'pingpong'    # all of the video, in that pose
     audio = audio if audio is not None else sound_of(driving)
     return lipsync(face, audio, motion=motion, out=out, progress=part_of(progress, .3, 1.), model=ANIMATOR, **options)
 
-def _picture(source, motion:MotionTemplate, o, out)->Result:
+def _picture(source, motion:MotionTemplate, o, out, given:dict)->Result:
     "One picture, moved by another"
     model, clock = open_model(o), Clock()
     path, fps = output_path(out, PICTURES), motion.fps
+    refuse_marks(o, path)
     size, _ = model.output(source.clip, fps)
     frames = clock.each('drawing', still_frames(source, float(1 / fps), fps))
     request = RenderRequest(source.clip, frames, {None: DrivingSignal(motion)}, still=True, n_frames=1, size=size)
     image = next(iter(model.render(request)))
     chain = licences((), o.model, model.weights)
     check_licences(o.policy, chain)
-    write_image(path, image, mark(o.model, __version__, still=True) if o.mark else {})
-    notes = *source.warnings, *motion.notes, *model.warnings
-    return Result(path, o, 0., 1, fps, size, clock.total(), len(source.faces), (), tuple(dict.fromkeys(notes)), chain,
-                  None, peak_memory())
+    seen = gate_notes(source, o.gate, o.effects)
+    word = fingerprint(given['face'], motion=motion, options=o, weights=model.weights)
+    marks = marks_for(o, path, word, image.shape[1::-1], True, given)
+    write_image(path, marks.on_picture(image), marks.tags)
+    notes = *source.warnings, *seen, *motion.notes, *model.warnings
+    return marks.finish(Result(path, o, 0., 1, fps, size, clock.total(), len(source.faces), (),
+                               tuple(dict.fromkeys(notes)), chain, None, peak_memory()))

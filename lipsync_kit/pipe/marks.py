@@ -18,7 +18,7 @@ from ..trust.ledger import ledger_file, note_made
 from ..trust.manifest import Ingredient, Making, content_hash, sign, signable
 from ..trust.pixels import PixelMark, marked_frames, too_small
 from ..trust.voice import can_mark_voices, mark_voice
-from .consent import consent_tags, consenting, statement
+from .consent import consent_tags, statement
 from .options import Options, setting
 from .result import Result
 
@@ -64,9 +64,7 @@ def _agreed(role:str, x, o:Options)->str:
 
 def _put_in(o:Options)->Iterator[tuple[str, object]]:
     "The pictures of faces that an effect puts in"
-    plans = [e.settings.get('source') for e in consenting(o.effects)]
-    pictures = [p.path for plan in plans for put in getattr(plan, 'puts', ()) for p in put.pictures]
-    for i, p in enumerate(pictures): yield f'other face {i}', p
+    for i, p in enumerate(p for e in o.effects for p in e.people): yield f'other face {i}', p
 
 def ingredients_of(
     given:dict,       # role -> what was given: face, sound, text, motion

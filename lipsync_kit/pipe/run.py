@@ -168,7 +168,7 @@ def lipsync(
     refuse_marks(checked, path)
     with timed() as watch:
         job = prepare(face, audio, text, motion, checked, progress)
-        if seen := gate_notes(job.source, checked.gate):
+        if seen := gate_notes(job.source, checked.gate, checked.effects):
             for note in seen: progress(Progress('reading', 0., note=note))
             job.source = replace(job.source, warnings=(*job.source.warnings, *seen))
         weights = *job.model.weights, *(w for e in job.options.effects for w in e.weights)
@@ -257,7 +257,7 @@ def process(
     opened = open_source(source, replace(o, choose='all') if 'choose' not in options else o, needed=False)
     path = output_path(out, PICTURES if opened.still else CUT_OUTS if o.transparent else VIDEOS)
     refuse_marks(o, path)
-    seen = gate_notes(opened, o.gate)
+    seen = gate_notes(opened, o.gate, o.effects)
     log_consent(o.effects, source, path)
     size = opened.clip.width, opened.clip.height
     word = fingerprint(source, options=o, weights=[w for e in o.effects for w in e.weights])
