@@ -53,5 +53,6 @@ CARDS = (ModelCard(
     'vasa', "VASA-1 has no public weights; this is LivePortrait's renderer with JoyVASA's motion, whose weights are "
     'public (MIT): speech moves the whole head, on a GPU; live it waits for .6 s of sound',
     'lipsync_kit.models.vasa.model', ('image', 'video'), ('audio',),
-    ('emotion', 'head_pose', 'gaze', 'realtime', 'multi_face'), VasaSettings, size=512, weights=('LivePortrait', 'JoyVASA', 'face_landmarker'), weights_from='published',
-    extra='diffusion', outline='lipsync_kit.models.vasa.model:outline'),)
+    ('emotion', 'head_pose', 'gaze', 'realtime', 'multi_face'), VasaSettings, size=512,
+    weights=('LivePortrait', 'JoyVASA', 'face_landmarker'), weights_from='published', extra='diffusion',
+    outline='lipsync_kit.models.vasa.model:outline'),)
