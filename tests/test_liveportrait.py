@@ -4,6 +4,7 @@ from importlib.resources import files
 import cv2, numpy as np, pytest, torch
 from lipsync_kit.cli.main import run as command_line
 from lipsync_kit.core import Audio, KitError
+from lipsync_kit.live.session import open_session
 from lipsync_kit.media.probe import probe
 from lipsync_kit.media.read import read_frames, read_image
 from lipsync_kit.media.write import Writer
@@ -15,7 +16,7 @@ from lipsync_kit.nn.dense_motion import WarpingModule, WarpSize
 from lipsync_kit.nn.liveportrait import CORRECTORS, AppearanceExtractor, Corrector, LivePortraitNetworks
 from lipsync_kit.models.vasa import model as vasa_page
 from lipsync_kit.models.vasa.motion import RANGES, template_of
-from lipsync_kit.nn.joyvasa import Window
+from lipsync_kit.nn.joyvasa import JoySize, JoyVasa, JoyVasaNetwork, Window, hubert
 from lipsync_kit.pipe.animate import animate
 from lipsync_kit.pipe.plan import plan
 from lipsync_kit.pipe.run import lipsync
@@ -164,3 +165,46 @@ def test_what_is_missing_is_said(monkeypatch, tmp_path):
     for name, files in (('liveportrait', ('LivePortrait',)), ('vasa', ('JoyVASA',))):
         told = str(is_available(name))
         assert all(f'lipsync models download {f}' in told for f in files) and 'MIT' in told, told
+
+def live_face(monkeypatch, **options):
+    "A live session in the VASA style on small networks, and what may be heard"
+    torch.manual_seed(0)
+    joy = JoyVasaNetwork(JoyVasa(JoySize(73, 40, 10, 16, 3, 1), hubert(8, 1, 16)).eval())
+    nets = small_networks()
+    monkeypatch.setattr(vasa_page, 'load_network', lambda name, *_, **__: nets if name == 'LivePortrait' else joy)
+    return open_session(PHOTO, model='vasa', device='cpu', **options)
+
+def heard(seconds, rate=24000, loud=.1): return Audio(np.random.default_rng(0).normal(0, loud, round(seconds * rate)).astype(np.float32), rate)
+
+def in_chunks(session, audio, size):
+    for a in np.arange(0, audio.duration - 1e-6, size): yield from session.push(audio.cut(a, min(a + size, audio.duration)))
+
+def test_vasa_style_live(monkeypatch):
+    audio = heard(1.6)
+    session = live_face(monkeypatch, fps=10)
+    now = list(in_chunks(session, audio, .1))
+    assert 1.6 - float(now[-1].time) <= .6 + .04 + .1 and now[0].image.shape == (256, 256, 3)    # the promised delay, and a frame
+    whole = now + list(session.flush())
+    assert [f.time for f in whole] == [Fraction(i, 10) for i in range(16)]
+    other = live_face(monkeypatch, fps=10)
+    again = [*in_chunks(other, audio, .37), *other.flush()]
+    assert len(again) == 16 and all(np.array_equal(a.image, b.image) for a, b in zip(whole, again))
+    short = live_face(monkeypatch, fps=10, live_window=.12, lookahead=.04)
+    assert 1.6 - float(list(in_chunks(short, audio, .1))[-1].time) <= .16 + .04 + .1
+
+def test_vasa_style_is_interrupted_and_idles(monkeypatch):
+    session = live_face(monkeypatch, fps=5)
+    frames = session.push(heard(3.))
+    first = [next(frames) for _ in range(3)]
+    session.interrupt()
+    assert list(frames) == []                                  # what was not drawn is dropped
+    idle = [*in_chunks(session, Audio(np.zeros(32000, np.float32), 16000), .1), *session.flush()]
+    assert [f.time for f in first + idle] == [Fraction(i, 5) for i in range(13)]
+    assert np.abs(idle[-1].image.astype(int) - idle[-3].image).max() > 0       # it goes on to move
+    assert session._moment() is None and session.speaking.last == 0            # with lips that rest
+
+def test_vasa_style_live_says_what_it_cannot(monkeypatch, tmp_path, photo):
+    with pytest.raises(KitError, match='live_window'): live_face(monkeypatch, live_window=3.)
+    with pytest.raises(KitError, match='ahead'): live_face(monkeypatch, lookahead=9.)
+    monkeypatch.setitem(globals(), 'PHOTO', film(tmp_path/'a.mp4', [photo] * 3))
+    with pytest.raises(KitError, match='live on a still'): live_face(monkeypatch)

@@ -74,8 +74,8 @@ class Denoiser(nn.Module):
         "The motion without noise, the context first"
         check_shape(motion, f'n l {self.size.motion}', 'the motion')
         x = self.feature_proj(torch.cat([past_motion, motion], 1))
-        n = x.shape[1]
-        table = self.PE.pe[:, n:n + 1] if positions == 'constant' else self.PE.pe[:, :n]
+        n, whole = x.shape[1], self.size.previous + self.size.frames    # a shorter window keeps the row of a whole one
+        table = self.PE.pe[:, whole:whole + 1] if positions == 'constant' else self.PE.pe[:, :n]
         x = x + table + self.diff_step_map(self.TE.pe[0, step])[:, None]
         sound = torch.cat([past_audio, audio], 1)
         return self.motion_dec(self.transformer(x, sound, memory_mask=self.alignment_mask[:n, :n]))

@@ -45,11 +45,14 @@ class VasaSettings:
     multiplier:Annotated[float, Param('of the motion', low=0, high=3, usual='1', advanced=True)]=1.
     stitching:Annotated[bool, Param('neck and shoulders stay where they are', advanced=True)]=True
     normalize_lip:Annotated[bool, Param('a mouth that is open in the picture is closed first', advanced=True)]=True
+    live_window:Annotated[float, Param('of motion that live video draws at a time: a shorter one answers sooner and '
+                                       'costs more', low=.04, high=2, unit='seconds', advanced=True)]=.4
     dtype:Dtype='auto'
 
 CARDS = (ModelCard(
     'vasa', "VASA-1 has no public weights; this is LivePortrait's renderer with JoyVASA's motion, whose weights are "
-    'public (MIT): speech moves the whole head, on a GPU',
-    'lipsync_kit.models.vasa.model', ('image', 'video'), ('audio',), ('emotion', 'head_pose', 'gaze', 'multi_face'),
-    VasaSettings, size=512, weights=('LivePortrait', 'JoyVASA', 'face_landmarker'), weights_from='published',
-    extra='diffusion', outline='lipsync_kit.models.vasa.model:outline'),)
+    'public (MIT): speech moves the whole head, on a GPU; live it waits for .6 s of sound',
+    'lipsync_kit.models.vasa.model', ('image', 'video'), ('audio',),
+    ('emotion', 'head_pose', 'gaze', 'realtime', 'multi_face'), VasaSettings, size=512,
+    weights=('LivePortrait', 'JoyVASA', 'face_landmarker'), weights_from='published', extra='diffusion',
+    outline='lipsync_kit.models.vasa.model:outline'),)

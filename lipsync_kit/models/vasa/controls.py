@@ -13,7 +13,7 @@ from ...core import ARKIT
 from ..liveportrait.expression import Controls, controls_of, expression_offset
 from ..liveportrait.keypoints import FaceMotion, placed, rotation
 from .card import VasaSettings
-from .motion import JoyMoment, JoyMotion, as_face_motion
+from .motion import JoyMoment, JoyMotion, joy_moment
 from ...motion.idle import Rhythm, cosine_pulse, emotion_shapes, random_events
 from ...motion.track import Moment
 
@@ -76,7 +76,7 @@ class WishedMotion:
         w, t = self.wishes, float(t)
         f = self.motion.frames_at(t)
         if w.amount != 1: f = f._replace(angles=self._calmer(f.angles), t=self._near(f.t))
-        moment = JoyMoment(as_face_motion(f), self.motion.first, self.motion.region)
+        moment = joy_moment(f, self.motion.first, self.motion.region)
         shut = blink(t, w.blinks, w.seed)
         return WishedMoment(moment, w.controls._replace(eyes=w.controls.eyes * (1 - shut)))
 

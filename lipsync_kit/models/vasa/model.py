@@ -14,15 +14,17 @@ import numpy as np
 from ...core import Clip, device as chosen_device
 from ...hub.cards import find
 from ...hub.memory import load_network, manager
-from ..contract import TRACK_INTERVAL, DrivingSignal, Model, Output, RenderRequest
+from ..contract import TRACK_INTERVAL, DrivingSignal, Model, Output, RenderRequest, SessionRequest
 from ..liveportrait.drawing import OFFICIAL, OURS, Driver
 from ..liveportrait.keypoints import Animation
-from ..liveportrait.model import PARAMETERS, memory_of, odd_face
+from ..liveportrait.model import PARAMETERS, live_drawer, memory_of, odd_face
 from ..liveportrait.pipeline import render_pipeline
 from .card import VasaSettings
 from .controls import WishedMotion, wishes_of
+from .live import VasaSession
 from .motion import FILE, LAG, JoyMotion, JoyTemplate, load_joy_template
-from ...nn.joyvasa import FPS, JoySampling, load_joyvasa
+from ...nn.joyvasa import FPS, HOP, JoySampling, load_joyvasa
+from ...nn.joyvasa_live import LivePieces
 from ...nn.liveportrait import load_liveportrait
 from ...nn.runner import drawing_dtype
 
@@ -66,9 +68,25 @@ class VasaModel(Model):
         self.warnings, s = [], self.settings
         signals = {k: DrivingSignal(self.motion_of(v.audio, request.seed)) for k, v in request.signals.items()}
         request = replace(request, frames=self._noting(request.frames), signals=signals)
-        a = Animation(True, s.region, s.stitching, s.normalize_lip, multiplier=s.multiplier)
-        driver, style = Driver(self.nets.correct, a, request.still), OFFICIAL if self.original else OURS
+        driver, style = self.driver(request.still), OFFICIAL if self.original else OURS
         return render_pipeline(request, self.nets, driver, batch=self.batch, style=style)
+
+    def driver(self, still:bool)->Driver:
+        s = self.settings
+        a = Animation(True, s.region, s.stitching, s.normalize_lip, multiplier=s.multiplier)
+        return Driver(self.nets.correct, a, still)
+
+    def open_session(self, request:SessionRequest)->VasaSession:
+        "The portrait, live: pieces of motion become keypoints, keypoints a picture"
+        s, seed, draw = self.settings, request.motion.get('seed', 0), live_drawer(request, self.nets, self.driver(True))
+        def pieces():
+            n, ahead = max(1, round(s.live_window * FPS)), round(request.lookahead * FPS)
+            return LivePieces(self.speak.net, n, ahead, seed, JoySampling(s.guidance, s.positions))
+        warm = pieces()
+        warm.push(np.zeros((warm.n + warm.ahead) * HOP, np.float32))
+        warm.next()                                             # what is built at the first call
+        motion = WishedMotion(JoyMotion((), self.template, s.smoothing, 0., s.region), wishes_of(s, seed))
+        return VasaSession(draw, pieces(), motion, request.fps)
 
     def _noting(self, frames):
         "The frames; the first odd face of each kind becomes a warning"

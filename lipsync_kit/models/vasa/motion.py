@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['RANGES', 'FILE', 'WEIGHT', 'LAG', 'JoyTemplate', 'template_of', 'load_joy_template', 'JoyFrames', 'mapped',
-           'Smoothed', 'as_face_motion', 'joy_expression', 'on_portrait', 'JoyMoment', 'JoyMotion']
+           'Smoothed', 'as_face_motion', 'joy_expression', 'on_portrait', 'rested', 'JoyMoment', 'joy_moment',
+           'JoyMotion']
 
 # %% ../../../nbs/models/vasa/01_motion.ipynb #a6f6854f
 from collections.abc import Iterable, Iterator
@@ -45,6 +46,7 @@ class JoyFrames(NamedTuple):
     scale:np.ndarray    # [n,1]
     t:np.ndarray        # [n,3]
     angles:np.ndarray   # [n,3] pitch, yaw, roll, degrees; yaw to the left of the picture
+    speaks:np.ndarray=np.ones((1, 1), np.float32)   # [n,1] 1 while there is a voice, 0 where the lips rest
 
 def mapped(
     motion:np.ndarray,      # [n,70 or more] of a `Window`
@@ -53,7 +55,8 @@ def mapped(
     "Normalised numbers as expression, scale, shift and angles"
     exp = motion[:, :63] * template.std + template.mean
     def ranged(k): return motion[:, RANGES[k]] * (template.high[k] - template.low[k]) + template.low[k]
-    return JoyFrames(exp, ranged('scale'), ranged('t'), np.hstack([ranged(k) for k in ('pitch', 'yaw', 'roll')]))
+    angles = np.hstack([ranged(k) for k in ('pitch', 'yaw', 'roll')])
+    return JoyFrames(exp, ranged('scale'), ranged('t'), angles, np.ones_like(angles[:, :1]))
 
 # %% ../../../nbs/models/vasa/01_motion.ipynb #b98f9324
 WEIGHT = np.float32(.01)   # of the new frame
@@ -93,19 +96,29 @@ def on_portrait(
     scale, t = source.scale * driving.scale / first.scale, source.t + driving.t - first.t
     return FaceMotion(joy_expression(source.exp, driving.exp, first.exp, region), R, scale, flat_shift(t))
 
+def rested(exp, rest, speaks:float)->np.ndarray:   # [n,21,3]
+    "An expression whose lips rest as far as nobody speaks"
+    return exp if speaks == 1 else taken(exp, rest + np.float32(speaks) * (exp - rest), only(LIP_POINTS))
+
 class JoyMoment(NamedTuple):
     "A moment of JoyVASA's motion"
     motion:FaceMotion
     first:FaceMotion
     region:str='all'
-    def held(self, p)->FaceMotion: return on_portrait(p.face.motion, self.motion, self.first, self.region)
+    speaks:float=1.        # 0: the lips rest
+    def held(self, p, rest:FaceMotion|None=None)->FaceMotion:   # `rest`: of the lips; the portrait's own if left out
+        m = on_portrait(p.face.motion, self.motion, self.first, self.region)
+        return m._replace(exp=rested(m.exp, (rest or p.face.motion).exp, self.speaks))
 
     def keypoints(self, p, driver)->np.ndarray:   # [1,21,3]
         "The portrait's keypoints before stitching"
-        x_d = placed(p.face.kp, self.held(p))
-        if not (driver.a.relative and driver.a.driving == DRIVINGS[0]): return x_d
-        begin = placed(p.face.kp, on_portrait(p.face.motion, self.first, self.first, self.region))
-        return scaled_motion(p.face.x, x_d, begin)
+        if not (driver.a.relative and driver.a.driving == DRIVINGS[0]): return placed(p.face.kp, self.held(p))
+        begin = on_portrait(p.face.motion, self.first, self.first, self.region)
+        return scaled_motion(p.face.x, placed(p.face.kp, self.held(p, begin)), placed(p.face.kp, begin))
+
+def joy_moment(f:JoyFrames, first:FaceMotion, region:str='all')->JoyMoment:
+    "One frame as a moment"
+    return JoyMoment(as_face_motion(f), first, region, float(f.speaks[0, 0]))
 
 # %% ../../../nbs/models/vasa/01_motion.ipynb #77e4065c
 LAG = .08   # seconds
@@ -127,15 +140,24 @@ class JoyMotion:
         "Draw the next window"
         w = next(self.windows, None)
         if w is None: return False
-        f = mapped(w.motion[:w.n], self.template)
+        self.add(mapped(w.motion[:w.n], self.template), len(w.motion))
+        return True
+
+    def add(self, f:JoyFrames, keep:int):   # `keep`: earlier frames to remember
+        "The frames that follow"
         if self.smooth: f = self.smooth(f)
         if self.first is None: self.first = as_face_motion(JoyFrames(*(x[:1] for x in f)))
         if self.kept is None: self.kept = f
         else:
-            drop = max(0, len(self.kept.exp) - len(w.motion))
+            drop = max(0, len(self.kept.exp) - keep)
             self.begin += drop
             self.kept = JoyFrames(*(np.concatenate([a[drop:], b]) for a, b in zip(self.kept, f)))
-        return True
+
+    def drop_after(self, n:int):
+        "Forget the frames from number `n` on"
+        if self.kept is None or self.begin + len(self.kept.exp) <= n: return
+        self.kept = JoyFrames(*(a[:max(n - self.begin, 0)] for a in self.kept))
+        if self.smooth: self.smooth.last = np.hstack([self.kept.scale, self.kept.t, self.kept.angles])[-1]
 
     def frames_at(self, time:float)->JoyFrames:
         "The frame of a moment, interpolated; beyond the end it is the last"
@@ -150,4 +172,4 @@ class JoyMotion:
     def at(self, t:float)->JoyMoment:
         "The moment at a time"
         f = self.frames_at(float(t))
-        return JoyMoment(as_face_motion(f), self.first, self.region)
+        return joy_moment(f, self.first, self.region)
