@@ -67,6 +67,19 @@ def test_another_training_is_not_mixed_in(data, tmp_path):
     with pytest.raises(KitError, match='holds another training'): made(data, tmp_path/'a', steps=2, recipe='judges:1, generator:1', rate=.01)
     made(data, tmp_path/'a', steps=2, recipe='judges:1, generator:1', rate=.01, resume=False)
 
+def test_a_training_begins_with_a_trained_model(data, tmp_path):
+    made(data, tmp_path/'a', steps=4, recipe='generator:1', width=16).run()
+    card = json.loads((tmp_path/'a'/'card.json').read_text())
+    (tmp_path/'a'/'card.json').write_text(json.dumps(card | dict(licence='CC-BY-NC-4.0', commercial=False)))
+    with pytest.raises(KitError, match='its width is 16, here it is 8'): made(data, tmp_path/'b', base=str(tmp_path/'a'))
+    t = made(data, tmp_path/'b', base=str(tmp_path/'a'), steps=2, recipe='generator:1', width=16)
+    base = trainer.Painter.load(tmp_path/'a', 'cpu')
+    assert all(torch.equal(v, t.state.average[f'generator.{k}']) for k, v in base.generator.state_dict().items())
+    t.run()
+    found = json.loads((tmp_path/'b'/'card.json').read_text())
+    assert 'began with a model trained here on 1 person' in found['about'] and found['base']['licence'] == 'CC-BY-NC-4.0'
+    assert found['licence'] == 'CC-BY-NC-4.0 and CC0' and not found['commercial'] and 'base' not in found['config']
+
 def test_a_loss_that_is_no_number_stops_with_its_batch(data, tmp_path, monkeypatch):
     t = made(data, tmp_path/'a', steps=6, recipe='generator:1')
     real = trainer.reconstruction_loss
