@@ -127,7 +127,7 @@ def test_a_batch_is_learned_by_heart_and_a_clip_is_drawn(data, tmp_path):
     t = made(data, tmp_path/'a', steps=150, recipe='generator:1', width=16, batch=4, augment=False, noise=0., rate=3e-3, validate=1000)
     t.run()
     found = json.loads((tmp_path/'a'/'card.json').read_text())['figures']
-    assert found['psnr'] > found['held'] + 5 and found['opening_r'] > .9, found
+    assert found['psnr'] > found['held'] + 4 and found['psnr'] > found['moved'] and found['opening_r'] > .9, found
     batch = next(batches(stage_data('generator', t.clips, t.o, False), 0, 1))
     one = made(data, tmp_path/'b', steps=1, recipe='generator:1', width=16, batch=4, noise=0., perceptual=0.)
     losses = [one.step('generator', [batch], 3e-3 if k < 300 else 3e-4)['reconstruction'] for k in range(420)]
