@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['FLASH', 'CLICK', 'LOWER_LIP', 'UPPER_LIP', 'MESH', 'RING', 'CAVITY', 'FAULTS', 'flashed', 'clicked', 'MeshFace',
-           'lip_gaps', 'mouth_closed', 'fixed_ring', 'mesh_face', 'moved_points', 'triangle_map', 'warped',
-           'painted_dark', 'draw_mouth', 'photo_mesh', 'trembling', 'flickering', 'blurred', 'boxed', 'elsewhere',
-           'chattering', 'chatter', 'talking_face']
+           'lip_gaps', 'mouth_closed', 'fixed_ring', 'mesh_face', 'moved_points', 'warped', 'painted_dark',
+           'draw_mouth', 'photo_mesh', 'trembling', 'flickering', 'blurred', 'boxed', 'elsewhere', 'chattering',
+           'chatter', 'talking_face']
 
 # %% ../../nbs/metrics/09_synthetic.ipynb #91b453a2
 from dataclasses import dataclass, replace
 from functools import lru_cache
 import cv2, numpy as np
+from ..avatar.warp import mesh_map
 from ..core import Audio, Face, KitError, as_fps, n_frames, unknown
 from ..faces.align import fit_pose
 from ..faces.detect import landmarks
@@ -110,28 +111,14 @@ def moved_points(
     points[LOWER_LIP] -= crossed
     return points
 
-def triangle_map(
-    triangles:np.ndarray,     # [k,3,2] corners, pixels
-    size:tuple[int, int],     # h, w
-)->np.ndarray:                # [h,w] int32
-    "Which triangle each pixel is in; of triangles that overlap the last"
-    which = np.zeros(size, np.int32)
-    for i, t in enumerate(np.rint(triangles * 16).astype(np.int32)): cv2.fillConvexPoly(which, t, i, shift=4)
-    return which
-
 def warped(
     mesh:MeshFace,
     points:np.ndarray,        # [478,2] where its landmarks are to be, pixels
 )->np.ndarray:                # [h,w,3] uint8
     "The photograph with its landmarks moved"
     def corners_of(points): return np.concatenate([points[:MESH, :2], mesh.ring])[mesh.triangles]   # [k,3,2]
-    source, target = corners_of(mesh.face.points), corners_of(points)
-    corners = np.dstack([target, np.ones(target.shape[:2])]) + 1e-6 * np.eye(3)   # flat triangles stay solvable
-    back = np.linalg.solve(corners, source)   # [k,3,2] from (x, y, 1) to the photograph
-    size = mesh.image.shape[:2]
-    y, x = np.mgrid[:size[0], :size[1]]
-    at = np.einsum('hwi,hwij->hwj', np.dstack([x, y, np.ones_like(x)]), back[triangle_map(target, size)])
-    return cv2.remap(mesh.image, at.astype(np.float32), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    at = mesh_map(corners_of(mesh.face.points), corners_of(points), mesh.image.shape[:2])
+    return cv2.remap(mesh.image, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 def painted_dark(
     image:np.ndarray,     # [h,w,3] uint8

@@ -33,6 +33,7 @@ def generator_batch(
     if 'shapes' in b:
         res |= dict(shapes=b['shapes'].flatten(0, 1).float() / 127.5 - 1, motion=b['motion'].flatten(0, 1))
         res['reference'] = each(as_pictures(b['reference']))
+    if 'fitted' in b: res['fitted'] = as_pictures(b['fitted']).flatten(0, 1)
     return res | {k: b[k].flatten(0, 1).float() for k in ('mel', 'whisper') if k in b}
 
 # %% ../../nbs/train/05_losses.ipynb #a9fe08c2

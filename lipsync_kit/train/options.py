@@ -95,6 +95,7 @@ class TrainOptions:
     size:Annotated[int, Param('side of the painted square', choices=(96, 128, 256), unit='pixels')]=96
     width:Annotated[int, Param('channels of the first level', choices=(8, 16, 24, 32, 48, 64, 96), advanced=True)]=32
     view:Annotated[str, Param('what the square shows', choices=('mouth', 'face'), advanced=True)]='mouth'
+    base:Annotated[Any, Param('folder of a trained model of the same form to begin with, not from nothing')]=None
     steps:Annotated[int, Param('of learning', low=1, high=10_000_000)]=1000
     batch:Annotated[int, Param('examples at once', low=1, high=1024)]=8
     accumulate:Annotated[int, Param('batches a step', low=1, high=256, advanced=True)]=1

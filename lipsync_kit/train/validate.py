@@ -37,18 +37,17 @@ def painting_figures(
     windows:Windows,     # examples that are always the same
     batch:int=16,
     device='cpu',
-)->dict[str, float]:     # decibels in the box around the mouth: painted, reference held
+)->dict[str, float]:     # decibels in the box around the mouth: painted, reference held, reference moved
     "How close painted mouths are"
-    painted, held, n = 0., 0., 0
+    found, n = {}, 0
     for i in range(0, len(windows), batch):
         x = generator_batch(default_collate([windows[k] for k in range(i, min(i + batch, len(windows)))]), device)
-        y, k = painter(x), len(x['true'])
-        for j in range(k):
+        shown = dict(psnr=painter(x), held=x['reference']) | ({'moved': x['fitted']} if 'fitted' in x else {})
+        n += len(x['true'])
+        for j in range(len(x['true'])):
             one = slice(j, j + 1)
-            painted += decibels(y[one], x['true'][one], x['mouth'][one])
-            held += decibels(x['reference'][one], x['true'][one], x['mouth'][one])
-        n += k
-    return dict(psnr=painted / n, held=held / n)
+            for k, y in shown.items(): found[k] = found.get(k, 0.) + decibels(y[one], x['true'][one], x['mouth'][one])
+    return {k: v / n for k, v in found.items()}
 
 # %% ../../nbs/train/07_validate.ipynb #3493c64b
 @torch.no_grad()
@@ -80,14 +79,16 @@ def drawn_clip(
     w = Windows(clips, 1, size, view=view, augment=NONE, parts=('frames', 'drive', 'sound'))
     v, times = clips.view(i, view, size), clips.array(i, 'times')
     rows = np.unique([np.abs(times - t).argmin() for t in np.arange(0, min(seconds, float(times[-1])), 1 / FPS)])
-    reference = w.cut(i, [int(np.abs(clips.array(i, 'opening') - .12).argmin())], _same())[0]
+    k = int(np.abs(clips.array(i, 'opening') - .12).argmin())
+    still = w.cut(i, [k], _same())
     true, drawn = [], []
     for first in range(0, len(rows), 8):
         part = rows[first:first + 8]
         x = [w.at(i, float(times[k])) for k in part]
         sound = np.concatenate([e[painter.hears] for e in x]) if painter.hears else None
+        reference = np.repeat(still, len(part), 0) if painter.hears else w.fitted(i, k, part, _same())
         painted = painter.paint(np.concatenate([e['frames'] for e in x]), np.repeat(v.mask[None], len(part), 0),
-                                np.repeat(reference[None], len(part), 0), np.concatenate([e['shapes'] for e in x]),
+                                reference, np.concatenate([e['shapes'] for e in x]),
                                 np.concatenate([e['motion'] for e in x]), sound)
         for k, y in zip(part, painted):
             true.append(clips.square(i, int(k)))

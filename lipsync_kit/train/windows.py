@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2, numpy as np
 from ..audio.signal import mel
 from ..avatar.crop import Window, cut_window, joined, mapped, mask_of
+from ..avatar.warp import moved_face
 from ..avatar.shapes import N_MOTION, face_window, motion_numbers, mouth_box, shape_masks, view_window
 from ..core import Audio, KitError
 from ..motion.basis import load_basis
@@ -51,7 +52,7 @@ class Clips:
         split:str='train',    # 'train', 'val' or 'test'
         people=None,          # names; all of the split when left out
     ):
-        self.folder, manifest, self.notes, self.seen = Path(folder), load_manifest(folder), [], {}
+        self.folder, manifest, self.notes, self.seen, self.held = Path(folder), load_manifest(folder), [], {}, 0
         facts, self.files, self.places, self.facts = {c['key']: c for c in manifest['clips']}, {}, {}, []
         for s in manifest['shards']:
             if s['split'] != split: continue
@@ -112,12 +113,15 @@ class Clips:
         k:int,                # which frame
         view:str,
         size:int,             # pixels
-    )->np.ndarray:            # [size,size,3] uint8 RGB, not to be changed
+        pad:int=0,            # pixels more on each side
+    )->np.ndarray:            # [size,size,3] uint8 RGB, or as much more; not to be changed
         "What a network sees of a frame; kept in memory as long as there is room, since a frame is asked for often"
-        key = i, k, view, size
+        key = i, k, view, size, pad
         if key not in self.seen:
-            if len(self.seen) * size**2 * 3 > ROOM: self.seen.clear()
-            self.seen[key] = cut_window(self.square(i, k), self.view(i, view, size).M, size)
+            if self.held > ROOM: self.seen, self.held = {}, 0
+            M = self.view(i, view, size).M + np.array([[0, 0, pad], [0, 0, pad]])
+            self.seen[key] = cut_window(self.square(i, k), M, size + 2 * pad)
+            self.held += self.seen[key].nbytes
         return self.seen[key]
 
 KEPT = 4096          # arrays and views that stay in memory
@@ -230,7 +234,7 @@ class Windows:
         size:int=96,              # side of the pictures
         frames:int=1,             # of a window, at 25 a second
         view:str='mouth',         # 'mouth': the lower face, 'face': all of it
-        parts:tuple=('frames', 'drive', 'sound'),   # what is wanted: pictures; shapes and reference; sound
+        parts:tuple=('frames', 'drive', 'sound'),   # what is wanted; also 'fitted' and 'sync'
         augment:Augment=Augment(),
         seed:int=0,
         first:int=0,              # number of the first example
@@ -296,7 +300,14 @@ class Windows:
         if change.flip: shapes, numbers = np.ascontiguousarray(shapes[..., ::-1]), mirrored_numbers(numbers)
         away = np.flatnonzero(np.abs(times - times[rows[0]]) > APART)
         k = int(rng.choice(away)) if len(away) else int(rng.integers(len(times)))
-        return dict(shapes=shapes, motion=numbers.astype(np.float32), reference=self.cut(i, [k], change)[0])
+        res = dict(shapes=shapes, motion=numbers.astype(np.float32), reference=self.cut(i, [k], change)[0])
+        return res | dict(fitted=self.fitted(i, k, rows, change)) if 'fitted' in self.parts else res
+
+    def fitted(self, i:int, k:int, rows, change)->np.ndarray:     # [n,s,s,3] uint8
+        "Frame `k` with its landmarks moved to those of other frames"
+        v, pad = self.clips.view(i, self.view, self.size), self.size // 4
+        wide = self.clips.window(i, k, self.view, self.size, pad)
+        return change.pictures(np.stack([moved_face(wide, v.plane[k], v.plane[r], v.window, pad) for r in rows]))
 
     def _sound(self, i, t, change)->dict:
         "What each frame hears"

@@ -18,6 +18,7 @@ from ...audio.whisper import whisper_states
 from ...avatar.crop import REACH, SMOOTH, Window, cut_window, joined, laid_back, mapped, mask_of, plane_maps
 from ...avatar.crop import upright_plane
 from ...avatar.shapes import motion_numbers, shape_masks, view_window
+from ...avatar.warp import moved_face
 from ...core import Audio, Face, Frame, KitError, mouth_open
 from ...faces.align import fit_pose
 from ..contract import Model, RenderRequest, in_batches
@@ -36,7 +37,12 @@ class Known:
     usual:np.ndarray          # [3] mean pose, degrees
     window:Window
     mask:np.ndarray           # [size,size] float32
-    reference:np.ndarray      # [size,size,3] uint8
+    plane:np.ndarray          # [478,2] landmarks of the reference in the plane of the face
+    wide:np.ndarray           # [1.5 size,1.5 size,3] uint8, the reference and what is around it
+    @property
+    def pad(self)->int: return self.window.size // 4
+    @property
+    def reference(self)->np.ndarray: return self.wide[self.pad:-self.pad, self.pad:-self.pad]   # [size,size,3] uint8
 
 def known_person(
     images:list[np.ndarray],  # [h,w,3] uint8 RGB
@@ -53,9 +59,10 @@ def known_person(
     mean = upright_plane(points).mean(0)
     window = view_window(view, mean, size)
     k = int(np.abs(opening - OPEN).argmin())
-    M = joined(window.map, plane_maps(points, times, mean, [k])[0])
+    to_plane, pad = plane_maps(points, times, mean, [k])[0], size // 4
+    M = joined(window.map, to_plane) + np.array([[0, 0, pad], [0, 0, pad]])
     return Known(mean, rest, np.mean([f.pose for f in faces], 0), window, mask_of(mean, window),
-                 cut_window(images[k], M, size))
+                 mapped(points[k], to_plane), cut_window(images[k], M, size + 2 * pad))
 
 def with_lips(
     face:Face,
@@ -78,6 +85,7 @@ class _Job(NamedTuple):
     "A face that is drawn"
     M:np.ndarray             # [2,3] from the frame to the window
     known:Known
+    reference:np.ndarray     # [size,size,3] uint8, moved to where the lips shall be where the network is told that
     shapes:np.ndarray        # [3,size,size] uint8
     numbers:np.ndarray       # [10]
     sound:np.ndarray|None    # [rows,c]
@@ -158,9 +166,11 @@ class TrainedModel(Model):
         else:
             moment = signal.motion.at(t)
             lips, opening = moment.lips, moment.mouth_open
-        shapes = shape_masks(mapped(with_lips(face, known, lips, opening), to_plane)[None], known.window)[0]
+        plane, reference = mapped(with_lips(face, known, lips, opening), to_plane), known.reference
+        if not self.painter.hears: reference = moved_face(known.wide, known.plane, plane, known.window, known.pad)
+        shapes = shape_masks(plane[None], known.window)[0]
         numbers = motion_numbers(lips[None], np.array([opening]), np.array(face.pose)[None], known.usual)[0]
-        return _Job(joined(known.window.map, to_plane), known, shapes, numbers, sound)
+        return _Job(joined(known.window.map, to_plane), known, reference, shapes, numbers, sound)
 
     def _sound(self, audio:Audio, t:float)->np.ndarray:
         kind = self.painter.hears
@@ -174,7 +184,7 @@ class TrainedModel(Model):
         jobs = [j for _, j in todo]
         sound = np.stack([j.sound for j in jobs]) if self.painter.hears else None
         painted = self.painter.paint(windows, np.stack([j.known.mask for j in jobs]),
-                                     np.stack([j.known.reference for j in jobs]), np.stack([j.shapes for j in jobs]),
+                                     np.stack([j.reference for j in jobs]), np.stack([j.shapes for j in jobs]),
                                      np.stack([j.numbers for j in jobs]), sound)
         for (k, j), x in zip(todo, painted): out[k] = laid_back(out[k], self._sharper(x), j.known.mask, j.M)
         return out

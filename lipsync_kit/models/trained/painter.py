@@ -71,7 +71,7 @@ class Painter:
     def paint(self,
         windows:np.ndarray,       # [b,s,s,3] uint8, of the film
         masks:np.ndarray,         # [b,s,s] 0..1
-        references:np.ndarray,    # [b,s,s,3] uint8
+        references:np.ndarray,    # [b,s,s,3] uint8; where it does not hear, with landmarks moved to this frame's
         shapes:np.ndarray,        # [b,3,s,s] uint8
         numbers:np.ndarray,       # [b,10] motion numbers
         sound:np.ndarray|None=None,   # [b,rows,c] what each frame hears, where it hears
@@ -79,9 +79,10 @@ class Painter:
         "The windows with another mouth"
         d = self.device
         mask = torch.from_numpy(masks).float().to(d)[:, None]
-        x = dict(mask=mask, masked=as_planes(windows, d) * (1 - mask), reference=as_planes(references, d),
+        x = dict(mask=mask, masked=as_planes(windows, d) * (1 - mask),
                  shapes=torch.from_numpy(shapes).to(d).float() / 127.5 - 1,
                  motion=(torch.from_numpy(numbers).float().to(d) - self.mean) / self.std)
+        x['reference' if self.hears else 'fitted'] = as_planes(references, d)
         if sound is not None: x[self.hears] = torch.from_numpy(sound).float().to(d)
         y = self.compositor(self.generator(x), x['masked'], mask)
         return ((y.clamp(-1, 1) + 1) * 127.5).permute(0, 2, 3, 1).cpu().numpy()
