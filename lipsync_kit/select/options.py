@@ -44,7 +44,7 @@ class ProcessingOptions:
     language:Annotated[str|None, Param('of the speech: models that learned from others come last',
                                        check=language_code)]=None
     check:Annotated[bool|None, Param('measure whether the mouth follows the speech, and let the next model go on '
-                                     'where it does not', usual='yes, unless fast is asked', advanced=True)]=None
+                                     'where it does not', usual='yes where best is asked', advanced=True)]=None
 
     @property
     def commercial(self)->bool:
@@ -54,7 +54,7 @@ class ProcessingOptions:
     @property
     def checks(self)->bool:
         "Whether the finished video is measured"
-        return self.quality_priority != 'fast' if self.check is None else self.check
+        return self.quality_priority == 'best' if self.check is None else self.check
 
 # %% ../../nbs/select/00_options.ipynb #43602b69
 CHOICE = settings_of(ProcessingOptions)
