@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from ..core import KitError, unknown
 from ..params import checked, from_text
-from ..pipe.options import INPUTS, all_settings, make_options, options_for
+from ..pipe.auto import asks_choice, refusals, split_choice
+from ..pipe.options import INPUTS, job_settings, make_options, options_for
 
 # %% ../../nbs/batch/00_table.ipynb #835116e7
 MATERIAL = 'face', 'audio', 'motion'          # columns that name files to read
@@ -20,7 +21,7 @@ FILE_OPTIONS = 'weights', 'motion_model', 'basis', 'choose'   # options that may
 
 def columns()->tuple[str, ...]:
     "Every column that a table may have"
-    return (*INPUTS, 'model', *all_settings())
+    return (*INPUTS, 'model', *job_settings())
 
 @dataclass(frozen=True)
 class Job:
@@ -40,12 +41,13 @@ def _file(folder:Path, name:str, value)->str:
 def _options(cells:dict, folder:Path)->dict:
     "The options among the cells, as `lipsync` takes them"
     model = str(cells.get('model', 'portrait')).strip()
-    known, res = {**all_settings(), **options_for(model)}, {'model': model} if 'model' in cells else {}
+    own = {} if model == 'auto' else options_for(model)
+    known, res = {**job_settings(), **own}, {'model': model} if 'model' in cells else {}
     for k, v in cells.items():
         if k not in known: continue
         if k in FILE_OPTIONS and isinstance(v, str) and (folder/v.strip()).is_file(): v = str(folder/v.strip())
         res[k] = from_text(known[k], v) if isinstance(v, str) else checked(known[k], v)
-    make_options(**res)
+    refusals(split_choice(res)[1]) if asks_choice(res) else make_options(**res)
     if res.get('weights'): _file(folder, 'weights', res['weights'])
     return res
 

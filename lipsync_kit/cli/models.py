@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['models', 'Folder', 'Category', 'Names', 'no_command', 'as_row', 'file_row', 'place', 'show_table', 'tilde',
            'list_row', 'list_models', 'describe', 'describe_file', 'info', 'chosen', 'download_models', 'export_models',
-           'remove_models', 'checked', 'verify_models', 'disk_use', 'model_sets', 'du']
+           'remove_models', 'compare_models', 'checked', 'verify_models', 'disk_use', 'model_sets', 'du']
 
 # %% ../../nbs/cli/01_models.ipynb #87b87a8c
 import json, sys
@@ -216,6 +216,27 @@ def remove_models(
     from lipsync_kit.hub.download import remove
     freed = {card(n).name: remove(n, path, forget) for n in names}
     say(dict(freed=freed), '\n'.join(f'{n}: {size_text(b)} freed' for n, b in freed.items()), as_json)
+
+# %% ../../nbs/cli/01_models.ipynb #90d3af07
+@models.command('compare')
+def compare_models(
+    names:Annotated[Optional[list[str]], typer.Argument(help='which models [all]')]=None,
+    out:Annotated[Optional[str], typer.Option('--out', '-o', help='write it to a file: .md, .json')]=None,
+    as_json:Json=False,
+):
+    "Compare the models that draw: what they can do, what they cost on this machine, how good they were found to be."
+    from lipsync_kit.core import replacing
+    from lipsync_kit.pipe.auto import estimates_for
+    from lipsync_kit.select.choose import this_machine
+    from lipsync_kit.select.tables import STANDARD, comparison, comparison_markdown
+    if out and Path(out).suffix not in ('.md', '.json'): raise KitError(f"{out!r} must end in .md or .json")
+    machine = this_machine()
+    c = comparison(machine, names or (), estimates_for(STANDARD, machine.device, False))
+    text = comparison_markdown(c)
+    if not out: return say(c, text, as_json)
+    whole = json.dumps(c, indent=1, ensure_ascii=False) + '\n' if Path(out).suffix == '.json' else text
+    with replacing(Path(out)) as tmp: tmp.write_text(whole, encoding='utf-8')
+    say(dict(path=out), f'written: {out}', as_json)
 
 # %% ../../nbs/cli/01_models.ipynb #1eca9157
 def checked(

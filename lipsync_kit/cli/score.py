@@ -114,8 +114,27 @@ def with_chain(
 
 THEN_HELP = 'effects after each model, such as enhance:.7, measured beside the model alone; may be given more than once'
 
+def _bench_me(model:list[str]|None, quiet:bool, as_json:bool):
+    "Measure what the models cost on this machine"
+    from dataclasses import asdict
+    from lipsync_kit.pipe.bench_me import bench_me, bench_text
+    from lipsync_kit.select.measured import measurements_file
+    with Bar(quiet) as bar: found, failed = bench_me(model or (), progress=bar)
+    path = str(measurements_file())
+    text = bench_text(found, failed) + (f'\nkept in {path}' if found else '')
+    say(dict(path=path, costs=[asdict(c) for c in found], failed=failed), text, as_json)
+    if not found: raise typer.Exit(1)
+
+def _remember(results):
+    "Keep how good the models were found to be, for `--model auto`"
+    from lipsync_kit.pipe.bench_me import qualities_of
+    from lipsync_kit.select.measured import add_measurements, measurements_file
+    found = qualities_of(results)
+    if found and measurements_file() is not None: add_measurements(found)
+
 def bench(
-    protocol:Annotated[str, typer.Argument(help="a protocol's file, 'media', or with --make the folder of your clips")],
+    protocol:Annotated[str, typer.Argument(help="a protocol's file, 'media', 'me' for what the models cost on this "
+                                                "machine, or with --make the folder of your clips")],
     model:Annotated[Optional[list[str]], typer.Option('--model', '-m', help='which models take part [portrait]')]=None,
     then:Annotated[Optional[list[str]], typer.Option('--then', help=THEN_HELP)]=None,
     media:Annotated[Optional[str], typer.Option('--media', help="folder of the clips [the protocol's]")]=None,
@@ -130,6 +149,8 @@ def bench(
     as_json:Json=False,
 ):
     "Compare models with the real video on fixed clips and settings; run it again to continue."
+    for m in model or (): _known_model(m.partition(';')[0])
+    if protocol == 'me': return _bench_me(model, quiet, as_json)
     from lipsync_kit.benchmark import load_protocol, make_protocol, run_protocol
     from lipsync_kit.core import unknown
     if make:
@@ -138,13 +159,13 @@ def bench(
         p.save(make)
         text = f'{make}: {len(p.takes)} clips\nrun it with: lipsync bench {make} --media {protocol}'
         return say(dict(path=make, clips=[t.name for t in p.takes]), text, as_json)
-    for m in model or (): _known_model(m.partition(';')[0])
     if preset not in ('best', 'original'): raise unknown('preset', preset, ('best', 'original'))
     p = load_protocol(protocol)
     folder = media or (str(Path(protocol).parent) if Path(protocol).is_file() else '.')
     models, options = with_chain(model or ['portrait'], then or []), None if preset == 'best' else dict(preset=preset)
     again = bench_command(protocol, models, media=folder, heads=heads, out=out, preset=preset)
     with Bar(quiet) as bar: r = run_protocol(p, models, folder, out, options, heads, only, again, bar)
+    _remember(r)
     text = [str(r), f'again: {again}   (one row: add --only NAME)',
             f'written to {out}: table.md, table.json, rows.csv, plot.png, takes, videos']
     say(json.loads((Path(out)/'table.json').read_text(encoding='utf-8')), '\n'.join(text), as_json)

@@ -37,11 +37,11 @@ Text = Annotated[Optional[str], typer.Option('--text', '-t', help='what to say, 
 Motion = Annotated[Optional[str], typer.Option('--motion', help='a saved motion track (JSON or CSV), perhaps edited')]
 def _models():
     from lipsync_kit.models.contract import model_cards
-    return model_cards()
+    return ['auto', *model_cards()]
 
 Model = Annotated[Optional[str], typer.Option('--model', '-m', autocompletion=offered(_models),
-                                              help='which model draws; `lipsync talk --model NAME --help` has its '
-                                              'options')]
+                                              help='which model draws, or auto; `lipsync talk --model NAME --help` '
+                                              'has its options')]
 Config = Annotated[Optional[str], typer.Option('--config', help='a file with any of these: .toml .yaml .json')]
 Says = Annotated[Optional[list[str]], typer.Option('--says', help='several voices: --says 0=left.wav --says '
                                                    '1=right.wav, from the left')]
@@ -49,10 +49,10 @@ Says = Annotated[Optional[list[str]], typer.Option('--says', help='several voice
 def _job(config, given:dict, says, **words)->dict:
     "The arguments of `lipsync`: the command line's, then the configuration file's"
     from lipsync_kit.core import KitError
-    from lipsync_kit.pipe.options import INPUTS, all_settings
+    from lipsync_kit.pipe.options import INPUTS, job_settings
     words['audio'] = parse_voices(says, words['audio'])
     said = {k: v for k, v in {**words, **given}.items() if v is not None}
-    job = {**config_values(config, {*INPUTS, 'model', *all_settings()}), **said}
+    job = {**config_values(config, {*INPUTS, 'model', *job_settings()}), **said}
     if 'audio' in said: job.pop('text', None) if 'text' not in said else None
     if 'text' in said and 'audio' not in said: job.pop('audio', None)
     if not job.get('face'): raise KitError('name an image or a video with a face: lipsync talk FACE SPEECH')
@@ -211,12 +211,14 @@ def command_with_flags(
     name = command.__name__
     if not args or args[0] != name: return with_options(command, ())
     explain = '--help' in args or '-h' in args
-    from lipsync_kit.pipe.options import COMMON, all_settings, options_for
+    from lipsync_kit.pipe.options import CHOSEN_BY, COMMON, job_settings, options_for
     if command in DRAWN:
         model = word_after(args, '--model', '-m') or 'portrait'
         from lipsync_kit.models.contract import model_cards
-        shown = options_for(model) if model in model_cards() else {}
-        return with_options(command, {**all_settings(), **shown}.values(), shown, explain)
+        shown = options_for(model) if model in model_cards() else COMMON if model == 'auto' else {}
+        choice = {k: s for k, s in CHOSEN_BY.items() if model == 'auto' or k == 'quality_priority'}
+        shown = {**choice, **shown}
+        return with_options(command, {**job_settings(), **shown}.values(), shown, explain)
     names = MOVED if command is motion else PROCESSED
     settings = {k: COMMON[k] for k in names}
     if command is enhance:

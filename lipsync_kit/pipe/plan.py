@@ -26,6 +26,7 @@ from ..media.glance import glances, spread
 from ..media.probe import opened, probe, sound_streams
 from ..media.streams import StreamReport, sound_blocks
 from ..models.identity import is_identity, open_identity, renderer_note
+from .auto import asks_choice, chosen_for
 from .licences import settled
 from .options import Options, make_options, setting
 from .prepare import brought_motion, covers_wanted, no_outline, nothing_to_say, open_model, refuse_early
@@ -152,6 +153,7 @@ class Plan:
     basis:str=''                 # where the time comes from, in words
     transparent:bool=False       # the transparency of the input is kept
     quality:FaceQuality|None=None   # how well the face can be seen; of a video the median of some moments
+    choice:str=''                # which model is chosen and why, where a choice was asked for
     def to_dict(self)->dict: return asdict(self)
     def __repr__(self):
         w, h = self.size
@@ -162,7 +164,8 @@ class Plan:
         kept = [f"transparent parts stay transparent, in {', '.join(CUT_OUTS)} or PNG frames"]
         kept = kept if self.transparent else []
         face = [f'face: {quality_words(self.quality)}'] if self.quality else []
-        return '\n'.join([f'{time}, {self.memory} MB of memory{device}', *basis, *face, *kept,
+        chosen = [self.choice] if self.choice else []
+        return '\n'.join([*chosen, f'{time}, {self.memory} MB of memory{device}', *basis, *face, *kept,
                           *(f'trouble: {t}' for t in self.trouble or ('none seen',))])
 
 def quality_words(q:FaceQuality)->str:
@@ -284,6 +287,11 @@ def plan(
     **options,           # likewise
 )->Plan:
     "What `lipsync` with the same arguments will take"
+    if asks_choice(options):
+        ranking, rest, _ = chosen_for(face, audio, text, motion, **options)
+        c = ranking.first
+        made = plan(face, audio, text, motion, model=c.model, **rest)
+        return replace(made, choice=f'model {c.model}: {c.reason}')
     if is_identity(face): options = {'model': open_identity(face).model, **options}
     load, (checked, free) = Load(), settled(make_options(**options))
     if isinstance(audio, dict): checked = replace(checked, choose='all')

@@ -24,6 +24,7 @@ from ..media.streams import StreamReport
 from ..media.write import CODECS, with_alpha, write_image
 from ..models.contract import Model
 from ..models.identity import is_identity, open_identity
+from .auto import asks_choice, chosen_for, first_that_works, off_speech
 from .clock import Clock
 from .consent import check_consent, log_consent
 from .fingerprint import fingerprint
@@ -149,6 +150,12 @@ def writer_for(
     return ResumableWriter(path, *size, fps, audio, options.crf, largest=options.size, alpha=options.transparent,
                            **given)
 
+def _chosen(face, audio, text, motion, out, progress, options:dict)->Result:
+    "The video of the model that is chosen for the job, or of the next one where that fails"
+    ranking, rest, wanted = chosen_for(face, audio, text, motion, **options)
+    def run(model, progress): return lipsync(face, audio, text, motion, out, progress, model=model, **rest)
+    return first_that_works(ranking, run, off_speech if wanted.checks else None, progress)
+
 def lipsync(
     # path of an image, a video or a prepared person (.avatar), or an [h,w,3] uint8 RGB picture
     face,
@@ -159,9 +166,10 @@ def lipsync(
     motion=None,               # a `MotionTrack` or the path of a saved one, drawn instead of the speech's own
     out=None,                  # the video to make; left out: a temporary file, `Result.save` keeps it
     progress:OnProgress=no_progress,  # raising from it stops the job
-    **options,                 # see `pipe.options`, and the model's card
+    **options,                 # see `pipe.options`, the model's card, and with model='auto' `select.options`
 )->Result:
     "Make a face speak; a job that was killed goes on where it was when it is called again with the same `out`"
+    if asks_choice(options): return _chosen(face, audio, text, motion, out, progress, options)
     if is_identity(face): options = {'model': open_identity(face).model, **options}
     checked = make_options(**options)
     path = output_path(out, CUT_OUTS if checked.transparent else VIDEOS)

@@ -8,7 +8,7 @@ __all__ = ['FACE', 'KEPT', 'SHARE', 'FADES', 'PARALLEL', 'face_area', 'Work', 'M
            'finished', 'FaceTally', 'reference', 'probe', 'of_kind', 'lasting', 'Estimate', 'estimate']
 
 # %% ../../nbs/pipe/08_speeds.ipynb #ece0952c
-import json, os, platform, shutil, sys, threading
+import json, os, platform, threading
 from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -17,11 +17,12 @@ from importlib.resources import files
 from pathlib import Path
 from time import perf_counter, process_time
 import cv2, numpy as np
-from ..core import Face, device as chosen_device, replacing
+from ..core import Face, replacing
 from ..hub.cards import models_folder
 from ..models.contract import model_card
 from .options import Options
 from .source import Source
+from ..select.measured import device_here
 
 # %% ../../nbs/pipe/08_speeds.ipynb #f964736e
 FACE = 4   # a face counts as a square of so many distances between the eyes
@@ -85,10 +86,7 @@ def variant_of(options:Options)->str:
 def device_of(options:Options)->str:
     "The device that draws, as far as it can be said without loading torch"
     if model_card(options.model).weights_from != 'published': return 'cpu'
-    if options.device != 'auto': return options.device
-    if 'torch' in sys.modules: return chosen_device('auto')
-    if Path('/dev/nvidiactl').exists() or shutil.which('nvidia-smi'): return 'cuda'
-    return 'mps' if (sys.platform, platform.machine()) == ('darwin', 'arm64') else 'cpu'
+    return device_here(options.device)
 
 def work_for(
     options:Options,

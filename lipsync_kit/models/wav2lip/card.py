@@ -30,7 +30,7 @@ def wav2lip_card(name:str, about:str)->ModelCard:
     return ModelCard(name, about, 'lipsync_kit.models.wav2lip.model', ('image', 'video'), ('audio',), ('multi_face',),
                      Wav2LipSettings,
                      size=96, weights=(name, 'face_landmarker'), reference_weights=('s3fd',), weights_from='published',
-                     outline='lipsync_kit.models.settings:outline')
+                     outline='lipsync_kit.models.settings:outline', languages=('en',))
 
 CARDS = (
     wav2lip_card('wav2lip', 'redraws the lower face from audio; 96 pixels, follows the audio closest'),
