@@ -22,6 +22,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'lipsync_kit.app.talk': ('app.html#talk', 'lipsync_kit/app.py'),
                                  'lipsync_kit.app.talk_tab': ('app.html#talk_tab', 'lipsync_kit/app.py'),
                                  'lipsync_kit.app.visitor_settings': ('app.html#visitor_settings', 'lipsync_kit/app.py')},
+            'lipsync_kit.audio.clean': { 'lipsync_kit.audio.clean.cleaned': ('audio/clean.html#cleaned', 'lipsync_kit/audio/clean.py'),
+                                         'lipsync_kit.audio.clean.level': ('audio/clean.html#level', 'lipsync_kit/audio/clean.py')},
             'lipsync_kit.audio.denoise': { 'lipsync_kit.audio.denoise.Size': ('audio/denoise.html#size', 'lipsync_kit/audio/denoise.py'),
                                            'lipsync_kit.audio.denoise._network': ( 'audio/denoise.html#_network',
                                                                                    'lipsync_kit/audio/denoise.py'),
