@@ -98,7 +98,8 @@ def written_sound(
 ):
     "What goes into the file as sound: the file it came from, with all its channels, or samples"
     if job.sound.audio is None: return None
-    return job.sound.path if job.sound.path is not None else job.sound.audio
+    if job.sound.path is not None: return job.sound.path
+    return job.sound.audio if job.sound.given is None else job.sound.given
 
 def drawn_frames(
     job:PreparedRun,
