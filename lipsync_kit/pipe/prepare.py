@@ -136,6 +136,7 @@ class PreparedRun:
     fps:Fraction                   # likewise
     clock:Clock
     picture:StreamReport=field(default_factory=lambda: StreamReport('picture'))   # of a video
+    spoken:tuple|None=None         # (start, end) seconds in which lips are drawn; None: all the time
     covers:CoverReport|None=None   # filled where a mouth of a video is covered; None where nobody looks
 
     @property
