@@ -23,7 +23,7 @@ def level(audio:Audio)->float:    # dB of full scale, at least -120
 def cleaned(
     audio:Audio,
     clean:str='auto',              # one of `CLEAN`
-)->tuple[Audio, str]:              # (what is listened to, as long and at the same rate; what was taken out, '' for nothing)
+)->tuple[Audio, str]:              # (what is listened to, as long, at the same rate; what was taken out, '': nothing)
     "The voice in a sound"
     if clean not in CLEAN: raise unknown('way to clean a sound', clean, CLEAN)
     if clean == 'auto' and not available('spleeter-2stems') or clean == 'off': return audio, ''

@@ -129,8 +129,8 @@ class TimingOptions:
 class MotionOptions:
     "How speech becomes motion"
     title = 'Motion'
-    clean:Annotated[str, Param("what is taken out of the sound that drives the lips, not out of what is written: 'noise', "
-                               "'music', or what is heard of them, with the weights that are here",
+    clean:Annotated[str, Param("what is taken out of the sound that drives the lips, not out of what is written: "
+                               "'noise', 'music', or what is heard of them, with the weights that are here",
                                choices=_ways_to_clean, advanced=True)]='auto'
     motion_model:Annotated[str, Param("what turns speech into motion: 'auto', 'whisper', 'mel', 'synthetic', 'rules', "
                                       "or a file of `lipsync fit`",
