@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Annotated, Optional
 import typer
 from .animate import animate_with_flags
+from .dub import dub_with_flags
 from .avatar_make import avatar
 from .bar import Bar, Json, Quiet, say, spoken
 from .faces import faces, swap_with_flags
@@ -86,6 +87,7 @@ COMMANDS = {    # name -> the part of the help it stands in, an example
     'motion': (MAKE, 'lipsync motion --text "Hello there." -o track.json'),
     'process': (MAKE, 'lipsync process clip.mp4 --then sharpen:amount=.5 -o sharp.mp4'),
     'enhance': (MAKE, 'lipsync enhance talk.mp4 --where mouth -o clear.mp4'),
+    'dub': (MAKE, 'lipsync dub talk.mp4 --script german.srt --voice espeak -o german.mp4'),
     'animate': (MAKE, 'lipsync animate me.jpg --driving clip.mp4 -o animated.mp4'),
     'swap': (MAKE, 'lipsync swap me.jpg clip.mp4 --i-have-consent -o swapped.mp4'),
     'avatar': (MAKE, 'lipsync avatar make me.mp4 -o me.avatar'),
@@ -124,7 +126,7 @@ def build_app(
     plain = {c.__name__: c for c in (demo, app, fit, batch, faces, score, compare, bench, verify, doctor,
                                      voices, transcribe, chat)}
     flags |= dict(swap=swap_with_flags(list(args)), prepare=prepare_with_flags(), train=train_with_flags(),
-                  animate=animate_with_flags(list(args)))
+                  animate=animate_with_flags(list(args)), dub=dub_with_flags(list(args)))
     groups, commands = dict(avatar=avatar, models=models, schema=schema, config=config), {**flags, **plain}
     for name in COMMANDS:
         if name in groups: root.add_typer(groups[name], name=name, **_placed(name))

@@ -200,8 +200,8 @@ def config_init(
 DRAWN = talk, plan
 PROCESSED = ('size', 'choose', 'frame', 'aspect', 'no_face', 'crf', 'seed', 'effects', 'policy', 'mark',
              'consent_face', 'gate', 'device')
-MOVED = ('fps', 'motion_model', 'basis', 'emotion', 'strength', 'gain', 'idle', 'head', 'seed', 'voice', 'speed',
-         'policy')
+MOVED = ('fps', 'clean', 'motion_model', 'basis', 'emotion', 'strength', 'gain', 'idle', 'head', 'seed', 'voice',
+         'speed', 'policy')
 
 def command_with_flags(
     command,

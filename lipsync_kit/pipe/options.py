@@ -81,6 +81,10 @@ def kind_of_mark(value)->str:
     if value not in MARKS: raise unknown('kind of mark', str(value), MARKS)
     return value
 
+def _ways_to_clean()->tuple[str, ...]:
+    from lipsync_kit.audio.clean import CLEAN
+    return CLEAN
+
 def _effects(value):
     from lipsync_kit.effects.effect import parse_effects
     return parse_effects(value)
@@ -127,6 +131,9 @@ class TimingOptions:
 class MotionOptions:
     "How speech becomes motion"
     title = 'Motion'
+    clean:Annotated[str, Param("what is taken out of the sound that drives the lips, not out of what is written: "
+                               "'noise', 'music', or what is heard of them, with the weights that are here",
+                               choices=_ways_to_clean, advanced=True)]='auto'
     motion_model:Annotated[str, Param("what turns speech into motion: 'auto', 'whisper', 'mel', 'synthetic', 'rules', "
                                       "or a file of `lipsync fit`",
                                       requires='motion', check=motion_model_name, advanced=True)]='auto'
