@@ -242,6 +242,7 @@ def tried(
     watch, t = _Watch(TRIAL), perf_counter()
     done = ('size', 'choose', 'frame', 'aspect') if source.still else ()   # by `open_source`
     words = {k: v for k, v in options.items() if k not in done}
+    words['clean'] = 'off'          # sound is cleaned once, not by the frame
     try:
         with TemporaryDirectory() as d:
             face = _trial_face(source, d)
