@@ -117,7 +117,7 @@ def test_what_cannot_be_drawn_is_said_in_one_sentence(tmp_path):
     with pytest.raises(KitError, match='takes no motion track'): lipsync(photo(), motion='x.json', out=tmp_path/'b.mp4', **FEW)
 
 def test_one_of_several_faces_is_drawn(tmp_path):
-    r = lipsync(np.hstack([photo(), photo()]), tone(.2), out=tmp_path/'b.mp4', crf=4, choose='largest', **FEW)
+    r = lipsync(np.hstack([photo(), photo()]), tone(.2), out=tmp_path/'b.mp4', crf=4, choose='largest', mark='tag', **FEW)
     a, b = np.hstack([photo(), photo()]), images(r.path)[2]
     halves = sorted(changed(a[:220, x:x + 512], b[:220, x:x + 512]) for x in (0, 512))
     assert halves[0] < 2 < 5 < halves[1]

@@ -132,7 +132,7 @@ def test_crops_of_every_model_are_upright(astronaut, turn):
 def spoken(film, audio, turn):
     "Frames of a dub, turned upright"
     from lipsync_kit.pipe.run import lipsync
-    return [turned(f.image, -turn).astype(float) for f in read_frames(lipsync(film, audio, idle=False, crf=8).path)]
+    return [turned(f.image, -turn).astype(float) for f in read_frames(lipsync(film, audio, idle=False, crf=8, mark='tag').path)]
 
 @pytest.mark.parametrize('turn', QUARTERS)
 def test_a_video_without_its_rotation_tag(media, tmp_path, turn):

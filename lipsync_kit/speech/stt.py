@@ -154,8 +154,8 @@ def transcribe(
     progress:OnProgress=no_progress,
 )->Transcript:
     "What is said, in memory that does not grow with the length but by the text"
-    c, report = chosen_recogniser(model, language), StreamReport('sound')
     seconds = float(probe(sound).duration if isinstance(sound, (str, Path)) else sound.duration)
+    c, report = chosen_recogniser(model, language), StreamReport('sound')
     found, heard = [], {}
     for s in stretches(_blocks(sound, report)):
         lines, spoken = _segments(s, c, language)
