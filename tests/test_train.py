@@ -38,7 +38,7 @@ def photo(): return read_image(Path(lipsync_kit.__file__).parent/'data'/'astrona
 def data(tmp_path_factory, photo):
     folder = tmp_path_factory.mktemp('videos')
     filmed(folder/'ann.mp4', speak(TEXT).audio, photo, fps=25, seconds=4)
-    return str(prepare(folder, folder.parent/'shards', size=128, sharp=0, licence='CC0', consent='a photograph').folder)
+    return str(prepare(folder, tmp_path_factory.mktemp('out')/'shards', size=128, sharp=0, licence='CC0', consent='a photograph').folder)
 
 def made(data, out, **more): return Trainer(train_options(data=data, out=str(out), **TINY | more))
 
