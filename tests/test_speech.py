@@ -215,3 +215,16 @@ def test_an_endpoint_that_breaks_leaves_what_was_said(endpoint):
 
 def test_a_question_without_words():
     with pytest.raises(KitError, match='nothing was said'): Conversation(PHOTO, chat='scripted').heard(' ')
+
+def test_another_voice_is_another_job(tmp_path, monkeypatch):
+    "A video that was stopped does not go on in the voice that has since become the best"
+    from lipsync_kit.pipe import run
+    from lipsync_kit.speech.tts import VoiceCard
+    from lipsync_kit.speech.voices.hibari import say_hibari
+    quick, words = VoiceCard('quick', 'a toy', lambda text, manner: say_hibari(text, manner._replace(speed=1.3)), ('en',)), []
+    monkeypatch.setattr(VOICES, 'found', {**VOICES.all(), 'quick': quick})
+    monkeypatch.setattr(run, 'made_video', lambda job, path, word, *_: words.append(word))
+    for voice in 'hibari', 'quick', 'hibari':
+        monkeypatch.setenv('LIPSYNC_KIT_VOICE', voice)
+        run.lipsync(PHOTO, text='Hello.', out=tmp_path/'a.mp4', size=128)
+    assert words[0] == words[2] != words[1]

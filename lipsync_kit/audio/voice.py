@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['HOP', 'EARLY', 'LINGER', 'SPEECH_LEVEL', 'MOST_GAIN', 'SOUND_OF_SILENCE', 'LEAST_VOICE', 'FLAT', 'HEARD',
            'voice_network', 'voice_probability', 'voice_spans', 'speech_level', 'at_speech_level', 'flatness',
-           'kind_of_sound']
+           'excerpt', 'kind_of_sound']
 
 # %% ../../nbs/audio/01_voice.ipynb #75bc89f1
 from functools import lru_cache
@@ -139,13 +139,20 @@ def flatness(
     loud = power[power.sum(1) >= 1e-3 * power.sum(1).max()]
     return float(np.median(np.exp(np.log(loud).mean(1)) / loud.mean(1)))
 
+def excerpt(
+    audio:Audio,
+    seconds:float,      # of it, at most
+)->Audio:
+    "Ten pieces from all over a long sound; a shorter one as it is"
+    if audio.duration <= seconds: return audio
+    starts = np.linspace(0, audio.duration - seconds / 10, 10)
+    return Audio(np.concatenate([audio.cut(a, a + seconds / 10).samples for a in starts]), audio.rate)
+
 def kind_of_sound(
     audio:Audio,
 )->str:          # 'speech', 'silence', 'music' or 'noise'
     "What there is to hear; 'music' stands for tones of any kind"
-    if audio.duration > HEARD:
-        starts = np.linspace(0, audio.duration - HEARD / 10, 10)
-        audio = Audio(np.concatenate([audio.cut(a, a + HEARD / 10).samples for a in starts]), audio.rate)
+    audio = excerpt(audio, HEARD)
     if sum(b - a for a, b in voice_spans(audio)) >= LEAST_VOICE: return 'speech'
     if float(np.sqrt(np.mean(np.square(audio.samples, dtype=np.float64)))) < SOUND_OF_SILENCE: return 'silence'
     return 'music' if flatness(audio) < FLAT else 'noise'

@@ -6,7 +6,7 @@
 __all__ = ['SYSTEM', 'Event', 'Said', 'heard_until', 'Conversation']
 
 # %% ../../nbs/live/01_conversation.ipynb #3e671a4a
-import json
+import json, math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -67,7 +67,8 @@ class Conversation:
         chosen_chat(chat)
         self.face, self.stt, self.chat, self.voice, self.language = face, stt, chat, voice_name(voice), language
         self.options, self.history = options, [Message('system', system)] if system else []
-        self.timings, self._stop, self._pool, self._next = {}, Flag(), ThreadPoolExecutor(1), None
+        self.timings, self._stop, self._shown_until = {}, Flag(), 0.
+        self._pool, self._next = ThreadPoolExecutor(1), None      # opens the session of the next answer
 
     def heard(self,
         question,             # text, the path of a sound file, or `Audio`
@@ -118,13 +119,12 @@ class Conversation:
         text = self.heard(question)
         self.history.append(Message('user', text))
         yield event('heard', text)
-        said, shown = [], [0.]
+        said, self._shown_until = [], 0.
         try:
             for kind, value in self._answer(said):
-                if kind == 'frame': shown[0] = float(value.time) + 1 / 25
                 yield event(kind, value)
         finally:
-            answer = heard_until(said, shown[0] if self._stop.is_set() else 1e9)
+            answer = heard_until(said, self._shown_until if self._stop.is_set() else math.inf)
             if answer: self.history.append(Message('assistant', answer))
 
     def _answer(self, said:list[Said])->Iterator[tuple[str, Any]]:
@@ -137,8 +137,8 @@ class Conversation:
                 yield 'sentence', sentence
                 yield 'audio', speech.audio
                 session = session or self._session()
-                yield from self._shown(session.push(resample(speech.audio, RATE)))
-            if session: yield from self._shown(session.flush())
+                yield from self._shown(session.push(resample(speech.audio, RATE)), session.fps)
+            if session: yield from self._shown(session.flush(), session.fps)
         finally:
             speeches.close()
             if session: session.close()
@@ -149,9 +149,10 @@ class Conversation:
         self.prepare()
         return session
 
-    def _shown(self, frames)->Iterator[tuple[str, Any]]:
+    def _shown(self, frames, fps)->Iterator[tuple[str, Any]]:
         for f in frames:
             if self._stop.is_set(): return
+            self._shown_until = float(f.time + 1 / fps)
             yield 'frame', f
 
     def save(self,

@@ -16,13 +16,12 @@ from ..audio.signal import resample
 from ..core import Audio, KitError, OnProgress, no_progress, replacing
 from ..hub.cards import available
 from ..media.read import read_audio
-from .fingerprint import fingerprint
 from .licences import check_licences
-from .marks import marks_for, refuse_marks
+from .marks import refuse_marks
 from .options import make_options
 from .prepare import prepare
 from .result import Result
-from .run import VIDEOS, made_video, output_path
+from .run import VIDEOS, marked_video, output_path
 from .speeds import timed
 from ..speech.chat import Message, chosen_chat, stream as answer
 from ..speech.stt import Segment, Transcript, load_pysubs2, transcribe
@@ -169,6 +168,7 @@ def dub(
     **options,               # of `lipsync`
 )->Result:
     "Let other words be spoken in a video"
+    load_pysubs2()                                  # which says how to install it, before anything is spoken
     o, path = make_options(**options), output_path(out, VIDEOS)
     language = to or ''
     if project is not None and Path(project).is_file(): lines, language, voice = load_project(project)
@@ -187,9 +187,8 @@ def dub(
         voices = tuple({c.name: 1 for x in lines for c in voices_of(x.text, voice)})
         job.sound, job.spoken = replace(job.sound, given=mix, voices=voices), spans
         check_licences(o.policy, job.licences)
-        word = fingerprint(video, mix, None, None, job.options, job.model.weights)
-        marks = marks_for(job.options, path, word, job.size, False, dict(face=video, sound=mix, text=None, motion=None))
-        r = made_video(job, path, word if out is not None else '', marks, watch, progress)
+        given = dict(face=video, sound=mix, text=None, motion=None)
+        r = marked_video(job, path, given, watch, out is not None, progress)
     said = Transcript(tuple(Segment(x.text, s.start, s.end) for x, s in zip(lines, spoken)), language)
     beside = path.with_suffix('.srt')
     with replacing(beside) as tmp: tmp.write_text(said.subtitles('srt'), encoding='utf8')

@@ -68,9 +68,10 @@ def fingerprint(
     options=None,       # `pipe.options.Options`, or a dict
     weights=(),         # files that draw, as `Model.weights` names them
     version:str=__version__,  # of whatever draws
+    made=None,          # `Audio` that drives and was made on the way: by a voice, or out of a mixture
 )->str:                 # 64 hexadecimal digits
     "One string for a job: the same as long as the same is to be drawn"
     options = options_identity(asdict(options) if is_dataclass(options) else options or {})
     facts = dict(face=_input(face), audio=_input(audio), motion=_input(motion), text=text, options=options,
-                 weights=weights_identity(weights), version=version)
+                 weights=weights_identity(weights), version=version, made=_input(made))
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()

@@ -156,7 +156,8 @@ class PreparedRun:
     @property
     def licences(self)->tuple[Licence, ...]:
         o, person = self.options, person_of(self.options, self.source)
-        chain = licences(self.tracks, o.model, self.model.weights, self.sound.voices, o.effects)
+        weights = *self.model.weights, *self.sound.cleaners
+        chain = licences(self.tracks, o.model, weights, self.sound.voices, o.effects)
         if self.covers is not None: chain = (*chain, COVERS)
         return chain if person is None else (*chain, Licence('the prepared person', person.licence, person.commercial))
 

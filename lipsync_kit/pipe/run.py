@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['VIDEOS', 'PICTURES', 'CUT_OUTS', 'output_path', 'peak_memory', 'length_notes', 'written_sound', 'faces_within',
-           'drawn_frames', 'write_frames', 'writer_for', 'lipsync', 'made_video', 'as_written', 'result_of', 'process']
+           'drawn_frames', 'write_frames', 'writer_for', 'lipsync', 'marked_video', 'made_video', 'as_written',
+           'result_of', 'process']
 
 # %% ../../nbs/pipe/09_run.ipynb #dee98e58
 import sys, tempfile
@@ -185,15 +186,27 @@ def lipsync(
     refuse_marks(checked, path)
     with timed() as watch:
         job = prepare(face, audio, text, motion, checked, progress)
-        if seen := gate_notes(job.source, checked.gate, checked.effects):
-            for note in seen: progress(Progress('reading', 0., note=note))
-            job.source = replace(job.source, warnings=(*job.source.warnings, *seen))
-        weights = *job.model.weights, *(w for e in job.options.effects for w in e.weights)
-        word = fingerprint(face, audio, text, motion, job.options, weights)
-        log_consent(checked.effects, face, path)
         given = dict(face=face, sound=audio, text=text, motion=motion)
-        marks = marks_for(job.options, path, word, job.size, job.source.still, given)
-        return made_video(job, path, word if out is not None else '', marks, watch, progress)
+        return marked_video(job, path, given, watch, out is not None, progress)
+
+def marked_video(
+    job:PreparedRun,
+    path:Path,
+    given:dict,              # what the video is made from: face, sound, text, motion
+    watch:Stopwatch,
+    resumable:bool,          # whether it is to go on after it was killed
+    progress:OnProgress=no_progress,
+)->Result:
+    "The video of a prepared job: what has to be warned of, its name among jobs, its marks, and the file"
+    o = job.options
+    if seen := gate_notes(job.source, o.gate, o.effects):
+        for note in seen: progress(Progress('reading', 0., note=note))
+        job.source = replace(job.source, warnings=(*job.source.warnings, *seen))
+    weights = *job.model.weights, *(w for e in o.effects for w in e.weights)
+    word = fingerprint(given['face'], given['sound'], given['text'], given['motion'], o, weights, made=job.sound.made)
+    log_consent(o.effects, given['face'], path)
+    marks = marks_for(o, path, word, job.size, job.source.still, given)
+    return made_video(job, path, word if resumable else '', marks, watch, progress)
 
 def made_video(
     job:PreparedRun,

@@ -9,7 +9,7 @@ __all__ = ['NO_SPEECH', 'Sound', 'as_audio', 'heard', 'open_sound', 'open_sounds
 from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np
-from ..audio.clean import cleaned
+from ..audio.clean import CLEANERS, cleaned
 from ..audio.signal import resample
 from ..audio.voice import kind_of_sound
 from ..core import Audio, KitError, Phoneme
@@ -31,6 +31,18 @@ class Sound:
     parts:dict[int, 'Sound']|None=None      # who says what, by the number of the face, where several speak
     voices:tuple[str, ...]=()               # that spoke a text
     given:Audio|None=None                   # what is written where it is not what drives and has no file
+    cleaned:str=''                          # what was taken out of what drives, see `audio.clean`
+
+    @property
+    def made(self)->Audio|list|None:        # what drives, where it is not as it was given
+        if self.parts: return [s.made for s in self.parts.values()]
+        return self.audio if self.voices or self.given is not None else None
+
+    @property
+    def cleaners(self)->tuple[str, ...]:    # names in `hub.cards`
+        "The weights that took something out of what drives"
+        if self.parts: return tuple(w for s in self.parts.values() for w in s.cleaners)
+        return CLEANERS.get(self.cleaned, ())
 
 def _mixed(x:np.ndarray)->np.ndarray:   # [n], of the same type
     "The mean of the channels, whichever axis they are on"
@@ -117,4 +129,4 @@ def driving(
     audio, what = cleaned(sound.audio, clean)
     if not what: return sound
     note = f'the lips follow the voice without the {what}; the {what} stays in the sound'
-    return replace(sound, audio=audio, given=sound.audio, notes=(*sound.notes, note))
+    return replace(sound, audio=audio, given=sound.audio, cleaned=what, notes=(*sound.notes, note))
