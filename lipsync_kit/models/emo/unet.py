@@ -7,6 +7,7 @@ __all__ = ['WIDTHS', 'LATENT', 'UNet', 'ReferenceUNet', 'Portrait', 'DenoisingUN
            'placed', 'load_portrait_nets', 'load_denoiser']
 
 # %% ../../../nbs/models/emo/02_unet.ipynb #c7ebf7f4
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 import torch
@@ -16,9 +17,9 @@ from ...core import KitError, check_shape, device as chosen_device
 from ...hub.memory import register
 from ...hub.weights import load_weights, read_checkpoint
 from .blocks import (
-    AUDIO_GAIN, LAYERS, MAX_FRAMES, SOUND, Condition, Middle, levels_down, levels_up)
+    AUDIO_GAIN, MAX_FRAMES, SOUND, Condition, Level, Middle)
 from ...nn.runner import torch_dtype
-from ...nn.unet_blocks import GROUPS, MotionModule, StepEmbedding
+from ...nn.unet_blocks import GROUPS, LAYERS, MotionModule, StepEmbedding, levels_down, levels_up
 
 # %% ../../../nbs/models/emo/02_unet.ipynb #a0fdc557
 WIDTHS, LATENT = (320, 640, 1280, 1280), 4   # channels of the levels; of a latent
@@ -29,8 +30,9 @@ class UNet(nn.Module):
         super().__init__()
         c, c_time = widths[0], 4 * widths[0]
         self.conv_in, self.time_embedding = nn.Conv2d(LATENT, c, 3, padding=1), StepEmbedding(c, c_time)
-        self.down_blocks, self.mid_block = levels_down(widths, c_time, c_sound), Middle(widths[-1], c_time, c_sound)
-        self.up_blocks = levels_up(widths, c_time, c_sound)
+        level = partial(Level, c_time=c_time, c_sound=c_sound)
+        self.down_blocks, self.mid_block = levels_down(widths, level), Middle(widths[-1], c_time, c_sound)
+        self.up_blocks = levels_up(widths, level)
 
     @property
     def dtype(self)->torch.dtype: return self.conv_in.weight.dtype
