@@ -12,11 +12,12 @@ from lipsync_kit.media.read import read_image
 from lipsync_kit.models.contract import model_card
 from lipsync_kit.pipe.run import lipsync
 from lipsync_kit.speech.tts import speak
-from lipsync_kit.train import state, trainer
+from lipsync_kit.train import stages, state, trainer
 from lipsync_kit.train.options import train_options
 from lipsync_kit.train.shards import prepare
 from lipsync_kit.train.state import read_checkpoint
-from lipsync_kit.train.trainer import Trainer, batches, stage_data
+from lipsync_kit.train.stages import batches, stage_data
+from lipsync_kit.train.trainer import Trainer
 from lipsync_kit.train.windows import Clips
 from test_avatar import filmed
 
@@ -82,8 +83,8 @@ def test_a_training_begins_with_a_trained_model(data, tmp_path):
 
 def test_a_loss_that_is_no_number_stops_with_its_batch(data, tmp_path, monkeypatch):
     t = made(data, tmp_path/'a', steps=6, recipe='generator:1')
-    real = trainer.reconstruction_loss
-    monkeypatch.setattr(trainer, 'reconstruction_loss', lambda y, x: real(y, x) * (float('nan') if t.state.step == 3 else 1))
+    real = stages.reconstruction_loss
+    monkeypatch.setattr(stages, 'reconstruction_loss', lambda y, x: real(y, x) * (float('nan') if t.state.step == 3 else 1))
     with pytest.raises(KitError, match=r'\(reconstruction\) is not a number at step 3'): t.run()
     from safetensors.torch import load_file
     assert load_file(tmp_path/'a'/'bad-batch-00000003.safetensors')['frames'].shape[0] == 2
