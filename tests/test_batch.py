@@ -3,6 +3,7 @@ import json, os, signal, subprocess, sys, time
 from pathlib import Path
 import numpy as np, pytest
 from PIL import Image
+import lipsync_kit
 from lipsync_kit.cli import main as cli
 from lipsync_kit.core import KitError
 from lipsync_kit.batch.run import StatusFile, run_batch
@@ -107,6 +108,7 @@ def test_workers_that_never_come_up_are_an_error(table):
 
 SCRIPT = '''
 from lipsync_kit import pipe
+import lipsync_kit
 from lipsync_kit.cli import main as cli
 import lipsync_kit.batch.run as batch, signal, sys
 if __name__ == '__main__':
@@ -120,7 +122,7 @@ if __name__ == '__main__':
 def begin(jobs):
     "A batch in a process of its own, until its first row is done and its second hangs; the process and the hanging worker"
     (jobs.parent/'go.py').write_text(SCRIPT)
-    env = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(Path(cli.__file__).parents[1]), str(Path(__file__).parent)])}
+    env = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(Path(lipsync_kit.__file__).parents[1]), str(Path(__file__).parent)])}
     p = subprocess.Popen([sys.executable, str(jobs.parent/'go.py'), str(jobs)], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     status, hangs = jobs.parent/'talks'/'jobs.status.jsonl', jobs.parent/'2.hangs'
     until(lambda: p.poll() is not None or status.exists() and status.read_text().count('\n') == 2 and hangs.exists() and hangs.read_text())
