@@ -28,11 +28,11 @@ def nets_of(a):
     from lipsync_kit.nn.whisper import WhisperEncoder, encoder_network
     torch.manual_seed(0)
     def made(name, build, weights=None, device='auto', *_, **__):
-        guest = a.memory == 'lowest' and build.__name__ != 'load_ears'
+        guest = a.memory == 'lowest' and build.__name__ != 'load_whisper_encoder'
         where = 'cpu' if guest else a.device
         with torch.device(where):
-            if build.__name__ == 'load_latents': return LatentCodec(vae().requires_grad_(False), where, str(torch_dtype(a.dtype, a.device)).removeprefix('torch.'))
-            if build.__name__ == 'load_ears': return WhisperEncoder(encoder_network().requires_grad_(False), where, a.dtype)
+            if build.__name__ == 'load_vae': return LatentCodec(vae().requires_grad_(False), where, str(torch_dtype(a.dtype, a.device)).removeprefix('torch.'))
+            if build.__name__ == 'load_whisper_encoder': return WhisperEncoder(encoder_network().requires_grad_(False), where, a.dtype)
             if a.only == 'musetalk': return Runner(OnePass(unet()), a.device, a.dtype, fold=False, compile=a.compile)
             return UNet3D().eval().requires_grad_(False).to(dtype=torch_dtype(a.dtype, a.device), memory_format=torch.channels_last)
     return made
