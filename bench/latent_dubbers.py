@@ -53,7 +53,7 @@ def pure(a, dubber):
     faces, sound = np.random.default_rng(0).integers(0, 256, (a.frames, a.size, a.size, 3), np.uint8), np.random.default_rng(1).standard_normal((a.frames, 50, 384), np.float32)
     if a.only == 'latentsync':
         def run():
-            draw = dubber.draw()
+            draw = dubber.sampler(0)
             for i in range(0, a.frames, 16): draw(faces[i:i + 16], sound[i:i + 16]).faces.cpu()
         return run
     from lipsync_kit.models.musetalk.preprocess import face_latents
