@@ -54,6 +54,7 @@ class ModelCard:
     # has none. What it gives has `at`, `seconds`, `notes` and `sources`, as a track has
     own_motion:str=''
     commercial:bool=True             # whether the licences of what it was trained on allow commercial use, as stated
+    prepared:bool=False              # draws nobody but a person prepared for it: lipsync avatar make
     languages:tuple[str, ...]=()     # of the speech it learned from, as codes: 'en'; () where its makers don't say one
 
     def __post_init__(self):
