@@ -126,8 +126,8 @@ PATIENT = .3              # seconds after which the beginning of a segment is sa
 @dataclass
 class Timing:
     "When speech begins"
-    lookahead:float=.14     # seconds of sound that a frame waits for
-    step:float=.12          # seconds of sound that are heard at once where it comes as it is spoken
+    lookahead:float=.12     # seconds of sound that a frame waits for
+    step:float=.1           # seconds of sound that are heard at once where it comes as it is spoken
 
 class Engine:
     "Frames with their audio, one after the other"
@@ -316,8 +316,7 @@ class Avatar:
 
     def next(self)->list:   # a `VideoFrame`, its `AudioFrame`s, perhaps a `SegmentEnd`
         "The next frame with its audio, drawn at once"
-        while not self.out:
-            self._make()
+        while not self.out or self._turn(): self._make()
         items = [self._take()]
         while self.current: items.append(self._take())
         return items
