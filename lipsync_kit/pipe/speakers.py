@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['LEAST', 'STEP', 'AROUND', 'LAGS', 'TREMBLE', 'WEIGHTS', 'SHUT', 'HELD', 'PIECE', 'EVERY', 'ALIKE', 'STRENGTH', 'MOST',
-           'CLEAR', 'ENOUGH', 'LOW', 'HIGH', 'AGAINST', 'CHANGE', 'PAUSE', 'EACH', 'SHORT', 'VOICES', 'Mouth', 'watch',
-           'groups_of', 'follows', 'shut', 'voices_at', 'own_voices', 'best_way', 'way_of', 'turns_of', 'found_turns',
-           'who_speaks']
+           'CLEAR', 'ENOUGH', 'LOW', 'HIGH', 'AGAINST', 'CHANGE', 'PAUSE', 'EACH', 'HIDDEN', 'SHORT', 'VOICES', 'Mouth',
+           'watch', 'groups_of', 'follows', 'shut', 'voices_at', 'own_voices', 'best_way', 'way_of', 'turns_of',
+           'found_turns', 'who_speaks']
 
 # %% ../../nbs/pipe/04_speakers.ipynb #048f097f
 from collections.abc import Iterable, Iterator
@@ -156,6 +156,7 @@ LOW, HIGH = -1.5, 3.      # log odds that a mouth alone gives, at least and at m
 AGAINST = 2.              # log odds that shut lips take away
 CHANGE, PAUSE = 1.5, .3   # log odds of a change, and the share of them in a pause
 EACH = 4.                 # independent moments a second
+HIDDEN = -1.              # log odds of whoever is not in the picture, before the voice is asked
 
 def best_way(
     odds:np.ndarray,      # [n,k] log odds of each
@@ -192,12 +193,11 @@ def way_of(
 )->tuple[np.ndarray, np.ndarray]:    # [n] who speaks, p for nobody seen; [n] how sure that is, 0..1
     "Who speaks at each moment"
     hidden = ~np.isfinite(mouths)
-    base = np.column_stack([np.where(hidden, -9., mouths), np.zeros(len(mouths))])
+    base = np.column_stack([np.where(hidden, HIDDEN, mouths), np.zeros(len(mouths))])
     odds = base
     for _ in range(3 if len(times) else 0):
-        sure = _smooth(_softmax(odds)[:, :-1] * voiced[:, None], .2)
-        heard = np.where(hidden, 0, own_voices(sure, times, vectors))
-        odds = base + np.column_stack([heard, np.zeros(len(mouths))])
+        sure = _smooth(_softmax(odds)[:, :-1] * (voiced[:, None] & ~hidden), .2)
+        odds = base + np.column_stack([own_voices(sure, times, vectors), np.zeros(len(mouths))])
     way = best_way(np.where(voiced[:, None], odds, 0) * EACH / FPS, _costs(level, voiced))
     return way, _softmax(_smooth(odds, .2))[np.arange(len(way)), way]
 
