@@ -70,7 +70,8 @@ def transcribe(
     quiet:Quiet=False,
 ):
     "Write down what is said in a file, with times: as text, subtitles or JSON."
-    from lipsync_kit.speech.stt import load_pysubs2, transcribe as listen
+    from lipsync_kit.media.captions import load_pysubs2
+    from lipsync_kit.speech.stt import transcribe as listen
     if out and Path(out).suffix.lower() in SUBTITLES: load_pysubs2()      # before an hour is heard
     with Bar(quiet) as bar: t = listen(file, model, language, bar)
     path = _written(t, out) if out else None

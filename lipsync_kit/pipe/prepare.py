@@ -137,6 +137,7 @@ class PreparedRun:
     clock:Clock
     picture:StreamReport=field(default_factory=lambda: StreamReport('picture'))   # of a video
     spoken:tuple|None=None         # (start, end) seconds in which lips are drawn; None: all the time
+    captions:tuple|None=None       # what is said when, where it is known (`media.captions.Caption`)
     covers:CoverReport|None=None   # filled where a mouth of a video is covered; None where nobody looks
 
     @property
