@@ -45,7 +45,7 @@ CSS = '''
 @media (max-width: 600px) {.tab-container {overflow-x: auto} .tab-container button {padding: 0 .5em !important}}
 .grey {opacity: .75; font-size: .9em} .grey code {user-select: all; white-space: normal}
 '''
-OWNERS = 'weights', 'device', 'policy', 'mark'   # options that whoever runs the app decides, not its visitors
+OWNERS = 'weights', 'device', 'policy', 'mark', 'speakers', 'speaker_map'   # options that whoever runs the app decides, not its visitors
 
 # %% ../nbs/19_app.ipynb #38d3f5b8
 def greyed()->str:

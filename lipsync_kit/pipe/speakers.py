@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['LEAST', 'STEP', 'AROUND', 'LAGS', 'TREMBLE', 'WEIGHTS', 'SHUT', 'HELD', 'PIECE', 'EVERY', 'ALIKE', 'STRENGTH', 'MOST',
-           'CLEAR', 'ENOUGH', 'LOW', 'HIGH', 'AGAINST', 'CHANGE', 'PAUSE', 'EACH', 'HIDDEN', 'SHORT', 'VOICES', 'Mouth',
-           'watch', 'groups_of', 'follows', 'shut', 'voices_at', 'own_voices', 'best_way', 'way_of', 'turns_of',
-           'found_turns', 'who_speaks']
+           'CLEAR', 'ENOUGH', 'LOW', 'HIGH', 'AGAINST', 'CHANGE', 'PAUSE', 'EACH', 'HIDDEN', 'SHORT', 'VOICES',
+           'SILENT', 'Mouth', 'watch', 'groups_of', 'follows', 'shut', 'voices_at', 'own_voices', 'best_way', 'way_of',
+           'turns_of', 'voiced_steps', 'curve_of', 'people_of', 'found_turns', 'heard_in', 'who_speaks']
 
 # %% ../../nbs/pipe/04_speakers.ipynb #048f097f
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 import numpy as np
 from ..audio.signal import loudness, resample
 from ..audio.speaker_vectors import speaker_vectors
@@ -25,7 +25,7 @@ from ..media.read import read_audio, read_frames
 from ..metrics.clip import MOUTH, mouth_of
 from ..metrics.mouth_sync import at_times, high_pass, prediction
 from ..motion.network import FPS
-from ..speech.turns import OFF, Seen, Turn, Turns, load_turns
+from ..speech.turns import OFF, Seen, Turn, Turns
 
 # %% ../../nbs/pipe/04_speakers.ipynb #60040932
 LEAST = .5     # seconds, below which a face is passed over
@@ -207,6 +207,7 @@ SHORT = .2      # seconds; a shorter turn goes to the one beside it
 def turns_of(
     way:np.ndarray, sure:np.ndarray,   # from `way_of`
     voiced:np.ndarray,                 # [n] bool
+    visible:np.ndarray,                # [n,p] bool, who is in the picture
     names:list[str],                   # of the people
 )->list[Turn]:
     "Runs of the same speaker"
@@ -216,20 +217,25 @@ def turns_of(
         if not voiced[a]: continue
         who = int(way[a])
         close = res and a / FPS - res[-1].end < .02
-        if close and (b - a) / FPS < SHORT: res[-1] = _longer(res[-1], b / FPS)
-        else: res.append(Turn(a / FPS, b / FPS, names[who] if who < len(names) else OFF, who < len(names),
-                              round(float(sure[a:b].mean()), 3)))
+        if close and (b - a) / FPS < SHORT: res[-1] = replace(res[-1], end=round(b / FPS, 3))
+        else: res.append(_turn(a, b, names[who] if who < len(names) else OFF,
+                               who < len(names) and bool(visible[a:b, who].mean() > .5), sure[a:b]))
     return res
 
-def _longer(t:Turn, end:float)->Turn: return Turn(t.start, end, t.speaker, t.seen, t.confidence)
+def _turn(a:int, b:int, name:str, seen:bool, sure:np.ndarray)->Turn:
+    return Turn(round(int(a) / FPS, 3), round(int(b) / FPS, 3), name, seen, round(float(sure.mean()), 3))
 
-def _voiced(spans, n:int)->np.ndarray:
+def voiced_steps(spans, n:int)->np.ndarray:   # (start, end) seconds -> [n] bool, 50 a second
+    "Which steps lie in the spans"
     res = np.zeros(n, bool)
     for a, b in spans: res[round(a * FPS):round(b * FPS)] = True
     return res
 
-def _curve(group:list[Mouth], expected:np.ndarray)->np.ndarray:
-    "[n] log odds that a person speaks, by their mouth; NaN where they are not seen"
+def curve_of(
+    group:list[Mouth],       # of one person
+    expected:np.ndarray,     # [n,3] from `prediction`
+)->np.ndarray:               # [n] log odds, NaN where they are not seen
+    "Whether a person speaks, by their mouth"
     res = np.full(len(expected), np.nan)
     for m in group:
         mouth = at_times(np.array(m.times), np.array(m.mouths), len(expected))
@@ -240,9 +246,12 @@ def _curve(group:list[Mouth], expected:np.ndarray)->np.ndarray:
 VOICES = ('voices are not told apart, only mouths are watched: `lipsync models download resemblyzer` (17 MB) lets a voice '
           'be known again')
 
-def _people(groups:list[list[Mouth]])->list[Seen]:
+def people_of(groups:list[list[Mouth]])->list[Seen]:
+    "The people with names by their order"
     places = [np.array(sorted(p for m in g for p in m.places)) for g in groups]
     return [Seen(f'person{i}', p) for i, p in enumerate(places, 1)]
+
+SILENT = 'nobody speaks in the sound'
 
 def found_turns(
     mouths:list[Mouth],
@@ -250,15 +259,24 @@ def found_turns(
     motion_model='auto',   # that says what a mouth does, see `motion.audio2motion`
 )->Turns:
     "Who speaks when, by what was seen and heard"
-    spans, groups, people = voice_spans(audio), groups_of(mouths), []
-    if not spans: return Turns((), tuple(_people(groups)), ('nobody speaks in the sound',))
-    people, expected = _people(groups), prediction(audio, motion_model)
-    n, hears = len(expected), available('resemblyzer') and bool(groups)
-    curves = np.column_stack([np.zeros((n, 0)), *(_curve(g, expected) for g in groups)])
-    voiced, level = _voiced(spans, n), np.resize(loudness(audio, FPS), n)
-    way, sure = way_of(curves, voiced, level, *(voices_at(audio, spans) if hears else (np.zeros(0), np.zeros((0, 256)))))
+    spans, groups = voice_spans(audio), groups_of(mouths)
+    people = people_of(groups)
+    if not spans: return Turns((), tuple(people), (SILENT,))
+    expected, hears = prediction(audio, motion_model), available('resemblyzer') and bool(groups)
+    curves = np.column_stack([np.zeros((len(expected), 0)), *(curve_of(g, expected) for g in groups)])
+    voiced, level = voiced_steps(spans, len(expected)), np.resize(loudness(audio, FPS), len(expected))
+    heard = voices_at(audio, spans) if hears else (np.zeros(0), np.zeros((0, 256)))
+    way, sure = way_of(curves, voiced, level, *heard)
     notes = (() if hears or not groups else (VOICES,)) + (() if groups else ('no face is seen in the video',))
-    return Turns(tuple(turns_of(way, sure, voiced, [p.name for p in people])), tuple(people), notes)
+    found = turns_of(way, sure, voiced, np.isfinite(curves), [p.name for p in people])
+    return Turns(tuple(found), tuple(people), notes)
+
+def heard_in(video, audio:Audio|None=None)->Audio:
+    "The speech of a video; an error where it can have none"
+    clip = probe(video)
+    if clip.kind != 'video': raise KitError(f"{video} is no video; who speaks is seen and heard in a video with sound")
+    if audio is None and not clip.audio: raise KitError(f"{video} has no sound, so nobody speaks in it")
+    return read_audio(video) if audio is None else audio
 
 def who_speaks(
     video,                 # path of a video with sound
@@ -267,8 +285,6 @@ def who_speaks(
     progress:OnProgress=no_progress,
 )->Turns:                  # the people are called person1, person2 ... from the left
     "Who speaks when in a video, and where their faces are"
-    clip = probe(video)
-    if clip.kind != 'video': raise KitError(f"{video} is no video; who speaks is seen and heard in a video with sound")
-    if audio is None and not clip.audio: raise KitError(f"{video} has no sound, so nobody speaks in it")
-    audio = read_audio(video) if audio is None else audio
-    return found_turns(watch(read_frames(video), float(clip.duration or 0), progress), audio, motion_model)
+    audio = heard_in(video, audio)
+    if not len(audio.samples) or not voice_spans(audio): return Turns((), (), (SILENT,))
+    return found_turns(watch(read_frames(video), float(probe(video).duration or 0), progress), audio, motion_model)

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 import numpy as np
 from ..core import KitError, replacing
-from .stt import Segment, load_pysubs2
+from ..media.captions import load_pysubs2
+from .stt import Segment
 
 # %% ../../nbs/speech/07_turns.ipynb #fcfb1feb
 OFF = 'off'         # the name of whoever is heard and not seen
