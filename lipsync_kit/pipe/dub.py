@@ -20,7 +20,7 @@ from ..media.loudness import Pieces, levelled, pieces_of, write_pieces
 from ..media.probe import probe
 from ..media.read import audio_blocks
 from ..media.streams import StreamReport
-from .dub_speakers import cast_lines, direct, turns_for, undirected
+from .dub_speakers import by_speaker, cast_lines, direct, followed, turns_for, undirected
 from .dub_sound import Bed, Lines, Spoken, Take, bed_of, mixed, phonemes_of, take_of, voice_of
 from .marks import refuse_marks
 from .options import Options, make_options
@@ -240,7 +240,7 @@ def dub(
     with ExitStack() as stack:
         watch = stack.enter_context(timed())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='lipsync_')))
-        job, notes = _prepared(video, p, o, folder, project, again, turns, progress)
+        job, notes = _prepared(video, p, o, folder, project, again, followed(o, turns), progress)
         sources = dict(face=video, sound=None, text=None, motion=None)
         r = marked_video(job, path, sources, watch, out is not None, progress)
     return replace(r, warnings=(*r.warnings, *notes))
@@ -255,6 +255,7 @@ def _prepared(video, p:Project, o:Options, folder:Path, project, again:bool, tur
     write_pieces(mix.read(), folder/'mix.wav', mix.rate, mix.channels)
     voices = tuple({c.name: 1 for x in lines for c in voices_of(x.text, x.voice or o.voice)})
     drives = Sound(voice_of(spoken, RATE, seconds), phonemes_of(spoken), folder/'mix.wav', voices=voices)
+    drives = by_speaker(drives, lines, spoken, turns, seconds)
     job = prepare(video, drives, None, None, undirected(replace(o, clean='off'), turns), progress)
     job.spoken = tuple((s.start - MARGIN, s.end + MARGIN) for s in spoken)
     told = direct(job, lines, spoken, turns)

@@ -125,9 +125,9 @@ def drawn_frames(
         frames = video_frames(source, o, job.speech_seconds, job.model, report, picture=job.picture, fps=job.fps,
                               covers=job.covers)
         frames = prefetch(frames, stop=progress.closed)
-    if None not in job.signals: frames = keep_faces(frames, job.signals)
     if job.lips is not None: frames = job.lips.within(frames)
-    elif job.spoken is not None: frames = faces_within(frames, job.spoken)
+    if None not in job.signals: frames = keep_faces(frames, job.signals)
+    if job.lips is None and job.spoken is not None: frames = faces_within(frames, job.spoken)
     talk = Talk(job.model, job.signals, source.still, job.size, o.model, source.identity, progress.on_work)
     effects = [e.load() for e in o.effects]
     if o.subtitles == 'burn': effects.append(Captions(lines=job.captions))
