@@ -61,7 +61,7 @@ CSS = '''
 .grey {font-size: .9em} .grey code {user-select: all; white-space: normal}
 '''
 # options that whoever runs the app decides, not its visitors; and those that have a control of their own
-OWNERS = 'weights', 'device', 'policy', 'mark', 'avatar', 'gate', 'max_cost', 'hourly_price'
+OWNERS = 'weights', 'device', 'policy', 'mark', 'avatar', 'gate', 'max_cost', 'hourly_price', 'speakers', 'speaker_map'
 PLACED = 'choose', 'voice', 'quality_priority'
 
 # %% ../nbs/19_app.ipynb #de310bdf

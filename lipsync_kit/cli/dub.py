@@ -13,7 +13,8 @@ from .options import with_options
 
 # %% ../../nbs/cli/04_dub.ipynb #1f906e38
 # of `pipe.options`
-CHOSEN = 'voice', 'choose', 'no_face', 'gain', 'motion_model', 'crf', 'seed', 'policy', 'mark', 'device'
+CHOSEN = ('voice', 'subtitles', 'loudness', 'choose', 'speaker_selection', 'speakers', 'speaker_map', 'no_face', 'gain',
+          'motion_model', 'crf', 'seed', 'policy', 'mark', 'device')
 
 def dub(
     video:Annotated[str, typer.Argument(help='a video in which somebody speaks')],
@@ -21,9 +22,13 @@ def dub(
     text:Annotated[Optional[str], typer.Option('--text', help='a text file with a line for each that is heard')]=None,
     script:Annotated[Optional[str], typer.Option('--script', help='what is said when: .srt .vtt .ass')]=None,
     to:Annotated[Optional[str], typer.Option('--to', help="translate into this language, as in 'de', by the language "
-                                                          'model behind OPENAI_BASE_URL')]=None,
+                                                          'model, a Marian folder or Apertium')]=None,
+    translator:Annotated[str, typer.Option('--translator', help="who translates: 'auto', 'chat:openai:MODEL', "
+                                                                "'marian:FOLDER', 'apertium'")]='auto',
     project:Annotated[Optional[str], typer.Option('--project', help='a .json file of all lines; edit it and run again')
                      ]=None,
+    voice_map:Annotated[Optional[str], typer.Option('--voice-map', help='whose voice is whose: person1=kokoro:af_heart,'
+                                                    'person2=hibari, or a .json file; see `lipsync speakers`')]=None,
     quiet:Quiet=False,
     verbose:Verbose=False,
     as_json:Json=False,
@@ -31,7 +36,8 @@ def dub(
 ):
     "Let other words be spoken in a video: the voice is replaced, music stays, lips follow where a line is spoken."
     from lipsync_kit.pipe.dub import dub as run
-    with Bar(quiet) as bar: r = run(video, out, text, script, to, project, bar, **(given or {}))
+    with Bar(quiet) as bar: r = run(video, out, text, script, to, project, bar, translator, voice_map,
+                                **(given or {}))
     show(r, verbose, bar.told, as_json)
 
 def dub_with_flags(

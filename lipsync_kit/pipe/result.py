@@ -46,6 +46,7 @@ class Result:
     warnings:tuple[str,...]=()                  # what was odd, in words
     licences:tuple[Licence,...]=()              # whose work took part
     motion:Any=None                             # the `MotionTrack` that was drawn: edit it and pass it back
+    subtitles:Path|None=None                    # a file of them beside the video
     # MB, the most that the process has held so far; 0 where the system does not tell
     memory:int=0
 
@@ -68,7 +69,9 @@ class Result:
     def to_dict(self)->dict:   # what JSON can hold
         "What there is to know, without the pixels and the motion"
         own = {k: getattr(self, k) for k in ('seconds', 'n_frames', 'timings', 'faces', 'memory')}
-        return dict(path=str(self.path), **own, fps=float(self.fps), size=list(self.size), realtime=self.realtime,
+        beside = str(self.subtitles) if self.subtitles else None
+        return dict(path=str(self.path), subtitles=beside, **own, fps=float(self.fps), size=list(self.size),
+                    realtime=self.realtime,
                     gaps=[list(map(float, g)) for g in self.gaps], notes=list(self.warnings),
                     licences=[asdict(l) for l in self.licences], commercial=all(l.commercial for l in self.licences))
 
@@ -96,6 +99,7 @@ def facts(
     "What there is to know beside the video"
     res = [f"faces: {r.faces}" + (f"; none at {', '.join(f'{a:.2f}-{b:.2f} s' for a, b in r.gaps)}" if r.gaps else '')]
     if r.timings: res.append('took: ' + ', '.join(f'{k} {v:.2f} s' for k, v in r.timings.items()))
+    if r.subtitles: res.append(f'subtitles: {r.subtitles}')
     res += [f'note: {w}' for w in r.warnings]
     if r.licences: res.append('made with: ' + ', '.join(f'{l.part} ({l.licence})' for l in r.licences))
     return res
@@ -106,6 +110,7 @@ def brief(
     "The facts that most users want: what is wrong, and whether the video may be used commercially"
     res = [f'note: {w}' for w in r.warnings if not w.startswith('motion model: ')]
     if r.gaps: res.insert(0, facts(r)[0])
+    if r.subtitles: res.insert(0, f'subtitles: {r.subtitles}')
     bound = [l.part for l in r.licences if not l.commercial]
     if bound: res.append(f"not for commercial use because of {', '.join(bound)}; -v lists all licences")
     return res

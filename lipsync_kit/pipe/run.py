@@ -14,6 +14,7 @@ from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from ..core import KitError, OnProgress, Progress, checked_name, n_frames, no_progress
+from ..effects.burn import Captions
 from ..effects.effect import EffectContext, chained
 from ..faces.track import FaceReport
 from ..flow import prefetch
@@ -37,6 +38,7 @@ from .prepare import PreparedRun, prepare
 from .result import Result
 from .source import Source, open_source, still_frames
 from .speeds import FaceTally, Stopwatch, finished, timed, work_for
+from .subtitles import refuse_captions, sound_to_write, with_captions, write_captions
 from .stages import RenderProgress, Talk, keep_faces, video_frames
 
 # %% ../../nbs/pipe/09_run.ipynb #5f2dd4c9
@@ -125,10 +127,12 @@ def drawn_frames(
         frames = video_frames(source, o, job.speech_seconds, job.model, report, picture=job.picture, fps=job.fps,
                               covers=job.covers)
         frames = prefetch(frames, stop=progress.closed)
+    if job.lips is not None: frames = job.lips.within(frames)
     if None not in job.signals: frames = keep_faces(frames, job.signals)
-    if job.spoken is not None: frames = faces_within(frames, job.spoken)
+    if job.lips is None and job.spoken is not None: frames = faces_within(frames, job.spoken)
     talk = Talk(job.model, job.signals, source.still, job.size, o.model, source.identity, progress.on_work)
     effects = [e.load() for e in o.effects]
+    if o.subtitles == 'burn': effects.append(Captions(lines=job.captions))
     context = EffectContext(source.clip, job.fps, start, n_frames(job.seconds, job.fps) if source.still else 0, o.seed,
                             o.device)
     talking = clock.each('drawing', talk.apply(clock.each('frames and faces', frames), context))
@@ -186,6 +190,7 @@ def lipsync(
     checked = make_options(**options)
     path = output_path(out, CUT_OUTS if checked.transparent else VIDEOS)
     refuse_marks(checked, path)
+    if text is not None or audio is not None or motion is not None: refuse_captions(checked, text, motion)
     with timed() as watch:
         job = prepare(face, audio, text, motion, checked, progress)
         given = dict(face=face, sound=audio, text=text, motion=motion)
@@ -204,8 +209,10 @@ def marked_video(
     if seen := gate_notes(job.source, o.gate, o.effects):
         for note in seen: progress(Progress('reading', 0., note=note))
         job.source = replace(job.source, warnings=(*job.source.warnings, *seen))
+    job.captions = with_captions(job, progress)
     weights = *job.model.weights, *(w for e in o.effects for w in e.weights)
-    word = fingerprint(given['face'], given['sound'], given['text'], given['motion'], o, weights, made=job.sound.made)
+    said = given['text'] if given['text'] is not None else '\n'.join(map(str, job.captions)) or None
+    word = fingerprint(given['face'], given['sound'], said, given['motion'], o, weights, made=job.sound.made)
     log_consent(o.effects, given['face'], path)
     marks = marks_for(o, path, word, job.size, job.source.still, given)
     return made_video(job, path, word if resumable else '', marks, watch, progress)
@@ -223,16 +230,18 @@ def made_video(
     o, clip = job.options, job.source.clip
     end = job.seconds if job.speech_seconds > job.seconds + .1 else None
     rendering = RenderProgress(progress, n_frames(job.seconds, job.fps))
-    sound = marks.on_sound(written_sound(job))
-    with writer_for(path, job.size, job.fps, o, sound, metadata=marks.tags, variable=clip.variable, job=word,
-                    audio_end=end, audio_track=job.sound.track) as writer:
+    with (sound_to_write(marks.on_sound(written_sound(job)), job.sound.track, o.loudness) as (sound, track),
+          writer_for(path, job.size, job.fps, o, sound, metadata=marks.tags, variable=clip.variable, job=word,
+                     audio_end=end, audio_track=track) as writer):
         frames, effects = drawn_frames(job, report, writer.done, rendering)
         write_frames(marks.on_frames(tally.each(frames)), writer, rendering, job.clock)
         n, last, whole = writer.n, writer.last_time, not writer.done
     if whole:
         work = work_for(o, job.source, job.speech_seconds, bool(job.sound.voices), n, job.size, tally.mean)
         finished(watch, work, peak_memory())
-    res = marks.finish(as_written(result_of(job, path, report, n, float(last + 1 / job.fps), effects)))
+    beside = write_captions(job.captions or (), path, o.subtitles)
+    made = replace(result_of(job, path, report, n, float(last + 1 / job.fps), effects), subtitles=beside)
+    res = marks.finish(as_written(made))
     progress(Progress('done', 1.))
     return res
 

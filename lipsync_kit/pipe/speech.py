@@ -31,6 +31,7 @@ class Sound:
     parts:dict[int, 'Sound']|None=None      # who says what, by the number of the face, where several speak
     voices:tuple[str, ...]=()               # that spoke a text
     given:Audio|None=None                   # what is written where it is not what drives and has no file
+    spans:tuple=()                          # (sentence, start, end) of a text that was spoken, seconds
     cleaned:str=''                          # what was taken out of what drives, see `audio.clean`
 
     @property
@@ -86,7 +87,8 @@ def heard(
     return replace(sound, notes=(*sound.notes, f'{NO_SPEECH[kind]}: {what}'))
 
 def open_sound(
-    # path of a file with sound, `Audio`, (samples, rate), None, or a dict of these by the number of the face
+    # path of a file with sound, `Audio`, (samples, rate), None, or a dict of these by the number of the face; a
+    # `Sound` stays as it is
     audio,
     text:str|None,   # what to say, where there is no audio
     options:Options,
@@ -96,8 +98,9 @@ def open_sound(
     if text is not None:
         s = speak(text, voice=options.voice, speed=options.speed, seed=options.seed)
         spoke = tuple(c.name for c in voices_of(text, options.voice))
-        return Sound(s.audio, tuple(s.phonemes) or None, notes=tuple(s.notes), voices=spoke)
-    if audio is None: return Sound(None)
+        spans = s.spans or ((s.text, 0., s.audio.duration),)
+        return Sound(s.audio, tuple(s.phonemes) or None, notes=tuple(s.notes), voices=spoke, spans=spans)
+    if audio is None or isinstance(audio, Sound): return audio or Sound(None)
     if isinstance(audio, dict): return open_sounds(audio, options)
     return _of_file(audio) if isinstance(audio, (str, Path)) else Sound(as_audio(audio))
 

@@ -28,6 +28,7 @@ class Speech:
     phonemes:list[Phoneme]
     text:str                        # what was spoken, normalised
     notes:tuple[str, ...]=()        # what was left out, in words
+    spans:tuple[tuple[str, float, float], ...]=()   # (sentence, start, end) in seconds; (): `text`, from start to end
 
 class Manner(NamedTuple):
     "How a text is to be spoken"
@@ -200,12 +201,15 @@ def joined(
 )->Speech:             # at the rate of the first
     "Spoken pieces as one"
     if len(parts) == 1: return parts[0]
-    rate, samples, phonemes, t = parts[0].audio.rate, [], [], 0.
+    rate, samples, phonemes, spans, t = parts[0].audio.rate, [], [], [], 0.
     for p in parts:
         audio = resample(p.audio, rate)
+        if p.text: spans += [(w, a + t, b + t) for w, a, b in p.spans or ((p.text, 0., audio.duration),)]
+        elif spans and p.phonemes: spans[-1] = *spans[-1][:2], t + audio.duration      # a long sentence goes on
         phonemes += [x._replace(start=round(x.start + t, 3), end=round(x.end + t, 3)) for x in p.phonemes]
         samples.append(audio.samples)
         t += audio.duration
     if any(_sounds(p.text) and not p.phonemes for p in parts): phonemes = []     # one voice does not know its own
     notes = tuple(dict.fromkeys(n for p in parts for n in p.notes))
-    return Speech(Audio(np.concatenate(samples), rate), phonemes, ' '.join(p.text for p in parts if p.text), notes)
+    text = ' '.join(p.text for p in parts if p.text)
+    return Speech(Audio(np.concatenate(samples), rate), phonemes, text, notes, tuple(spans))
