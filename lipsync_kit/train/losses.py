@@ -68,10 +68,11 @@ def vgg_layers()->nn.Sequential:
 
 def read_tensors(path)->dict:
     "The tensors of a checkpoint; never code"
-    if Path(path).suffix == '.safetensors':
+    try:
+        if Path(path).suffix != '.safetensors': return torch.load(path, map_location='cpu', weights_only=True)
         from safetensors.torch import load_file
         return load_file(str(path))
-    return torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as e: raise KitError(f"{path} can't be read as weights ({str(e)[:80]})") from e     # of many kinds
 
 class VggLoss(nn.Module):
     "Difference of VGG's features"

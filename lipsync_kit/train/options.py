@@ -69,7 +69,7 @@ def stages_of(
     except ValueError: raise KitError(f"recipe={recipe!r} must look like 'judges:.1, generator:.9'") from None
     for k, v in parts:
         if k not in STAGES: raise unknown('stage', k, STAGES)
-        if not v > 0: raise KitError(f'the share of the stage {k} must be above 0, not {v:g}')
+        if not 0 < v < 1e9: raise KitError(f'the share of the stage {k} must be a number above 0, not {v:g}')
     if 'unmasked' in [k for k, _ in parts[:-1]]: raise KitError('nothing comes after the stage unmasked')
     total, ends = sum(v for _, v in parts), []
     for k in range(len(parts)): ends.append(round(steps * sum(v for _, v in parts[:k + 1]) / total))
@@ -77,6 +77,7 @@ def stages_of(
 
 def as_recipe(value)->str:
     "A recipe, once it is known to be one"
+    if isinstance(value, dict): value = ', '.join(f'{k}:{v}' for k, v in value.items())
     if value != 'auto': stages_of(str(value), 100)
     return str(value)
 

@@ -10,14 +10,14 @@ import json, time
 from dataclasses import asdict
 from pathlib import Path
 import numpy as np, torch
-from ..core import KitError, OnProgress, Progress, no_progress, replacing
+from ..core import KitError, OnProgress, Progress, device, no_progress, replacing
 from ..hub.cards import content_id
 from ..models.trained.card import read_card, write_card
 from ..models.trained.painter import Painter, save_painter
 from ..nn.trainable.generators import COMPOSITORS, generator
 from .losses import r1_penalty, real_loss
 from .options import TrainOptions, recipe_of, stages_of, train_options
-from .shards import load_manifest
+from .shards import load_manifest, made_folder
 from .stages import Losses, batches, parts_of, stage_data
 from .state import PAINTERS, SYNC_FRAMES, TRAINED, job_of, new_state, painter_weights, rate_at
 from .state import resume_from, save_checkpoint, stage_at, unmask, update_average
@@ -71,16 +71,17 @@ class Trainer:
         options:TrainOptions,
         progress:OnProgress=no_progress,
     ):
+        device(options.device)      # says so where there is none like that
         self.o, self.progress, self.out = options, progress, Path(options.out)
         self.facts, self.clips, self.notes = data_facts(options.data), Clips(options.data, 'train'), []
         self.unseen = self._held_out()
+        made_folder(self.out)
         self.notes += self.clips.notes
         self.sound = self._sound()
         self.acc = accelerator_for(options)
         self.device, self.main = self.acc.device, self.acc.is_main_process
         self.stages = stages_of(recipe_of(options), options.steps)
         self.job, self.state = job_of(options, self.facts['content']), self._new_state()
-        self.out.mkdir(parents=True, exist_ok=True)
         self.first_whole = False
         self.base = None if options.base is None else self._begin_with(options.base)
         if options.resume: self.notes += resume_from(self.state, self.out/'checkpoints', self.job)
