@@ -15,7 +15,7 @@ from ..contract import ModelCard
 from ...params import Param
 
 # %% ../../../nbs/models/trained/00_card.ipynb #31ee196e
-KIND = 'lipsync_kit trained model 2'
+KIND = 'lipsync_kit trained model 3'
 CARD, WEIGHTS = 'card.json', 'model.safetensors'
 
 @dataclass(frozen=True)
