@@ -59,8 +59,8 @@ def talk(): return there_and_back(frames(text=SENTENCE, frame='head', size=384)[
 
 def emotions():
     import numpy as np
-    rows = [frames(text=SENTENCE, frame='head', size=256, emotion=e, strength=1.3)[0] for e in ('neutral', 'happy', 'surprised', 'angry')]
-    return there_and_back([np.vstack([np.hstack(p[:2]), np.hstack(p[2:])]) for p in zip(*rows)])
+    rows = [frames(text=SENTENCE, frame='head', size=224, emotion=e, strength=1.3)[0] for e in ('neutral', 'happy', 'surprised', 'angry')]
+    return there_and_back([np.hstack(p) for p in zip(*rows)])
 
 def turn(): return there_and_back(frames(text=SENTENCE, model='gaussian', head=1.8, size=384)[0])
 

@@ -13,6 +13,8 @@ def notebooks()->list[Path]: return sorted(p for p in NBS.rglob('*.ipynb') if no
 
 def fenced(text:str, language:str='')->str: return f'```{language}\n{text.strip()}\n```\n'
 
+def shown(text:str)->str: return fenced(text.rstrip(), '{ .text .output .no-copy }')
+
 def cell(text)->str:
     "Text in a cell of a table"
     return ' '.join(str(text).split()).replace('|', '\\|')
@@ -117,7 +119,8 @@ class Links:
 class Page:
     "A notebook"
     def __init__(self, path:Path):
-        self.path, self.cells = path, json.loads(path.read_text())['cells']
+        self.path, cells = path, json.loads(path.read_text())['cells']
+        self.cells = cells[next(i for i, c in enumerate(cells) if self.source(c).strip()):]
         rel = path.relative_to(NBS)
         self.place = str(rel.with_name(re.sub(r'^\d+[a-z]?_', '', rel.stem) + '.md'))
 
@@ -152,14 +155,14 @@ class Page:
     def outputs(self, c, dest:Path, i:int):
         for j, o in enumerate(c.get('outputs', [])):
             data = o.get('data', {})
-            if 'text' in o: yield fenced(''.join(o['text']), 'text')
+            if 'text' in o: yield shown(''.join(o['text']))
             elif picture := next(((k, ext) for k, ext in PICTURES if k in data), None):
                 f = dest.with_name(f'{dest.stem}_{i}_{j}.{picture[1]}')
                 f.write_bytes(base64.b64decode(''.join(data[picture[0]])))
                 about = ''.join(data.get('text/plain', '')).split('\n')[0]
                 yield f"![{about if not about.startswith('<') and len(about) < 80 else ''}]({f.name})\n"
             elif text := data.get('text/markdown') or data.get('text/html'): yield ''.join(text) + '\n'
-            elif 'text/plain' in data: yield fenced(''.join(data['text/plain']), 'text')
+            elif 'text/plain' in data: yield shown(''.join(data['text/plain']))
 
     def parts(self, dest:Path, links):
         for i, c in enumerate(self.cells):
@@ -170,7 +173,7 @@ class Page:
             elif c['cell_type'] == 'code' and not told & {'hide', 'exporti', 'default_exp'}:
                 shown = '\n'.join(l for l in text.splitlines() if not l.startswith('#|'))
                 if 'echo:false' not in told and shown.strip(): yield fenced(shown, 'python')
-                yield from self.outputs(c, dest, i)
+                yield from self.outputs(c, dest, i + 1)
 
     def prose(self, text:str, i:int, links)->str:
         if i == 0:
