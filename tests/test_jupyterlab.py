@@ -51,7 +51,7 @@ def test_the_panel_speaks_and_its_curve_can_be_drawn(lab, tmp_path):
     with sync_playwright() as pw:
         browser = pw.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
         page = browser.new_page(viewport=dict(width=1440, height=1500))
-        page.set_default_timeout(90_000)
+        page.set_default_timeout(60_000)
         page.goto(lab)
         page.locator('.jp-Notebook .jp-Cell').first.click()
         page.keyboard.press('Shift+Enter')
@@ -68,6 +68,7 @@ def test_the_panel_speaks_and_its_curve_can_be_drawn(lab, tmp_path):
         page.mouse.up()
         if shots := os.environ.get('LIPSYNC_SHOTS'): page.screenshot(path=f'{shots}/lab_motion.png')
         page.get_by_role('button', name='Draw this motion').click()
+        page.get_by_role('tab', name='Result', selected=True).wait_for()      # where a finished video is shown
         page.get_by_role('tab', name='Compare').click()
         page.wait_for_function('() => document.querySelectorAll(".lipsync-ab video").length == 2')
         page.get_by_role('button', name='play', exact=True).last.click()

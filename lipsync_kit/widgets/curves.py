@@ -34,12 +34,13 @@ def curves_of(
         res[name] = [round(float(v), 4) for v in values]
     return res
 
-def _changed(old, new, at)->np.ndarray:
-    "Columns moved by as much as their curve was; those of an untouched frame are the same to the bit"
-    moved = np.asarray(new, np.float32) - np.asarray(old, np.float32)
-    res = at.copy()
-    res[moved != 0] += moved[moved != 0].reshape(-1, *[1] * (at.ndim - 1))
-    return res
+def _moved(old, new)->np.ndarray:   # [n]
+    "By how much a curve was moved; exactly 0 where it was not touched"
+    return np.asarray(new, np.float32) - np.asarray(old, np.float32)
+
+def _drawn(old, new, column:np.ndarray)->np.ndarray:   # [n]
+    "A column that is its curve; where that was not touched it stays to the bit"
+    return np.where(_moved(old, new) != 0, np.asarray(new, np.float32), column)
 
 def with_curves(
     track:MotionTrack,
@@ -52,9 +53,9 @@ def with_curves(
         if len(values) != len(track): raise KitError(f"the curve {name!r} has {len(values)} values for {len(track)} frames")
         low, high, at = CURVES[name]
         values = np.clip(values, low, max(high, max(was[name])))
-        if not at: opening = np.maximum(_changed(was[name], values, opening), 0)
-        elif isinstance(at[0], int): head[:, at[0]] = _changed(was[name], values, head[:, at[0]])
-        else: shapes[:, _columns(at)] = _changed(was[name], values, shapes[:, _columns(at)])
+        if not at: opening = _drawn(was[name], values, opening)
+        elif isinstance(at[0], int): head[:, at[0]] = _drawn(was[name], values, head[:, at[0]])
+        else: shapes[:, _columns(at)] += _moved(was[name], values)[:, None]
     if all(curves[name] == was[name] for name in curves): return track
     return replace(track, head=head, blendshapes=np.clip(shapes, 0, 1), mouth_open=opening)
 
@@ -65,7 +66,8 @@ function render({ model, el }) {
   const canvas = document.createElement("canvas"), note = document.createElement("span")
   const pick = document.createElement("select"), brush = document.createElement("input")
   Object.keys(model.get("limits")).forEach(n => pick.add(new Option(n, n)))
-  Object.assign(brush, { type: "range", min: 0, max: 20, value: 4, title: "width of the brush, frames" })
+  const frames = Object.values(model.get("curves"))[0].length, wide = Math.max(2, Math.round(frames / 8))
+  Object.assign(brush, { type: "range", min: 0, max: wide, value: Math.min(4, Math.ceil(wide / 2)), title: "width of the brush, frames" })
   pick.setAttribute("aria-label", "curve"); brush.setAttribute("aria-label", "width of the brush")
   canvas.tabIndex = 0
   canvas.setAttribute("role", "application")

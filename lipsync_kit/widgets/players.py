@@ -136,8 +136,10 @@ function wav(chunks, rate) {
 function render({ model, el }) {
   const button = document.createElement("button"), note = document.createElement("span"), player = document.createElement("audio")
   button.textContent = "\\u25cf Record"; note.setAttribute("role", "status"); player.controls = true; player.hidden = true
-  el.className = "lipsync-record"
-  el.append(button, " ", note, player)
+  const box = document.createElement("div")
+  box.className = "lipsync-record"
+  box.append(button, note, player)
+  el.append(box)
   let stop = null
   button.onclick = async () => {
     if (stop) return stop()
