@@ -37,11 +37,14 @@ def control(
     "The control of one option"
     w, given = needed('ipywidgets'), dict(description=label(s), tooltip=s.param.help, **STYLE)
     choices = LISTED.get(s.name, s.choices)
-    if choices: return w.Dropdown(options=list(choices), value=s.default if s.default in choices else choices[0], **given)
+    if choices:
+        value = s.default if s.default in choices else choices[0]
+        return w.Dropdown(options=list(choices), value=value, **given)
     if s.kind is bool: return w.Checkbox(value=s.default, indent=True, **given)
     if s.kind in (int, float) and s.default is not None: return _number(s, w, given)
     text = '' if s.default in (None, ()) else str(s.default)
-    return w.Text(value=text, placeholder=default_text(s) if s.default is None else '', continuous_update=False, **given)
+    hint = default_text(s) if s.default is None else ''
+    return w.Text(value=text, placeholder=hint, continuous_update=False, **given)
 
 # %% ../../nbs/widgets/01_controls.ipynb #5b2a1b4d
 HIDDEN = 'policy', 'mark'    # shown beside the button, where everybody sees them

@@ -50,7 +50,8 @@ def with_curves(
     was, head, shapes, opening = curves_of(track), track.head.copy(), track.blendshapes.copy(), track.mouth_open
     for name, values in curves.items():
         if name not in CURVES: raise KitError(f"no curve is called {name!r}; there are {', '.join(CURVES)}")
-        if len(values) != len(track): raise KitError(f"the curve {name!r} has {len(values)} values for {len(track)} frames")
+        if len(values) != len(track):
+            raise KitError(f"the curve {name!r} has {len(values)} values for {len(track)} frames")
         low, high, at = CURVES[name]
         values = np.clip(values, low, max(high, max(was[name])))
         if not at: opening = _drawn(was[name], values, opening)
@@ -67,7 +68,8 @@ function render({ model, el }) {
   const pick = document.createElement("select"), brush = document.createElement("input")
   Object.keys(model.get("limits")).forEach(n => pick.add(new Option(n, n)))
   const frames = Object.values(model.get("curves"))[0].length, wide = Math.max(2, Math.round(frames / 8))
-  Object.assign(brush, { type: "range", min: 0, max: wide, value: Math.min(4, Math.ceil(wide / 2)), title: "width of the brush, frames" })
+  Object.assign(brush, { type: "range", min: 0, max: wide, value: Math.min(4, Math.ceil(wide / 2)) })
+  brush.title = "width of the brush, frames"
   pick.setAttribute("aria-label", "curve"); brush.setAttribute("aria-label", "width of the brush")
   canvas.tabIndex = 0
   canvas.setAttribute("role", "application")
@@ -93,11 +95,14 @@ function render({ model, el }) {
     g.font = "12px system-ui, sans-serif"; g.fillStyle = colour; g.strokeStyle = colour
     const fps = model.get("fps"), [low, high] = limits()
     g.globalAlpha = .15
-    for (const v of [low, (low + high) / 2, high]) { g.beginPath(); g.moveTo(LEFT, y(v)); g.lineTo(W() - 8, y(v)); g.stroke() }
+    for (const v of [low, (low + high) / 2, high]) {
+      g.beginPath(); g.moveTo(LEFT, y(v)); g.lineTo(W() - 8, y(v)); g.stroke()
+    }
     g.globalAlpha = .8; g.textAlign = "right"
     for (const v of [low, (low + high) / 2, high]) g.fillText(+v.toFixed(2), LEFT - 6, y(v) + 4)
     g.textAlign = "center"
-    for (let t = 0; t * fps < n(); t += n() / fps > 12 ? 2 : n() / fps > 4 ? 1 : .5) g.fillText(t + " s", x(t * fps), H - 4)
+    const every = n() / fps > 12 ? 2 : n() / fps > 4 ? 1 : .5
+    for (let t = 0; t * fps < n(); t += every) g.fillText(t + " s", x(t * fps), H - 4)
     let last = -99
     for (const [s, a, b] of model.get("phonemes")) {
       const px = x((a + b) / 2 * fps)

@@ -110,9 +110,11 @@ class FacePicker:
 
     def _take(self, path, seen:list[bytes]):
         self.path = Path(path)
-        self.note.value = f'<b>{self.path.name}</b>' + (f', {len(seen)} faces: the largest speaks' if len(seen) > 1 else '')
+        several = f', {len(seen)} faces: the largest speaks' if len(seen) > 1 else ''
+        self.note.value = f'<b>{self.path.name}</b>{several}'
         if len(seen) > 1:
-            self.people.children = tuple(self._button(b, f'face {i}', lambda i=i: self.only(i)) for i, b in enumerate(seen))
+            buttons = (self._button(b, f'face {i}', lambda i=i: self.only(i)) for i, b in enumerate(seen))
+            self.people.children = tuple(buttons)
         for act in self.on_pick: act()
 
     def only(self, i:int):

@@ -135,7 +135,8 @@ class Panel:
         self.measure.work, self.measured = self._measure, w.HTML()
         self.tabs = w.Tab(titles=TITLES, children=[w.VBox([self.shown, self.measure.box, self.measured]),
                                                    self._motion_tab(), self._compare_tab(), self.code])
-        left = w.VBox([self.face.box, self.speech.box, self.model.box, self.job.box], layout=dict(flex='1 1 24em', min_width='0'))
+        given = [self.face.box, self.speech.box, self.model.box, self.job.box]
+        left = w.VBox(given, layout=dict(flex='1 1 24em', min_width='0'))
         right = w.VBox([self.tabs], layout=dict(flex='1 1 26em', min_width='0'))
         self.box = w.HBox([left, right], layout=dict(flex_flow='row wrap', grid_gap='12px'))
         self.face.pick(self.face.offered[0])
@@ -214,7 +215,8 @@ class Panel:
 def as_python(arguments:dict)->str:
     "The same call in Python"
     shown = {k: v for k, v in arguments.items() if k != 'face'}
-    words = [repr(arguments['face'].name), *(f'{k}={v!r}' if len(repr(v)) < 80 else f'{k}=...' for k, v in shown.items())]
+    def word(k, v): return f'{k}={v!r}' if len(repr(v)) < 80 else f'{k}=...'
+    words = [repr(arguments['face'].name), *(word(k, v) for k, v in shown.items())]
     return f"from lipsync_kit import lipsync\n\nr = lipsync({', '.join(words)})\nr.save('talk.mp4')"
 
 def panel(

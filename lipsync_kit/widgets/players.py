@@ -37,18 +37,19 @@ function render({ model, el }) {
     e.textContent = text; e.title = title; e.setAttribute("aria-label", title); bar.append(e)
     return e
   }
-  const play = button("\\u25b6", "play"), time = document.createElement("input")
+  const play = button("Play", "play"), time = document.createElement("input")
   Object.assign(time, { type: "range", min: 0, max: 1000, value: 0 })
   time.setAttribute("aria-label", "moment")
   bar.append(time)
-  const sound = button("sound: " + model.get("name_a"), "whose sound"), look = button("side by side", "how they are shown")
+  const sound = button("sound: " + model.get("name_a"), "whose sound")
+  const look = button("side by side", "how they are shown")
   box.append(stage, bar)
   el.append(box)
   const length = () => Math.max(Math.min(a.duration || 1, b.duration || 1), .01)
   const set = t => { videos.forEach(v => { v.currentTime = Math.min(t, v.duration || t) }) }
   play.onclick = () => {
-    if (a.paused) { b.currentTime = a.currentTime; videos.forEach(v => v.play()); play.textContent = "\\u23f8" }
-    else { videos.forEach(v => v.pause()); b.currentTime = a.currentTime; play.textContent = "\\u25b6" }
+    if (a.paused) { b.currentTime = a.currentTime; videos.forEach(v => v.play()); play.textContent = "Pause" }
+    else { videos.forEach(v => v.pause()); b.currentTime = a.currentTime; play.textContent = "Play" }
   }
   a.ontimeupdate = () => {
     time.value = 1000 * a.currentTime / length()
@@ -63,7 +64,11 @@ function render({ model, el }) {
     const share = Math.min(1, Math.max(0, px / stage.clientWidth))
     stage.style.setProperty("--cut", 100 * share + "%")
   }
-  stage.onpointerdown = e => { if (stage.classList.contains("over")) { stage.setPointerCapture(e.pointerId); cut(e.offsetX) } }
+  stage.onpointerdown = e => {
+    if (!stage.classList.contains("over")) return
+    stage.setPointerCapture(e.pointerId)
+    cut(e.clientX - stage.getBoundingClientRect().left)
+  }
   stage.onpointermove = e => {
     if (e.buttons && stage.classList.contains("over")) cut(e.clientX - stage.getBoundingClientRect().left)
   }
@@ -77,19 +82,22 @@ export default { render }
 '''
 COMPARE_CSS = '''
 .lipsync-ab { max-width: 48rem; color: var(--jp-ui-font-color1, var(--vscode-foreground, CanvasText)); }
-.lipsync-ab .stage { position: relative; --cut: 50%; width: fit-content; max-width: 100%; border-radius: 6px; overflow: hidden; }
+.lipsync-ab .stage { position: relative; --cut: 50%; width: fit-content; max-width: 100%; border-radius: 6px;
+  overflow: hidden; }
 .lipsync-ab video { display: block; max-height: 24rem; max-width: 100%; pointer-events: none; }
-.lipsync-ab .over .b { position: absolute; inset: 0; width: 100%; height: 100%; clip-path: inset(0 0 0 var(--cut)); }
+.lipsync-ab .over video.b { position: absolute; inset: 0; width: 100%; height: 100%;
+  clip-path: inset(0 0 0 var(--cut)); }
 .lipsync-ab .over { cursor: ew-resize; touch-action: none; }
-.lipsync-ab .split { display: none; position: absolute; top: 0; bottom: 0; left: var(--cut); width: 2px; background: #fff;
-  box-shadow: 0 0 4px #000a; pointer-events: none; }
+.lipsync-ab .split { display: none; position: absolute; top: 0; bottom: 0; left: var(--cut); width: 2px;
+  background: #fff; box-shadow: 0 0 4px #000a; pointer-events: none; }
 .lipsync-ab .over .split { display: block; }
 .lipsync-ab .beside { display: flex; gap: 4px; } .lipsync-ab .beside video { max-width: 50%; }
 .lipsync-ab .tag { position: absolute; top: 6px; padding: 1px 6px; border-radius: 4px; background: #000a; color: #fff;
-  font: 12px system-ui, sans-serif; pointer-events: none; clip-path: none !important; width: auto !important; height: auto !important; }
-.lipsync-ab .tag.a { left: 6px; } .lipsync-ab .tag.b { right: 6px; left: auto !important; bottom: auto !important; inset: 6px 6px auto auto !important; }
+  font: 12px system-ui, sans-serif; pointer-events: none; }
+.lipsync-ab .tag.a { left: 6px; } .lipsync-ab .tag.b { right: 6px; }
 .lipsync-ab .lipsync-bar { display: flex; gap: .5em; align-items: center; margin-top: .4em; }
-.lipsync-ab .lipsync-bar input { flex: 1; } .lipsync-ab button { padding: .2em .7em; }
+.lipsync-ab .lipsync-bar input { flex: 1; } .lipsync-ab button { padding: .25em .8em; cursor: pointer;
+  color: inherit; background: none; border: 1px solid var(--jp-border-color1, #8888); border-radius: 4px; }
 '''
 LARGEST = 30    # MB of one video inside the page
 
@@ -105,7 +113,8 @@ def _compare_kind():
 def _content(video)->bytes:
     "A video that a browser plays, small enough for a page"
     path = Path(getattr(video, 'path', video))
-    if path.suffix.lower() not in ('.mp4', '.webm', '.mov'): raise KitError(f"{path.name} is no video that a browser plays")
+    if path.suffix.lower() not in ('.mp4', '.webm', '.mov'):
+        raise KitError(f"{path.name} is no video that a browser plays")
     if not path.exists(): raise KitError(f"there is no file {path}")
     if (size := path.stat().st_size / 1e6) > LARGEST:
         raise KitError(f"{path.name} is {size:.0f} MB, a page holds {LARGEST}; make it smaller with size=")
@@ -125,7 +134,8 @@ function wav(chunks, rate) {
   const n = chunks.reduce((s, c) => s + c.length, 0), out = new DataView(new ArrayBuffer(44 + 2 * n))
   const text = (at, s) => [...s].forEach((c, i) => out.setUint8(at + i, c.charCodeAt(0)))
   text(0, "RIFF"); out.setUint32(4, 36 + 2 * n, true); text(8, "WAVEfmt "); out.setUint32(16, 16, true)
-  out.setUint16(20, 1, true); out.setUint16(22, 1, true); out.setUint32(24, rate, true); out.setUint32(28, 2 * rate, true)
+  out.setUint16(20, 1, true); out.setUint16(22, 1, true)
+  out.setUint32(24, rate, true); out.setUint32(28, 2 * rate, true)
   out.setUint16(32, 2, true); out.setUint16(34, 16, true); text(36, "data"); out.setUint32(40, 2 * n, true)
   let at = 44
   for (const c of chunks) for (const v of c) {
@@ -134,8 +144,10 @@ function wav(chunks, rate) {
   return out
 }
 function render({ model, el }) {
-  const button = document.createElement("button"), note = document.createElement("span"), player = document.createElement("audio")
-  button.textContent = "\\u25cf Record"; note.setAttribute("role", "status"); player.controls = true; player.hidden = true
+  const button = document.createElement("button"), note = document.createElement("span")
+  const player = document.createElement("audio")
+  button.textContent = "\\u25cf Record"; note.setAttribute("role", "status")
+  player.controls = true; player.hidden = true
   const box = document.createElement("div")
   box.className = "lipsync-record"
   box.append(button, note, player)
@@ -144,7 +156,8 @@ function render({ model, el }) {
   button.onclick = async () => {
     if (stop) return stop()
     try {
-      const stream = await navigator.mediaDevices.getUserMedia({ audio: true }), context = new AudioContext(), chunks = []
+      const stream = await navigator.mediaDevices.getUserMedia({ audio: true })
+      const context = new AudioContext(), chunks = []
       const node = context.createScriptProcessor(4096, 1, 1), begun = Date.now()
       node.onaudioprocess = e => {
         chunks.push(new Float32Array(e.inputBuffer.getChannelData(0)))
