@@ -2,7 +2,8 @@
 
 With `--fresh` as in Colab: the wheel that `python -m build` makes, installed into an environment of its own (out/fresh), with nothing of
 this folder beside the notebook."""
-import json, os, subprocess, sys, sysconfig, time
+import json, os, shutil, subprocess, sys, sysconfig, time
+from importlib.util import find_spec
 from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
@@ -21,25 +22,33 @@ def run(page, out=OUT, kernel='python3', timeout=600):
     print(f'{page.name}: {len(nb.cells)} cells, {videos} videos, {time.monotonic() - t:.0f} s', flush=True)
     return videos
 
+def call(*words, cwd:Path):
+    "Run a program that sees nothing of this working tree"
+    env = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
+    done = subprocess.run(list(map(str, words)), cwd=cwd, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode: sys.exit(f"{' '.join(map(str, words))}\n{done.stdout}")
+
 def wheel(folder:Path)->Path:
-    "The wheel of this working tree"
-    tool = [sys.executable, '-m', 'build', '--wheel', '--outdir', str(folder), str(ROOT)]
-    isolated = [] if subprocess.run([*tool[:3], '--version'], capture_output=True).returncode else tool
-    subprocess.run(isolated or [sys.executable, '-m', 'pip', 'wheel', '--no-deps', '-q', '-w', str(folder), str(ROOT)],
-                   check=True, stdout=subprocess.DEVNULL)
+    "The wheel of this working tree, built with `python -m build`, or with pip where that is not installed"
+    left = ROOT/'build'
+    shutil.rmtree(left, ignore_errors=True)      # of an older state
+    if find_spec('build'): call(sys.executable, '-m', 'build', '--wheel', '--outdir', folder, ROOT, cwd=folder)
+    else: call(sys.executable, '-m', 'pip', 'wheel', '--no-deps', '-q', '-w', folder, ROOT, cwd=folder)
+    shutil.rmtree(left, ignore_errors=True)
     return next(folder.glob('lipsync_kit-*.whl'))
 
 def fresh(folder:Path, lend:bool=False)->str:
     "An environment with the wheel, and the name of its kernel; `lend` shares the packages of this environment instead of installing them"
-    subprocess.run([sys.executable, '-m', 'venv', folder/'env'], check=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    call(sys.executable, '-m', 'venv', folder/'env', cwd=folder)
     python = folder/'env'/'bin'/'python'
     made = wheel(folder)
     pip = [python, '-m', 'pip', '--disable-pip-version-check', 'install', '-q']
     if lend:
-        subprocess.run([*pip, '--no-deps', made], check=True)
+        call(*pip, '--no-deps', made, cwd=folder)
         site = next((folder/'env'/'lib').glob('python*/site-packages'))
         (site/'lent.pth').write_text(sysconfig.get_path('purelib') + '\n')
-    else: subprocess.run([*pip, '-c', ROOT/'constraints.txt', f'{made}[{EXTRAS}]', 'ipykernel'], check=True)
+    else: call(*pip, '-c', ROOT/'constraints.txt', f'{made}[{EXTRAS}]', 'ipykernel', cwd=folder)
     spec = folder/'share'/'kernels'/'fresh'
     spec.mkdir(parents=True)
     env = dict(PYTHONPATH='', MPLBACKEND='module://matplotlib_inline.backend_inline')
