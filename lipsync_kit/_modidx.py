@@ -7458,6 +7458,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'lipsync_kit/pipe/prepare.py'),
                                           'lipsync_kit.pipe.prepare.refuse_selection': ( 'pipe/prepare.html#refuse_selection',
                                                                                          'lipsync_kit/pipe/prepare.py'),
+                                          'lipsync_kit.pipe.prepare.repeated': ( 'pipe/prepare.html#repeated',
+                                                                                 'lipsync_kit/pipe/prepare.py'),
                                           'lipsync_kit.pipe.prepare.save_motion': ( 'pipe/prepare.html#save_motion',
                                                                                     'lipsync_kit/pipe/prepare.py'),
                                           'lipsync_kit.pipe.prepare.speaking_lips': ( 'pipe/prepare.html#speaking_lips',
