@@ -125,7 +125,7 @@ def shut(
 
 # %% ../../nbs/pipe/04_speakers.ipynb #ae89bc4e
 PIECE, EVERY = .8, .2     # seconds of voice that are compared, and between two of them
-ALIKE = .65               # cosine from which two pieces are of one voice
+ALIKE = .62               # cosine from which two pieces are of one voice
 STRENGTH, MOST = 14., 2.  # log odds of a difference of 1, and at most
 CLEAR = .6                # probability from which somebody is clearly seen to speak
 ENOUGH = .15              # seconds of that, below which their voice is not known
@@ -161,7 +161,7 @@ def own_voices(
 # %% ../../nbs/pipe/04_speakers.ipynb #b4f41379
 LOW, HIGH = -1.5, 3.      # log odds that a mouth alone gives, at least and at most
 AGAINST = 2.              # log odds that shut lips take away
-CHANGE, PAUSE = 1.5, .3   # log odds of a change, and the share of them in a pause
+CHANGE, PAUSE = 1.5, .1   # log odds of a change, and the share of them in a pause
 EACH = 4.                 # independent moments a second
 HIDDEN = -1.              # log odds of whoever is not in the picture, before the voice is asked
 
