@@ -113,7 +113,7 @@ def endpoint(monkeypatch):
     pytest.importorskip('openai')
     from fastapi import Request
     from fastapi.responses import JSONResponse, Response, StreamingResponse
-    app, does = fastapi.FastAPI(), dict(status=200, cut=False)
+    app, does = fastapi.FastAPI(), dict(status=200, cut=False, hang=False)
 
     def refused():
         body = dict(error=dict(message=f'wrong key sk-very-secret', type='x', code='y'))
@@ -129,6 +129,7 @@ def endpoint(monkeypatch):
         def pieces():
             for i, word in enumerate(['Hello', ' there.', ' How', ' are', ' you?']):
                 if does['cut'] and i == 3: raise RuntimeError('cut')
+                if does['hang'] and i == 3: time.sleep(2)
                 chunk = dict(id='1', object='chat.completion.chunk', created=0, model='tiny', choices=[dict(index=0, delta=dict(content=word), finish_reason=None)])
                 yield f'data: {json.dumps(chunk)}\n\n'
             yield 'data: [DONE]\n\n'
@@ -180,6 +181,40 @@ def test_an_answer_that_is_cut_keeps_what_came(endpoint):
     with pytest.raises(KitError, match='what came before is kept'):
         for sentence in chat.sentences_in(chat.stream([chat.Message('user', 'Hi')], 'openai:m')): got.append(sentence)
     assert got == ['Hello there.']
+
+def test_an_answer_that_stops_in_the_middle(endpoint, monkeypatch):
+    "A server that goes silent in its answer is left after a while, and what came is kept"
+    from lipsync_kit.speech.chats import openai as page
+    from lipsync_kit.speech.endpoint import open_client
+    monkeypatch.setattr(page, 'open_client', lambda: open_client(timeout=.5))
+    endpoint['hang'], got = True, []
+    with pytest.raises(KitError, match='what came before is kept'):
+        for sentence in chat.sentences_in(chat.stream([chat.Message('user', 'Hi')], 'openai:m')): got.append(sentence)
+    assert got == ['Hello there.']
+
+def test_a_local_model(tmp_path):
+    "A tiny one of random numbers: what is streamed is what the network says, in a budget of tokens"
+    transformers, tokenizers = pytest.importorskip('transformers'), pytest.importorskip('tokenizers')
+    import torch
+    from lipsync_kit.speech.chats.local import _model, prompt_of
+    words = {w: i for i, w in enumerate(['<s>', '</s>', '<unk>', *'abcdefghij', 'user:', 'assistant:', 'hello'])}
+    base = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token='<unk>'))
+    base.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    transformers.PreTrainedTokenizerFast(tokenizer_object=base, bos_token='<s>', eos_token='</s>', unk_token='<unk>').save_pretrained(tmp_path)
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(vocab_size=len(words), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=64, bos_token_id=0, eos_token_id=1)
+    transformers.LlamaForCausalLM(config).eval().save_pretrained(tmp_path)
+    asked = [chat.Message('user', 'hello')]
+    pieces = list(chat.stream(asked, f'local:{tmp_path}'))
+    tok, net = _model(tmp_path)
+    ids = torch.tensor([prompt_of(asked, tok)])
+    want = net.generate(input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=64 - ids.shape[1], pad_token_id=1)
+    assert ''.join(pieces).split() == tok.decode(want[0, ids.shape[1]:], skip_special_tokens=True).split() and len(pieces) > 1
+    next(iter(chat.stream(asked, f'local:{tmp_path}')))                          # who stops listening stops it
+    with pytest.raises(KitError, match='shorten it'): list(chat.stream([chat.Message('user', 'a ' * 100)], f'local:{tmp_path}'))
+    (tmp_path/'model.safetensors').write_bytes(b'no weights')
+    _model.cache_clear()
+    with pytest.raises(KitError, match='holds no language model'): list(chat.stream(asked, f'local:{tmp_path}'))
 
 def test_no_endpoint_is_named(monkeypatch):
     for name in 'OPENAI_BASE_URL', 'OPENAI_API_KEY': monkeypatch.delenv(name, raising=False)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OWN', 'nothing_to_say', 'brought_motion', 'open_motion', 'save_motion', 'cleaning', 'speech_of', 'driving_signals',
            'PreparedRun', 'person_of', 'open_model', 'no_outline', 'untracked', 'memory_note', 'covers_wanted',
-           'asks_speakers', 'judge_of', 'refuse_selection', 'speaking_lips', 'refuse_early', 'prepare']
+           'asks_speakers', 'judge_of', 'refuse_selection', 'speaking_lips', 'refuse_early', 'repeated', 'prepare']
 
 # %% ../../nbs/pipe/08_prepare.ipynb #7d851dfc
 from collections.abc import Callable
@@ -247,6 +247,12 @@ def refuse_early(
     # what is missing is told by whoever loads it
     if not is_available(card.name, setting(options, 'preset', 'best'), setting(options, 'weights')): open_model(options)
 
+def repeated(source, fps)->tuple[str, ...]:
+    "A note where frames are repeated"
+    if source.still or fps == source.clip.fps: return ()
+    return (f'the video has {float(source.clip.fps):.3g} frames a second; each is repeated, {fps} a second, '
+            'so that the mouth moves',)
+
 def prepare(
     face, audio, text, motion,       # as for `lipsync`
     options:Options,
@@ -262,18 +268,13 @@ def prepare(
     source = clock.call('reading', open_source, face, options, covers=covers is not None)
     lips, told = clock.call('who speaks', speaking_lips, source, options, part_of(progress, 0., 0.))
     if lips is not None: options = replace(options, choose='all')
-    source = replace(source, warnings=(*source.warnings, *told))
     sound = clock.call('speech', speech_of, audio, text, motion, source, options)
     for note in sound.notes: progress(Progress('speech', 0., note=note))
     fps = frame_rate_of(source, options)
-    if not source.still and fps != source.clip.fps:
-        note = (f'the video has {float(source.clip.fps):.3g} frames a second; each is repeated, {fps} a second, '
-                'so that the mouth moves')
-        source = replace(source, warnings=(*source.warnings, note))
     if 'audio' in card.driven_by and sound.audio is None:
         raise nothing_to_say(card.name)
-    if free and 'motion' in card.driven_by and motion is None:
-        source = replace(source, warnings=(*source.warnings, free))
+    freely = (free,) if free and 'motion' in card.driven_by and motion is None else ()
+    source = replace(source, warnings=(*source.warnings, *told, *repeated(source, fps), *freely))
     person = person_of(options, source)
     def make(motion, sound):
         if 'motion' not in card.driven_by: return None

@@ -88,4 +88,8 @@ def stream(
 )->Iterator[str]:             # pieces of text
     "The answer, piece by piece"
     c, model = chosen_chat(chat)
-    return c.answer(within_budget(messages, budget), model)
+    kept = within_budget(messages, budget)
+    if (n := sum(tokens_of(m.text) for m in kept)) > budget:
+        raise KitError(f"the question is too long: about {n} tokens with what goes before, and {budget} are sent; "
+                       "shorten it")
+    return c.answer(kept, model)
