@@ -82,9 +82,10 @@ def fitted_lines(
     "The lines, spoken in their time"
     usual = [say(line, 1.) for line in lines]
     latest, free = latest_starts(lines, [t.seconds / MOST for t in usual]), 0.
-    for i, (line, take, wanted) in enumerate(zip(lines, usual, latest)):
+    ends = [min(x.end, after - BETWEEN) for x, after in zip(lines, [*latest[1:], float('inf')])]
+    for i, (line, take, wanted, end) in enumerate(zip(lines, usual, latest, ends)):
         start, speed = max(wanted, free), 1.
-        slot = line.end - start
+        slot = end - start
         if abs(take.seconds - slot) > .05:
             speed = float(np.clip(take.seconds / max(slot, .1), 1 / MOST, MOST))
             take = say(line, speed)
