@@ -6995,6 +6995,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                           'lipsync_kit/pipe/dub_sound.py'),
                                             'lipsync_kit.pipe.dub_sound.take_of': ( 'pipe/dub_sound.html#take_of',
                                                                                     'lipsync_kit/pipe/dub_sound.py'),
+                                            'lipsync_kit.pipe.dub_sound.video_has_sound': ( 'pipe/dub_sound.html#video_has_sound',
+                                                                                            'lipsync_kit/pipe/dub_sound.py'),
                                             'lipsync_kit.pipe.dub_sound.voice_blocks': ( 'pipe/dub_sound.html#voice_blocks',
                                                                                          'lipsync_kit/pipe/dub_sound.py'),
                                             'lipsync_kit.pipe.dub_sound.voice_gain': ( 'pipe/dub_sound.html#voice_gain',

@@ -222,6 +222,8 @@ def dub(
 )->Result:
     "Let other words be spoken in a video"
     load_pysubs2()                                  # which says how to install it, before anything is spoken
+    if isinstance(video, (str, Path)) and Path(video).is_file() and probe(video).kind != 'video':
+        raise KitError(f"{video} is no video; a picture speaks with lipsync talk")
     path = output_path(out, VIDEOS)
     again = project is not None and Path(project).is_file()
     known = _known_project(project, video, text, script, to) if again else None
