@@ -21,7 +21,7 @@ metrics
 select train
 pipe
 doctor benchmark batch live webapp
-app
+app serve
 widgets cli'''.splitlines()]
 
 def line(module):
