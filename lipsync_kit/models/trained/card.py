@@ -51,4 +51,5 @@ def card_of(
     return ModelCard(str(folder), c['about'], 'lipsync_kit.models.trained.model', inputs=('image', 'video'),
                      driven_by=('motion',) if c['network']['generator'] == 'lips' else ('audio',),
                      capabilities=('multi_face', 'trainable', 'realtime'), settings=TrainedSettings,
-                     weights=('face_landmarker',), weights_from='ours', licence=c['licence'], commercial=c['commercial'])
+                     weights=('face_landmarker',), weights_from='ours', licence=c['licence'],
+                     commercial=c['commercial'])
