@@ -19,7 +19,7 @@ from .guard import ServeOptions, own_request, right_token
 from .jobs import STATES, Jobs, fault
 from .realtime import RealtimeSession
 from fastapi import FastAPI, HTTPException, Request, Response, UploadFile, WebSocket, WebSocketDisconnect
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, StarletteHTTPException
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -261,7 +261,7 @@ def build_server(o:ServeOptions=ServeOptions())->FastAPI:
         first = e.errors()[0]
         where = '.'.join(str(x) for x in first['loc'] if x != 'body')
         return problem(422, 'bad_request', f"{where}: {first['msg']}"[:300], 'see /docs')
-    @app.exception_handler(HTTPException)
+    @app.exception_handler(StarletteHTTPException)
     def known(request, e):
         return problem(e.status_code, {404: 'not_found', 409: 'not_ready', 429: 'busy'}.get(e.status_code, 'refused'),
                        str(e.detail))
