@@ -22,7 +22,7 @@ select train
 pipe
 doctor benchmark batch live
 webapp
-app
+app serve
 widgets cli'''.splitlines()]
 
 def line(module):

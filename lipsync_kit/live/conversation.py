@@ -127,6 +127,14 @@ class Conversation:
         "Open what the next answer needs, in the background"
         if self._next is None: self._next = self._pool.submit(open_session, self.face, **self.options)
 
+    def instruct(self, system:str):
+        "Tell the one who answers how to be, from now on"
+        said = [m for m in self.history if m.role != 'system']
+        self.history = [Message('system', system), *said] if system else said
+
+    @property
+    def interrupted(self)->bool: return self._stop.is_set()
+
     def interrupt(self):
         "End the answer that is being given"
         self._stop.set()
