@@ -7,6 +7,7 @@ from fastcore.docments import docments
 
 NBS = Path('nbs')
 SOURCE = 'https://github.com/lipsync-kit/lipsync_kit/blob/main'
+INSTALLS = "find_spec('lipsync_kit') is None"    # the first cell of a tutorial, for Colab
 PICTURES = ('image/png', 'png'), ('image/jpeg', 'jpg')
 
 def notebooks()->list[Path]: return sorted(p for p in NBS.rglob('*.ipynb') if not any(q[0] in '._' for q in p.parts))
@@ -170,7 +171,7 @@ class Page:
             if c['cell_type'] == 'markdown': yield self.prose(text, i, links)
             elif told & {'export', 'exports'}:
                 for n in self.defined(c): yield documented(getattr(self.code, n))
-            elif c['cell_type'] == 'code' and not told & {'hide', 'exporti', 'default_exp'}:
+            elif c['cell_type'] == 'code' and not told & {'hide', 'exporti', 'default_exp'} and INSTALLS not in text:
                 shown = '\n'.join(l for l in text.splitlines() if not l.startswith('#|'))
                 if 'echo:false' not in told and shown.strip(): yield fenced(shown, 'python')
                 yield from self.outputs(c, dest, i + 1)
@@ -181,6 +182,7 @@ class Page:
             says = ' '.join(l.lstrip('> ') for l in more if l.strip())
             text = f'# {self.title}\n\n' + (f'*{says}*\n' if says else '')
         text = re.sub(r'\]\(([\w./-]+)\.ipynb(#[\w-]+)?\)', self.link, text)
+        text = re.sub(r'\[!\[Open in Colab\]\([^)]*\)\]\(([^)]*)\)', r'[Open in Colab](\1){ .button .plain }', text)
         return links.on(text.strip(), self.place) + '\n' if links else text.strip() + '\n'
 
     @staticmethod
