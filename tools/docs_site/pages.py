@@ -114,7 +114,8 @@ class Links:
         for line in text.split('\n'):
             if line.lstrip().startswith('```'): inside = not inside
             plain = inside or line.startswith('#')
-            res.append(line if plain else re.sub(r'(?<![\[`])`([A-Za-z_][\w.]*(?:\(\))?)`(?![\]`])', linked, line))
+            first = re.match(r'\|[^|]*\|', line)[0] if line.startswith('|') and line.count('|') > 1 else ''   # names what the row is of
+            res.append(line if plain else first + re.sub(r'(?<![\[`])`([A-Za-z_][\w.]*(?:\(\))?)`(?![\]`])', linked, line[len(first):]))
         return '\n'.join(res)
 
 class Page:
