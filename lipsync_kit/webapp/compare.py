@@ -14,7 +14,7 @@ from ..core import KitError, Progress
 from ..media.probe import probe
 from ..pipe.result import facts
 from ..pipe.run import lipsync
-from .jobs import LONGEST_TEXT, OWN, cancel, check_size, named, new_output, run_job, runs
+from .jobs import LONGEST_TEXT, OWN, cancel, check_size, good, named, new_output, run_job, runs
 from .models import usable
 
 # %% ../../nbs/webapp/05_compare.ipynb #9d7849ae
@@ -23,7 +23,8 @@ AS_IS = 'as it is given'     # in place of a model: the video itself
 def one_side(model:str, face:str, speech:dict, out:Path, step)->tuple[str, str]:   # path; HTML
     "The video of one side"
     if model == AS_IS:
-        if probe(face).kind != 'video': raise KitError(f"a picture can't be shown {AS_IS!r}; give a video, or two models")
+        if probe(face).kind != 'video':
+            raise KitError(f"a picture can't be shown {AS_IS!r}; give a video, or two models")
         return str(shutil.copyfile(face, out)), ''
     r = lipsync(face, **speech, out=out, model=model, progress=step)
     return str(r.path), '<br>'.join(map(escape, facts(r)))
@@ -45,7 +46,7 @@ def compared(
             def part(p:Progress, i=i, m=m): step(Progress(f'{m}: {p.stage}', (i + p.share) / 2))
             found.append(one_side(m, face, speech, out.with_name(named(face, word)), part))
         said = ''.join(f'<p><b>{escape(m)}</b><br>{words}</p>' for m, (_, words) in zip(models, found))
-        return found[0][0], found[1][0], f'<div class="good" role="status">{said}</div>'
+        return found[0][0], found[1][0], good(said)
     made, said = run_job(session, job, progress, work, out)
     return made or (None, None, said)
 
@@ -87,7 +88,7 @@ def compare_tab():
     with gr.Row(elem_classes='pair'):
         left, right = (gr.Video(label=w, elem_id=f'compare-{w.lower()}', height=380) for w in ('Left', 'Right'))
     def work(page, request:gr.Request, progress=gr.Progress()):
-        return compared(page[face], page[text], page[audio], (page[first], page[second]), request.session_hash, page[job],
-                        progress)
+        both = page[first], page[second]
+        return compared(page[face], page[text], page[audio], both, request.session_hash, page[job], progress)
     runs(go, work, [face, text, audio, first, second], [left, right, said], said, job)
     stop.click(cancel, queue=False, **OWN)

@@ -6,14 +6,12 @@
 __all__ = ['CONVERSE_CSS', 'turns', 'answered', 'converse_inputs', 'converse_tab']
 
 # %% ../../nbs/webapp/08_converse.ipynb #741f331d
-from html import escape
 import gradio as gr
 from ..core import KitError
 from ..live.conversation import Conversation
-from ..pipe.result import facts
 from ..speech.chat import CHATS
 from ..speech.tts import voice_names
-from .jobs import KEEP, LONGEST_TEXT, OWN, cancel, check_size, named, new_output, run_job, runs
+from .jobs import KEEP, LONGEST_TEXT, OWN, cancel, check_size, good, named, new_output, run_job, runs
 
 # %% ../../nbs/webapp/08_converse.ipynb #37a5d06a
 def turns(talk:Conversation|None)->list[dict]:
@@ -35,7 +33,7 @@ def answered(
         mine = talk if same else Conversation(face, chat=chat, voice=voice)
         mine.asked = voice
         r = mine.ask(audio or text, out, step)
-        return mine, turns(mine), str(r.path), '<div class="good" role="status">' + '<br>'.join(map(escape, facts(r))) + '</div>'
+        return mine, turns(mine), str(r.path), good(r)
     found, said = run_job(session, job, progress, work, out)
     return found or (talk, turns(talk), None, said)
 
@@ -44,8 +42,8 @@ CONVERSE_CSS = '#ask {min-height: 48px}'
 
 def converse_inputs()->tuple:
     "Who answers, and the question"
-    face = gr.Image(type='filepath', label='The face that answers', height=260, sources=['upload', 'webcam', 'clipboard'],
-                    elem_id='converse-face')
+    face = gr.Image(type='filepath', label='The face that answers', height=260, elem_id='converse-face',
+                    sources=['upload', 'webcam', 'clipboard'])
     text = gr.Textbox(label='Your question', lines=2, max_length=LONGEST_TEXT, elem_id='question')
     audio = gr.Audio(type='filepath', sources=['microphone', 'upload'], label='Or say it')
     with gr.Row():

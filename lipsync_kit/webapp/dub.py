@@ -6,14 +6,12 @@
 __all__ = ['LINES', 'DUB_CSS', 'said_in', 'dubbed', 'dub_inputs', 'dub_tab']
 
 # %% ../../nbs/webapp/07_dub.ipynb #aef24f7d
-from html import escape
 import gradio as gr
 from ..core import KitError
 from ..pipe.dub import dub
-from ..pipe.result import facts
 from ..speech.stt import transcribe
 from ..speech.tts import voice_names
-from .jobs import LONGEST_TEXT, OWN, cancel, check_size, named, new_output, run_job, runs
+from .jobs import LONGEST_TEXT, OWN, cancel, check_size, good, named, new_output, run_job, runs
 from .models import usable
 
 # %% ../../nbs/webapp/07_dub.ipynb #9d8604c4
@@ -24,7 +22,7 @@ def said_in(video:str|None, session:str, job:str, progress)->tuple[str|None, str
         check_size(video, {})
         heard = transcribe(video, progress=step)
         if not heard.segments: raise KitError('nobody is heard in it; write the lines with their times')
-        return heard.subtitles('srt'), f'<div class="good" role="status">{len(heard.segments)} lines; change what shall be said</div>'
+        return heard.subtitles('srt'), good(f'{len(heard.segments)} lines; change what shall be said')
     found, said = run_job(session, job, progress, work, new_output(session))
     return found or (None, said)
 
@@ -43,8 +41,7 @@ def dubbed(
         given = dict(model=model) if model != 'auto' else {}
         r = dub(video, out, script=script, progress=step, voice=voice, **given)
         written = out.with_suffix('.srt')
-        told = '<div class="good" role="status">' + '<br>'.join(map(escape, facts(r))) + '</div>'
-        return str(r.path), str(written) if written.is_file() else None, told
+        return str(r.path), str(written) if written.is_file() else None, good(r)
     found, said = run_job(session, job, progress, work, out)
     return found or (None, None, said)
 
@@ -56,10 +53,11 @@ def dub_inputs()->tuple:
     "The video, the lines and who speaks them"
     video = gr.Video(label='A video with a face that speaks', sources=['upload'], height=280, elem_id='dub-video')
     hear = gr.Button('Write down what is said in it', elem_id='hear')
-    lines = gr.Textbox(label='The new lines, with their times', lines=8, max_lines=16, placeholder=LINES, elem_id='dub-lines',
-                       max_length=LONGEST_TEXT, info='as subtitles in SRT')
+    lines = gr.Textbox(label='The new lines, with their times', lines=8, max_lines=16, placeholder=LINES,
+                       elem_id='dub-lines', max_length=LONGEST_TEXT, info='as subtitles in SRT')
     with gr.Row():
-        voice = gr.Dropdown(list(voice_names()), value='auto', label='Voice', allow_custom_value=True, elem_id='dub-voice')
+        voice = gr.Dropdown(list(voice_names()), value='auto', label='Voice', allow_custom_value=True,
+                            elem_id='dub-voice')
         model = gr.Dropdown(usable()[1:], value='portrait', label='Model', elem_id='dub-model')
     return video, hear, lines, voice, model
 

@@ -13,7 +13,8 @@ from .jobs import OWN, cancel, check_size, new_output, run_job, runs
 
 # %% ../../nbs/webapp/06_measure.ipynb #44fec7a5
 MEASURE_CSS = '''
-#measured table {font-size: .92em; border-collapse: collapse} #measured td, #measured th {padding: .3em .6em; text-align: left}
+#measured table {font-size: .92em; border-collapse: collapse}
+#measured td, #measured th {padding: .3em .6em; text-align: left}
 #measured {overflow-x: auto} #measure {min-height: 48px}
 '''
 
