@@ -15,7 +15,7 @@ from .jobs import OWN, cancel, check_size, new_output, run_job, runs
 MEASURE_CSS = '''
 #measured table {font-size: .92em; border-collapse: collapse}
 #measured td, #measured th {padding: .3em .6em; text-align: left}
-#measured {overflow-x: auto} #measure {min-height: 48px}
+#measured {overflow-x: auto}
 '''
 
 def measured_report(

@@ -86,7 +86,8 @@ def fetch(
 
 # %% ../../nbs/webapp/04_models.ipynb #268ffe34
 MODELS_CSS = '''
-table.cards {width: 100%; border-collapse: collapse; font-size: .92em}
+table.cards {width: 100%; border-collapse: collapse; font-size: .92em; border: 0 !important}
+table.cards tr {border: 0 !important}
 table.cards td, table.cards th {padding: .45em .6em; text-align: left; vertical-align: top; border: 0;
   border-top: 1px solid color-mix(in srgb, currentColor 18%, transparent)}
 table.cards code {white-space: normal; overflow-wrap: anywhere; font-size: .88em}
@@ -94,7 +95,7 @@ table.cards code {white-space: normal; overflow-wrap: anywhere; font-size: .88em
 @media (max-width: 700px) {
   table.cards thead {display: none}
   table.cards td {display: block; border: 0; padding: .15em .4em}
-  table.cards td:not(:first-child)::before {content: attr(data-head) ': '; opacity: .8}
+  table.cards td:not(:first-child)::before {content: attr(data-head) ': '}
   table.cards tr {display: block; padding: .5em 0;
     border-top: 1px solid color-mix(in srgb, currentColor 18%, transparent)}
 }

@@ -63,7 +63,7 @@ def trained(
     return found or (None, said)
 
 # %% ../../nbs/webapp/09_train.ipynb #fd86aa1f
-TRAIN_CSS = '#prepare, #train {min-height: 48px} .answer pre {white-space: pre-wrap; overflow-wrap: anywhere}'
+TRAIN_CSS = '.answer pre {white-space: pre-wrap; overflow-wrap: anywhere}'
 
 def _settings(settings:list[Setting], prefix:str)->list:
     "Controls of options, the usual ones and those for experts"
@@ -95,13 +95,14 @@ def train_tab():
             options = _settings(train_settings(), 'train')
             go, stop = _buttons('Train', 'train')
             said = gr.HTML(elem_id='trained', elem_classes='answer')
-            model = gr.File(label='The model', height=90, interactive=False)
+            model = gr.File(label='The model', height=90, interactive=False, visible=False)
     def ready(page, request:gr.Request, progress=gr.Progress()):
         given = changed_values(prepare_settings(), [page[c] for c in how])
         return data_set(page[videos], given, request.session_hash, page[job], progress)
     def learn(page, request:gr.Request, progress=gr.Progress()):
         given = changed_values(train_settings(), [page[c] for c in options])
-        return trained(page[folder], given, request.session_hash, page[job], progress)
+        path, told = trained(page[folder], given, request.session_hash, page[job], progress)
+        return gr.update(value=path, visible=path is not None), told
     runs(make, ready, [videos, *how], [folder, report], report, job)
     runs(go, learn, [folder, *options], [model, said], said, job)
     for b in stop_making, stop: b.click(cancel, queue=False, **OWN)
