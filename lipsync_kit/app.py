@@ -57,7 +57,10 @@ button.lg {min-height: 48px}
 .table-wrap th {white-space: normal !important}
 .own:not(:has(.block)) {display: none}
 @media (max-width: 700px) {.answers {position: static}
-  .tab-container {overflow-x: auto} .tab-container button {padding: 0 .5em !important}}
+  .tab-wrapper {max-width: calc(100vw - 48px); height: auto !important}
+  .tab-container {max-width: calc(100vw - 48px); flex-wrap: wrap; height: auto !important; overflow: hidden}
+  .tab-container button {padding: .5em !important; height: auto !important}}
+.dark .tab-container button.selected {color: #a5b4fc !important}
 .grey {font-size: .9em} .grey code {user-select: all; white-space: normal}
 '''
 # options that whoever runs the app decides, not its visitors; and those that have a control of their own
@@ -353,8 +356,9 @@ def build(
 
 COLOURS = dict(   # that can be read: 4.5:1 at least on what lies behind
     button_primary_background_fill='*primary_600', button_primary_background_fill_hover='*primary_700',
-    button_primary_background_fill_dark='*primary_600', button_primary_background_fill_hover_dark='*primary_500',
-    color_accent='*primary_600', block_label_text_color='*primary_700', block_title_text_color='*primary_700',
+    button_primary_background_fill_dark='*primary_600', button_primary_background_fill_hover_dark='*primary_700',
+    color_accent='*primary_600', checkbox_label_background_fill_selected='*primary_600',
+    block_label_text_color='*primary_700', block_title_text_color='*primary_700',
     block_info_text_color='*neutral_500', block_info_text_color_dark='*neutral_400',
     body_text_color_subdued='*neutral_500', body_text_color_subdued_dark='*neutral_400',
     input_placeholder_color='*neutral_500', input_placeholder_color_dark='*neutral_400')
