@@ -46,7 +46,7 @@ MONO = ['ui-monospace', 'Menlo', 'Consolas', 'monospace']
 FONTS = ['system-ui', 'Segoe UI', 'Roboto', 'Helvetica', 'Arial', 'sans-serif']
 NOTE = 'Videos made here are marked as AI-generated. Use only faces and voices of people who agreed to it.'
 CSS = '''
-.gradio-container {max-width: 1180px !important; margin: auto}
+.gradio-container {max-width: 1180px !important; width: 100%; margin: auto}
 button.lg {min-height: 48px}
 .answers {position: sticky; top: 8px; align-self: flex-start}
 .answer {border-radius: 8px; min-height: 0} .busy {height: 92px}

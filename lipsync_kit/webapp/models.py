@@ -100,8 +100,8 @@ table.cards code {white-space: normal; overflow-wrap: anywhere; font-size: .88em
     border-top: 1px solid color-mix(in srgb, currentColor 18%, transparent)}
 }
 '''
-CLOSED = ('Downloads are closed in this app. Whoever runs it opens them with `lipsync app --allow-downloads`, or fetches '
-          'a model with the command in the last column and reloads the page.')
+CLOSED = ('Downloads are closed in this app. Whoever runs it opens them with `lipsync app --allow-downloads`, or '
+          'fetches a model with the command in the last column and reloads the page.')
 
 def models_tab(
     allowed:bool,      # visitors may fetch weights
