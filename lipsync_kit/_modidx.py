@@ -9098,6 +9098,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                          'lipsync_kit.webapp.jobs.check_size': ( 'webapp/jobs.html#check_size',
                                                                                  'lipsync_kit/webapp/jobs.py'),
                                          'lipsync_kit.webapp.jobs.forget': ('webapp/jobs.html#forget', 'lipsync_kit/webapp/jobs.py'),
+                                         'lipsync_kit.webapp.jobs.good': ('webapp/jobs.html#good', 'lipsync_kit/webapp/jobs.py'),
                                          'lipsync_kit.webapp.jobs.named': ('webapp/jobs.html#named', 'lipsync_kit/webapp/jobs.py'),
                                          'lipsync_kit.webapp.jobs.new_output': ( 'webapp/jobs.html#new_output',
                                                                                  'lipsync_kit/webapp/jobs.py'),

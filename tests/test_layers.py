@@ -23,6 +23,7 @@ pipe
 doctor benchmark batch live
 webapp
 app serve
+app
 widgets cli'''.splitlines()]
 
 def line(module):

@@ -62,7 +62,8 @@ def app(
     host:Annotated[str, typer.Option(help='address to listen on; 0.0.0.0 lets other machines in')]='127.0.0.1',
     port:Annotated[int, typer.Option(help='port to listen on', min=1, max=65535)]=7860,
     share:Annotated[bool, typer.Option('--share', help='open a public address through Gradio')]=False,
-    downloads:Annotated[bool, typer.Option('--allow-downloads', help='visitors may fetch weights onto this machine')]=False,
+    downloads:Annotated[bool, typer.Option('--allow-downloads',
+                                           help='visitors may fetch weights onto this machine')]=False,
 ):
     "Serve the app in a browser: http://127.0.0.1:7860 until Ctrl-C."
     from lipsync_kit.app import serve
