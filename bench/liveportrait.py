@@ -3,7 +3,9 @@ networks. The faces are noise; the work is what the published files would take.
 
     python bench/liveportrait.py                                  # a GPU if there is one, else few frames on the CPU
     python bench/liveportrait.py --device cuda --frames 250       # end to end at 512 pixels
-    python bench/liveportrait.py --only memory"""
+    python bench/liveportrait.py --only memory
+
+Measured on an NVIDIA H200, float16, 250 frames: 62.3 frames a second by four at a time (1.195 times the networks), 58.4 by sixteen, first frame after 0.32 s, 1.3 GB."""
 import argparse, json, subprocess, sys
 from fractions import Fraction
 from pathlib import Path

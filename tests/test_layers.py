@@ -20,7 +20,8 @@ models speech
 metrics
 select train
 pipe
-doctor benchmark batch live webapp
+doctor benchmark batch live
+webapp
 app
 widgets cli'''.splitlines()]
 

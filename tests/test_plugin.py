@@ -39,7 +39,7 @@ def test_schema_plan_and_batch(env, tmp_path):
     schema = json.loads(lipsync(env, 'schema', 'talk', '--model', 'toy').stdout)
     assert schema['properties']['darkness']['maximum'] == 1 and 'steps' not in schema['properties']
     planned = lipsync(env, 'plan', PHOTO, '--text', 'Hello.', '--model', 'toy', '--size', '128')
-    assert planned.returncode == 0 and planned.stdout.startswith('about '), planned.stderr
+    assert planned.returncode == 0 and planned.stdout.startswith(('about ', 'unknown time ')), planned   # known once the toy has drawn here
     (tmp_path/'jobs.csv').write_text(f'face,text,model,darkness,size,out\n{PHOTO},Hi.,toy,"0,5",128,a.mp4\n{PHOTO},Hi.,toy,7,128,b.mp4\n')
     batch = json.loads(lipsync(env, 'batch', tmp_path/'jobs.csv', '--json').stdout)
     assert batch['counts'] == dict(done=1, bad=1) and '0..1' in batch['failures'][0]['message']

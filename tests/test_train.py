@@ -1,7 +1,7 @@
 "Training on a generated clip: goes on bit for bit, loses nothing, and leaves a folder that talks."
-import json, os, signal
+import json, os, signal, subprocess, sys
 from pathlib import Path
-import numpy as np, pytest
+import av, numpy as np, pytest
 pytest.importorskip('webdataset'), pytest.importorskip('accelerate')
 import torch
 import lipsync_kit
@@ -12,10 +12,11 @@ from lipsync_kit.media.read import read_image
 from lipsync_kit.models.contract import model_card
 from lipsync_kit.pipe.run import lipsync
 from lipsync_kit.speech.tts import speak
-from lipsync_kit.train import stages, state, trainer
+from lipsync_kit.metrics import reference
+from lipsync_kit.train import losses, stages, trainer
 from lipsync_kit.train.options import train_options
 from lipsync_kit.train.shards import prepare
-from lipsync_kit.train.state import read_checkpoint
+from lipsync_kit.train.state import rate_at, read_checkpoint
 from lipsync_kit.train.stages import batches, stage_data
 from lipsync_kit.train.trainer import Trainer
 from lipsync_kit.train.windows import Clips
@@ -23,7 +24,7 @@ from test_avatar import filmed
 
 TEXT = 'How about an apple, a plum, or a wide open mouth? We saw many old friends there.'
 TINY = dict(width=8, batch=2, validate=100, device='cpu', seed=3)
-ALL = 'judges:1, sync:1, generator:1, together:1'
+ALL = 'judges:1, sync:1, generator:1, together:1, unmasked:1'
 
 @pytest.fixture(scope='module', autouse=True)
 def one_thread():
@@ -55,7 +56,7 @@ def stopping(after):
 
 def test_resumed_equals_uninterrupted(data, tmp_path):
     made(data, tmp_path/'a', steps=12, recipe=ALL).run()
-    for at in 2, 5, 8, 11:       # in each stage
+    for at in 1, 3, 6, 8, 11:       # in each stage
         with pytest.raises(Stop): Trainer(train_options(data=data, out=str(tmp_path/'b'), steps=12, recipe=ALL, **TINY), stopping(at)).run()
     made(data, tmp_path/'b', steps=12, recipe=ALL).run()
     (_, a), (_, b) = last(tmp_path/'a'), last(tmp_path/'b')
@@ -130,21 +131,76 @@ def test_a_batch_is_learned_by_heart_and_a_clip_is_drawn(data, tmp_path):
     found = json.loads((tmp_path/'a'/'card.json').read_text())['figures']
     assert found['psnr'] > found['held'] + 4 and found['psnr'] > found['moved'] and found['opening_r'] > .9, found
     batch = next(batches(stage_data('generator', t.clips, t.o, False), 0, 1))
-    one = made(data, tmp_path/'b', steps=1, recipe='generator:1', width=16, batch=4, noise=0., perceptual=0.)
-    losses = [one.step('generator', [batch], 3e-3 if k < 300 else 3e-4)['reconstruction'] for k in range(420)]
-    assert losses[-1] < .3 * losses[0], (losses[0], losses[-1])    # it begins at the moved reference; .051 of .229 was measured
+    one = made(data, tmp_path/'b', steps=300, recipe='generator:1', width=16, batch=4, noise=0., perceptual=0., rate=3e-3)
+    x = one.losses.inputs(batch, one.state)
+    held = float(losses.reconstruction_loss(x['true'] + x['mask'] * (x['reference'] - x['true']), x))
+    loss = [one.step('generator', [batch], rate_at(one.o, k, 300))['reconstruction'] for k in range(300)]
+    # it begins at the moved reference: .381, and .047 in the end, were measured where the held reference has .519
+    assert loss[-1] < .1 * held and loss[-1] < .15 * loss[0], (held, loss[0], loss[-1])
 
-def pooled_sync(data, out, steps):
-    "A judge of lip sync and how often it is right about people that it never saw: own sound, another clip's"
-    t = Trainer(train_options(data=str(data), out=str(out), device='cpu', recipe='sync:1', steps=steps, validate=10_000))
-    t.run()
-    unseen = [t.sync_figures(Clips(data, part), 256) for part in ('val', 'test')]
-    return [np.mean([f[k] for f in unseen]) for k in ('sync', 'foreign')]
+SEEN = ('actor_selfie', 'grid_bbaf2n', 'grid_lbbc2a', 'grid_lwbsza', 'grid_pwij3p', 'grid_swiz3n', 'hdtf_aoc', 'hdtf_peterroskam0',
+        'hdtf_radio13', 'hdtf_radio18', 'hdtf_radio42', 'hdtf_radio8', 'president_address_offset')
+UNSEEN = 'portrait_kitchen_man', 'vfr_suit_man', 'congress_bald_man', 'news_cnn_anchor'
+
+def begun(path, out, seconds):
+    "The first seconds of a video, as they are coded"
+    with av.open(str(path)) as a, av.open(str(out), 'w') as b:
+        into = {s.index: b.add_stream_from_template(s) for s in a.streams if s.type in ('video', 'audio')}
+        for p in a.demux():
+            if p.dts is None or p.stream.index not in into or p.dts * p.time_base > seconds: continue
+            p.stream = into[p.stream.index]
+            b.mux(p)
 
 def test_a_judge_of_lip_sync_knows_people_that_it_never_saw(media, tmp_path):
-    folder = tmp_path/'videos'
+    folder, data = tmp_path/'videos', str(tmp_path/'shards')
     folder.mkdir()
-    for p in sorted((media/'clips').iterdir()): (folder/p.name).symlink_to(p)      # nothing is stated: people and lags are found
-    prepare(folder, tmp_path/'shards')
-    sync, foreign = pooled_sync(tmp_path/'shards', tmp_path/'judge', 300)
-    assert sync >= .8 and abs(foreign - .5) < .1, (sync, foreign)     # .91 and .49 were measured, on four people
+    found = {p.stem: p for p in (media/'clips').iterdir()}
+    for name in (*SEEN, *UNSEEN): begun(found[name], folder/f'{name}.mkv', 5.)      # nothing is stated: lags are found
+    prepare(folder, data, val=0, test=0)
+    t = Trainer(train_options(data=data, out=str(tmp_path/'judge'), device='cpu', recipe='sync:1', steps=180, validate=10_000))
+    t.clips, t.unseen = Clips(data, 'train', SEEN), Clips(data, 'train', UNSEEN)
+    assert len(t.clips.people) >= 11 and len(t.unseen.people) >= 3, (t.clips.people, t.unseen.people)
+    t._run_stage('sync', 0, 180)
+    f = t.sync_figures(n=512)
+    assert f['sync'] >= .8 and abs(f['foreign'] - .5) < .1, f     # .88 and .46 were measured
+
+def test_the_perceptual_loss_takes_what_is_there_and_says_which(tmp_path, monkeypatch):
+    import types
+    def said(): return losses.perceptual_loss().about
+    monkeypatch.setattr(losses.Lpips, 'lacks', classmethod(lambda cls: 'it is not there'))
+    monkeypatch.setattr(losses, 'torchvision_vgg', lambda: None)
+    assert 'Laplacian pyramid' in said()
+    heads = [torch.rand(1, c, 1, 1) for c in (64, 192, 384, 256, 256)]
+    monkeypatch.setattr(losses.Lpips, 'lacks', classmethod(lambda cls: ''))
+    monkeypatch.setattr(losses, 'load_lpips', lambda: reference.Perceptual(reference.alexnet_layers(), heads))
+    assert said() == 'LPIPS'
+    loss, a = losses.perceptual_loss(), torch.rand(2, 3, 96, 96)*2 - 1
+    b = (a + .2*torch.randn_like(a)).clamp(-1, 1)
+    pictures = [((x + 1)*127.5).round().byte().movedim(1, -1).numpy() for x in (a, b)]
+    want = np.mean([reference.Perceptual(loss.layers, heads)(p, q) for p, q in zip(*pictures)])
+    assert loss(a, a) == 0 and abs(float(loss(b, a)) - want) < .02*want      # the metric's own figure
+    monkeypatch.undo()
+    weights = types.SimpleNamespace(IMAGENET1K_V1=types.SimpleNamespace(url='https://x/vgg16-of-a-test.pth'))
+    monkeypatch.setitem(sys.modules, 'torchvision', types.ModuleType('torchvision'))
+    monkeypatch.setitem(sys.modules, 'torchvision.models', types.SimpleNamespace(VGG16_Weights=weights))
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    assert losses.torchvision_vgg() is None                                  # torchvision is there, it has fetched nothing
+    (tmp_path/'checkpoints').mkdir()
+    torch.save({f'features.{k}': v for k, v in losses.vgg_layers().state_dict().items()}, tmp_path/'checkpoints'/'vgg16-of-a-test.pth')
+    assert said() == "VGG-16's features"
+    class Broken(types.ModuleType):
+        def __getattr__(self, name): raise RuntimeError('operator torchvision::nms does not exist')
+    monkeypatch.setitem(sys.modules, 'torchvision.models', Broken('torchvision.models'))
+    assert losses.torchvision_vgg() is None                                  # made for another torch
+
+def test_two_processes_learn_what_one_learns_from_twice_the_examples(data, tmp_path):
+    how = dict(data=data, width=8, device='cpu', recipe='generator:1', steps=3, noise=0., validate=100)
+    (tmp_path/'c.json').write_text(json.dumps(how | dict(batch=2, out=str(tmp_path/'two'))))
+    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', '--no-python', sys.executable, '-c',
+               'from lipsync_kit.cli.main import main; main()', 'train', str(tmp_path/'c.json'), '-q']
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | dict(OMP_NUM_THREADS='1'))
+    assert done.returncode == 0 and done.stdout.count('is ready') == 1, done.stdout + done.stderr
+    Trainer(train_options(**how, batch=4, out=str(tmp_path/'one'))).run()
+    (_, a), (_, b) = last(tmp_path/'one'), last(tmp_path/'two')
+    worst = max(float((a[k] - b[k]).abs().max()) for k in a if k.startswith('net.generator'))
+    assert worst < 1e-4, worst

@@ -197,3 +197,8 @@ def test_the_gate_sees_who_comes_late_and_who_is_put_in(tmp_path):
     def seen(source, effects=()): return gate_notes(open_source(source, make_options(), needed=False), str(tmp_path/'people'), parse_effects(effects))
     assert 'like somebody' in seen(str(tmp_path/'late.mp4'))[0] and seen(empty) == []
     assert 'like somebody' in seen(empty, f'swap:source={PHOTO},consent=yes')[0]
+
+def test_bits_at_weak_places_are_read():
+    "Noises whose places the picture itself resembles: the check says which of those that fit nearly as well is meant"
+    photo = read_image(PHOTO).image
+    for bits in 0x21eeba8, 0xf339c63e, *range(0, 2**32, 2**29 + 12345): assert read_pixels([PixelMark(bits, *photo.shape[1::-1]).on(photo)]).bits == bits

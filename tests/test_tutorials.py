@@ -41,11 +41,14 @@ def test_the_quickstart_comes_to_a_video_in_three_cells():
     assert 'lipsync(' in source(first[2]) and 'image/jpeg' in first[2]['outputs'][0]['data']
     assert 'colab.research.google.com/github/' in ''.join(''.join(c['source']) for c in json.loads(QUICKSTART.read_text())['cells'][:2])
 
-def test_the_first_cell_installs_only_where_the_package_is_missing(monkeypatch):
+@pytest.mark.parametrize('page', PAGES, ids=lambda p: p.stem)
+def test_a_page_opens_in_colab_and_installs_only_where_the_package_is_missing(page, monkeypatch):
     import importlib.util
     ini = ConfigParser(delimiters=['='], interpolation=None)
     ini.read(ROOT/'settings.ini')
-    cfg, code, ran = ini['DEFAULT'], source(cells(QUICKSTART)[0]), []
+    cfg, code, ran = ini['DEFAULT'], source(cells(page)[0]), []
+    badge = f"{cfg['git_url'].removeprefix('https://github.com/')}/blob/{cfg['branch']}/nbs/tutorials/{page.name}"
+    assert f'https://colab.research.google.com/github/{badge}' in ''.join(source(c) for c in json.loads(page.read_text())['cells'][:2])
     class Shell:
         def run_line_magic(self, name, line): ran.append(f'{name} {line}')
     def run(): exec(compile(code, 'first cell', 'exec'), dict(get_ipython=Shell))
@@ -56,6 +59,23 @@ def test_the_first_cell_installs_only_where_the_package_is_missing(monkeypatch):
     assert len(ran) == 1 and ran[0].startswith('pip install -q -c https://')
     assert ran[0].count(f"v{cfg['version']}") == 2 and cfg['git_url'] in ran[0]      # constraints and package, both pinned
     assert not re.search(r'[^v]main\b', ran[0])
+    extras = re.search(r'\[([\w,]+)\]', ran[0])[1].split(',')
+    assert all(f'{e}_requirements' in cfg for e in extras)
+
+def test_a_page_needs_no_file_of_the_repository():
+    for page in PAGES:
+        code = ' '.join(map(source, cells(page)))
+        assert not re.search(r'shared/|\.\./|nbs/|demos/', code), page.name
+
+@pytest.mark.slow
+def test_the_quickstart_runs_from_a_wheel_in_an_environment_of_its_own(tmp_path, monkeypatch):
+    for name in 'nbclient', 'ipykernel': pytest.importorskip(name)
+    monkeypatch.syspath_prepend(ROOT/'tools')
+    monkeypatch.setenv('JUPYTER_PATH', '')
+    import tutorials
+    kernel = tutorials.fresh(tmp_path, lend=True)
+    assert tutorials.run(QUICKSTART, tmp_path/'work', kernel, 300) >= 3
+    assert sorted(p.name for p in (tmp_path/'work').iterdir()) == [QUICKSTART.name]
 
 def test_motion_shows_the_curve_it_speaks_of():
     plots = [c for c in cells(PAGES[1]) if 'track.plot(' in source(c)]

@@ -1,20 +1,64 @@
-"Runs tutorials in a kernel of this environment, as a reader of JupyterLab would: `python tools/tutorials.py [quickstart ...]`."
-import sys, time
+"""Runs tutorials as a reader would, in a kernel: `python tools/tutorials.py [--fresh] [quickstart ...]`.
+
+With `--fresh` as in Colab: the wheel that `python -m build` makes, installed into an environment of its own (out/fresh), with nothing of
+this folder beside the notebook."""
+import json, os, shutil, subprocess, sys, sysconfig, time
+from importlib.util import find_spec
 from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-PAGES, OUT = Path('nbs/tutorials'), Path('out/tutorials')
+ROOT = Path(__file__).resolve().parent.parent
+PAGES, OUT = ROOT/'nbs'/'tutorials', ROOT/'out'/'tutorials'
+EXTRAS = 'whisper,diffusion,metrics,train,notebook'
 
-def run(page):
+def run(page, out=OUT, kernel='python3', timeout=600):
+    "Execute a page in an empty folder; gives how many videos it shows"
     nb, t = nbformat.read(page, 4), time.monotonic()
-    NotebookClient(nb, timeout=600, kernel_name='python3', resources=dict(metadata=dict(path=str(OUT)))).execute()
-    nbformat.write(nb, OUT/page.name)
+    out.mkdir(parents=True, exist_ok=True)
+    NotebookClient(nb, timeout=timeout, kernel_name=kernel, resources=dict(metadata=dict(path=str(out)))).execute()
+    nbformat.write(nb, out/page.name)
     videos = sum('<video' in str(o) for c in nb.cells for o in c.get('outputs', ()))
     print(f'{page.name}: {len(nb.cells)} cells, {videos} videos, {time.monotonic() - t:.0f} s', flush=True)
+    return videos
+
+def call(*words, cwd:Path):
+    "Run a program that sees nothing of this working tree"
+    env = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
+    done = subprocess.run(list(map(str, words)), cwd=cwd, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode: sys.exit(f"{' '.join(map(str, words))}\n{done.stdout}")
+
+def wheel(folder:Path)->Path:
+    "The wheel of this working tree, built with `python -m build`, or with pip where that is not installed"
+    left = ROOT/'build'
+    shutil.rmtree(left, ignore_errors=True)      # of an older state
+    if find_spec('build'): call(sys.executable, '-m', 'build', '--wheel', '--outdir', folder, ROOT, cwd=folder)
+    else: call(sys.executable, '-m', 'pip', 'wheel', '--no-deps', '-q', '-w', folder, ROOT, cwd=folder)
+    shutil.rmtree(left, ignore_errors=True)
+    return next(folder.glob('lipsync_kit-*.whl'))
+
+def fresh(folder:Path, lend:bool=False)->str:
+    "An environment with the wheel, and the name of its kernel; `lend` shares the packages of this environment instead of installing them"
+    folder.mkdir(parents=True, exist_ok=True)
+    call(sys.executable, '-m', 'venv', folder/'env', cwd=folder)
+    python = folder/'env'/'bin'/'python'
+    made = wheel(folder)
+    pip = [python, '-m', 'pip', '--disable-pip-version-check', 'install', '-q']
+    if lend:
+        call(*pip, '--no-deps', made, cwd=folder)
+        site = next((folder/'env'/'lib').glob('python*/site-packages'))
+        (site/'lent.pth').write_text(sysconfig.get_path('purelib') + '\n')
+    else: call(*pip, '-c', ROOT/'constraints.txt', f'{made}[{EXTRAS}]', 'ipykernel', cwd=folder)
+    spec = folder/'share'/'kernels'/'fresh'
+    spec.mkdir(parents=True)
+    env = dict(PYTHONPATH='', MPLBACKEND='module://matplotlib_inline.backend_inline')
+    (spec/'kernel.json').write_text(json.dumps(dict(argv=[str(python), '-m', 'ipykernel_launcher', '-f', '{connection_file}'],
+                                                    display_name='fresh', language='python', env=env)))
+    os.environ['JUPYTER_PATH'] = str(folder/'share')
+    return 'fresh'
 
 if __name__ == '__main__':
-    OUT.mkdir(parents=True, exist_ok=True)
-    wanted = sys.argv[1:]
+    wanted = [a for a in sys.argv[1:] if a != '--fresh']
+    kernel = fresh(ROOT/'out'/'fresh') if '--fresh' in sys.argv else 'python3'
     for page in sorted(PAGES.glob('*.ipynb')):
-        if not wanted or any(w in page.name for w in wanted): run(page)
+        if not wanted or any(w in page.name for w in wanted): run(page, kernel=kernel)

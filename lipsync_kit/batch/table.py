@@ -11,17 +11,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from ..core import KitError, unknown
-from ..params import checked, from_text
+from ..params import checked, from_text, renamed
 from ..pipe.auto import asks_choice, refusals, split_choice
-from ..pipe.options import INPUTS, job_settings, make_options, options_for
+from ..pipe.options import ALIASES, COMMON, INPUTS, job_settings, make_options, options_for
 
 # %% ../../nbs/batch/00_table.ipynb #835116e7
 MATERIAL = 'face', 'audio', 'motion'          # columns that name files to read
-FILE_OPTIONS = 'weights', 'motion_model', 'basis', 'choose'   # options that may name a file
+FILE_OPTIONS = 'weights', 'motion_model', 'basis', 'choose', 'speakers'   # options that may name a file
 
 def columns()->tuple[str, ...]:
     "Every column that a table may have"
-    return (*INPUTS, 'model', *job_settings())
+    return (*INPUTS, 'model', *job_settings(), *ALIASES)
 
 @dataclass(frozen=True)
 class Job:
@@ -43,7 +43,7 @@ def _options(cells:dict, folder:Path)->dict:
     model = str(cells.get('model', 'portrait')).strip()
     own = {} if model == 'auto' else options_for(model)
     known, res = {**job_settings(), **own}, {'model': model} if 'model' in cells else {}
-    for k, v in cells.items():
+    for k, v in renamed(cells, COMMON).items():
         if k not in known: continue
         if k in FILE_OPTIONS and isinstance(v, str) and (folder/v.strip()).is_file(): v = str(folder/v.strip())
         res[k] = from_text(known[k], v) if isinstance(v, str) else checked(known[k], v)

@@ -13,8 +13,8 @@ from .options import with_options
 
 # %% ../../nbs/cli/04_dub.ipynb #1f906e38
 # of `pipe.options`
-CHOSEN = ('voice', 'subtitles', 'loudness', 'choose', 'no_face', 'gain', 'motion_model', 'crf', 'seed', 'policy',
-          'mark', 'device')
+CHOSEN = ('voice', 'subtitles', 'loudness', 'choose', 'speaker_selection', 'speakers', 'speaker_map', 'no_face', 'gain',
+          'motion_model', 'crf', 'seed', 'policy', 'mark', 'device')
 
 def dub(
     video:Annotated[str, typer.Argument(help='a video in which somebody speaks')],
@@ -27,6 +27,8 @@ def dub(
                                                                 "'marian:FOLDER', 'apertium'")]='auto',
     project:Annotated[Optional[str], typer.Option('--project', help='a .json file of all lines; edit it and run again')
                      ]=None,
+    voice_map:Annotated[Optional[str], typer.Option('--voice-map', help='whose voice is whose: person1=kokoro:af_heart,'
+                                                    'person2=hibari, or a .json file; see `lipsync speakers`')]=None,
     quiet:Quiet=False,
     verbose:Verbose=False,
     as_json:Json=False,
@@ -34,7 +36,8 @@ def dub(
 ):
     "Let other words be spoken in a video: the voice is replaced, music stays, lips follow where a line is spoken."
     from lipsync_kit.pipe.dub import dub as run
-    with Bar(quiet) as bar: r = run(video, out, text, script, to, project, bar, translator, **(given or {}))
+    with Bar(quiet) as bar: r = run(video, out, text, script, to, project, bar, translator, voice_map,
+                                **(given or {}))
     show(r, verbose, bar.told, as_json)
 
 def dub_with_flags(

@@ -20,7 +20,7 @@ from .fit import fit
 from .models import models
 from .options import completion_words
 from .score import bench, compare, score
-from .speech import chat, transcribe, voices
+from .speech import chat, speakers, transcribe, voices
 from .trainer import prepare_with_flags, train_with_flags
 from .talk import command_with_flags, config, demo, enhance, motion, plan, process, schema, talk
 from .verify import verify
@@ -61,10 +61,11 @@ def app(
     host:Annotated[str, typer.Option(help='address to listen on; 0.0.0.0 lets other machines in')]='127.0.0.1',
     port:Annotated[int, typer.Option(help='port to listen on', min=1, max=65535)]=7860,
     share:Annotated[bool, typer.Option('--share', help='open a public address through Gradio')]=False,
+    downloads:Annotated[bool, typer.Option('--allow-downloads', help='visitors may fetch weights onto this machine')]=False,
 ):
     "Serve the app in a browser: http://127.0.0.1:7860 until Ctrl-C."
     from lipsync_kit.app import serve
-    serve(host, port, share)
+    serve(host, port, share, downloads)
 
 # %% ../../nbs/cli/05_main.ipynb #2db6605f
 def _version(asked:bool):
@@ -97,6 +98,7 @@ COMMANDS = {    # name -> the part of the help it stands in, an example
     'batch': (MAKE, 'lipsync batch jobs.csv -o talks --workers 2'),
     'chat': (MAKE, 'lipsync chat face.jpg --question "Who are you?" -o answer.mp4'),
     'transcribe': (MAKE, 'lipsync transcribe talk.mp4 -o talk.srt'),
+    'speakers': (MEASURE, 'lipsync speakers interview.mp4 -o who.rttm'),
     'faces': (MEASURE, 'lipsync faces clip.mp4 -o faces.jpg'),
     'score': (MEASURE, 'lipsync score talk.mp4 --reference clip.mp4'),
     'compare': (MEASURE, 'lipsync compare ours=a.mp4 theirs=b.mp4 --reference clip.mp4'),
@@ -124,7 +126,7 @@ def build_app(
     root.callback()(top)
     flags = {c.__name__: command_with_flags(c, list(args)) for c in (talk, process, enhance, motion, plan)}
     plain = {c.__name__: c for c in (demo, app, fit, batch, faces, score, compare, bench, verify, doctor,
-                                     voices, transcribe, chat)}
+                                     voices, transcribe, speakers, chat)}
     flags |= dict(swap=swap_with_flags(list(args)), prepare=prepare_with_flags(), train=train_with_flags(),
                   animate=animate_with_flags(list(args)), dub=dub_with_flags(list(args)))
     groups, commands = dict(avatar=avatar, models=models, schema=schema, config=config), {**flags, **plain}

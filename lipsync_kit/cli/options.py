@@ -93,7 +93,7 @@ def word_after(
         if a.partition('=')[0] in flags and '=' in a: return a.partition('=')[2]
 
 # %% ../../nbs/cli/00_options.ipynb #70cad910
-FILES = 'face', 'audio', 'motion', 'out', 'weights', 'motion_model', 'basis', 'choose'
+FILES = 'face', 'audio', 'motion', 'out', 'weights', 'motion_model', 'basis', 'choose', 'speakers'
 
 def config_values(
     path,                  # of a configuration file, or None

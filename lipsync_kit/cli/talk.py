@@ -49,10 +49,10 @@ Says = Annotated[Optional[list[str]], typer.Option('--says', help='several voice
 def _job(config, given:dict, says, **words)->dict:
     "The arguments of `lipsync`: the command line's, then the configuration file's"
     from lipsync_kit.core import KitError
-    from lipsync_kit.pipe.options import INPUTS, job_settings
+    from lipsync_kit.pipe.options import ALIASES, INPUTS, job_settings
     words['audio'] = parse_voices(says, words['audio'])
     said = {k: v for k, v in {**words, **given}.items() if v is not None}
-    job = {**config_values(config, {*INPUTS, 'model', *job_settings()}), **said}
+    job = {**config_values(config, {*INPUTS, 'model', *job_settings(), *ALIASES}), **said}
     if 'audio' in said: job.pop('text', None) if 'text' not in said else None
     if 'text' in said and 'audio' not in said: job.pop('audio', None)
     if not job.get('face'): raise KitError('name an image or a video with a face: lipsync talk FACE SPEECH')

@@ -6,6 +6,7 @@
 __all__ = ['prepare', 'prepare_with_flags', 'train', 'train_with_flags']
 
 # %% ../../nbs/cli/04_trainer.ipynb #c32391db
+import os
 from typing import Annotated, Optional
 import typer
 from .bar import Bar, Json, Quiet, say, spoken
@@ -53,6 +54,7 @@ def train(
     for k in found:
         if k not in settings_of(TrainOptions): raise unknown(f'option in {config}', k, settings_of(TrainOptions))
     with Bar(quiet) as bar: folder = trained(bar, **found | given)
+    if int(os.environ.get('RANK', 0)): return      # one of several processes: the first one speaks
     card = read_card(folder)
     use = spoken(f'{folder} is ready: lipsync talk face.mp4 speech.wav --model {folder}')
     say(dict(path=str(folder), **card), f"{card['about']}\n\n{use}", as_json)

@@ -14,7 +14,7 @@ from .torchscript import is_torchscript, read_torchscript
 
 # %% ../../nbs/hub/02_weights.ipynb #f119e511
 # keys under which files keep the weights
-NESTS = 'state_dict', 'model_state_dict', 'model', 'generator', 'params_ema', 'params'
+NESTS = 'state_dict', 'model_state_dict', 'model_state', 'model', 'generator', 'params_ema', 'params'
 WRAPPERS = 'module.', '_orig_mod.'   # put before every name by data parallel training, by `torch.compile`
 
 def _unpickled(path:Path, allow=()):

@@ -18,7 +18,7 @@ import numpy as np
 from ..audio.signal import RATE, resample
 from ..core import Audio, KitError, OnProgress, no_progress, replacing
 from ..flow import prefetch
-from .session import open_session
+from .opening import open_session
 from ..pipe.result import Result
 from ..pipe.run import lipsync
 from ..speech import chat as chats

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CAPABILITIES', 'DRIVES', 'MODELS', 'EXTRA_PACKAGES', 'TRACK_INTERVAL', 'ModelCard', 'model_cards', 'model_card',
            'files_of', 'Availability', 'is_available', 'DrivingSignal', 'RenderRequest', 'Output', 'SessionRequest',
-           'Session', 'Model', 'in_batches', 'load_model']
+           'Resumed', 'Session', 'Model', 'in_batches', 'load_model']
 
 # %% ../../nbs/models/00_contract.ipynb #043a7982
 from collections.abc import Callable, Iterable, Iterator
@@ -48,12 +48,14 @@ class ModelCard:
     # 'module:function' with (name, device, settings) -> a `Model` that says length, size, rate and device memory of
     # what the loaded one draws, without its networks; '' where loading is so cheap that a plan may do it
     outline:str=''
+    live_preset:str='original'       # the preset that a live session draws with, where the settings have one
     # what `make_part` of its module makes of a clip, see `avatar.parts`: 'mouth', 'head'; '' where it learns nobody
     avatar:str=''
     # 'module:function' that reads a file of motion in this model's own form, in place of a `motion.track`; '' where it
     # has none. What it gives has `at`, `seconds`, `notes` and `sources`, as a track has
     own_motion:str=''
     commercial:bool=True             # whether the licences of what it was trained on allow commercial use, as stated
+    prepared:bool=False              # draws nobody but a person prepared for it: lipsync avatar make
     languages:tuple[str, ...]=()     # of the speech it learned from, as codes: 'en'; () where its makers don't say one
 
     def __post_init__(self):
@@ -187,6 +189,11 @@ class SessionRequest:
     identity:Any=None
     progress:OnProgress=no_progress                              # of the preparation
 
+class Resumed(NamedTuple):
+    "Where an interrupted session goes on"
+    frame:int          # number of the frame that it draws next
+    time:float         # seconds, the moment of the next sound that it must be given
+
 class Session:
     "A model that draws live: audio is pushed in, frames come out"
     fps:Fraction = Fraction(25)
@@ -201,7 +208,9 @@ class Session:
         "The frames of what was pushed that were waiting for more; the audio has ended"
         return iter(())
 
-    def interrupt(self):
+    def interrupt(self,
+        frame:int|None=None,  # the next one: what was drawn since is drawn anew, as far as the session can go back
+    )->Resumed:
         "Drop what was pushed and not yet drawn; the next frames show a closed mouth until audio is pushed again"
         raise NotImplementedError
 

@@ -16,9 +16,10 @@ from ..media.write import CODECS
 from ..metrics.evaluate import evaluate
 from ..metrics.mouth_sync import STILL
 from ..models.contract import ModelCard, model_cards
+from ..models.identity import open_identity, renderers_of
 from .options import CHOSEN_BY, make_options
 from .result import Result
-from .speeds import Load, Work, estimate, is_first, read_speeds, speeds_file
+from .speeds import Load, Work, cleaning_seconds, estimate, is_first, read_speeds, speeds_file
 from ..select.choose import Candidate, Ranking, Situation, look, rank, this_machine
 from ..select.measured import Prediction, device_here
 from ..select.options import CHOICE, ProcessingOptions, processing_options
@@ -49,16 +50,18 @@ def estimates_for(
     device:str,        # that networks compute on
     spoken:bool,       # the speech is made from a text
     others:float=0.,   # share of the processors that other programs take now
+    clean:str='auto',  # what is taken out of the sound, see `audio.clean`
 )->Callable[[ModelCard], Prediction|None]:
     "What the runs that were made here, or on the reference machine, say of a model"
     runs = read_speeds(speeds_file())
+    cleaning = cleaning_seconds('off' if spoken else clean, s.seconds)
     area = min((BROAD * s.face) ** 2 / 1e6, s.megapixels)
     def of(card:ModelCard):
         where = device if card.weights_from == 'published' else 'cpu'
         read = 0. if s.still else s.megapixels
         e = estimate(Work(card.name, '', where, s.still, is_first(card.name), s.seconds, s.seconds if spoken else 0.,
-                          s.frames, s.megapixels, read, area), runs, others=others)
-        return Prediction(e.seconds, e.memory, e.basis) if e is not None and e.seconds is not None else None
+                          s.frames, s.megapixels, read, area, cleaning), runs, others=others)
+        return Prediction(e.seconds, e.memory, e.basis, e.cpu) if e is not None and e.seconds is not None else None
     return of
 
 def refusals(
@@ -84,7 +87,10 @@ def chosen_for(
     fps = float(as_fps(rest['fps'])) if rest.get('fps') is not None else None
     s = look(face, audio, text, fps, rest.get('size'), rest.get('choose') == 'all')
     s = replace(s, motion=motion is not None)
-    ranking = rank(s, this_machine(device), wanted, estimates=estimates_for(s, device, text is not None, load.others),
+    if rest.get('avatar'): s = replace(s, only=tuple(renderers_of(open_identity(rest['avatar']))))
+    others = load.others
+    known = estimates_for(s, device, text is not None, others, rest.get('clean', 'auto'))
+    ranking = rank(s, replace(this_machine(device), others=others), wanted, estimates=known,
                    refuses=lambda card: refused.get(card.name, ''))
     return ranking, rest, wanted
 

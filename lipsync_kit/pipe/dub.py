@@ -20,6 +20,7 @@ from ..media.loudness import Pieces, levelled, pieces_of, write_pieces
 from ..media.probe import probe
 from ..media.read import audio_blocks
 from ..media.streams import StreamReport
+from .dub_speakers import by_speaker, cast_lines, direct, followed, turns_for, undirected
 from .dub_sound import Bed, Lines, Spoken, Take, bed_of, mixed, phonemes_of, take_of, voice_of
 from .marks import refuse_marks
 from .options import Options, make_options
@@ -31,6 +32,7 @@ from .speeds import timed
 from ..speech.stt import Transcript, Segment, transcribe
 from ..speech.translate import chosen_translator, language_code, translate
 from ..speech.tts import can_speak, voices_of
+from ..speech.turns import name_map
 
 # %% ../../nbs/pipe/13_dub.ipynb #e401c529
 @dataclass(frozen=True)
@@ -218,6 +220,7 @@ def dub(
     project=None,            # .json; read where it is there, else written
     progress:OnProgress=no_progress,
     translator:str='auto',   # see `speech.translate`
+    voice_map=None,          # whose voice is whose: 'person1=kokoro:af_heart, person2=hibari', or a .json file
     **options,               # of `lipsync`
 )->Result:
     "Let other words be spoken in a video"
@@ -227,21 +230,25 @@ def dub(
     path = output_path(out, VIDEOS)
     again = project is not None and Path(project).is_file()
     known = _known_project(project, video, text, script, to) if again else None
-    given = {'subtitles': SUBTITLES, **(known.options if again else {}), **options}
+    watched = {} if 'choose' in options else {'speaker_selection': 'auto-detect'}
+    given = {'subtitles': SUBTITLES, **watched, **(known.options if again else {}), **options}
     o = make_options(**given)
     refuse_marks(o, path)
     p = known or _new_project(video, text, script, to, translator, progress)
     p = replace(translated(p, project, progress), options=given)
+    kept = kept_folder(project) if project is not None else None
+    turns = turns_for(video, o, script, voice_map, kept, progress)
+    p = replace(p, lines=cast_lines(p.lines, turns, name_map(voice_map, 'voice map')))
     if project is not None: save_project(project, p)
     with ExitStack() as stack:
         watch = stack.enter_context(timed())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='lipsync_')))
-        job, notes = _prepared(video, p, o, folder, project, again, progress)
+        job, notes = _prepared(video, p, o, folder, project, again, followed(o, turns), progress)
         sources = dict(face=video, sound=None, text=None, motion=None)
         r = marked_video(job, path, sources, watch, out is not None, progress)
     return replace(r, warnings=(*r.warnings, *notes))
 
-def _prepared(video, p:Project, o:Options, folder:Path, project, again:bool, progress)->tuple:
+def _prepared(video, p:Project, o:Options, folder:Path, project, again:bool, turns, progress)->tuple:
     "The job, with its sound in `folder`, and notes"
     kept = kept_folder(project) if project is not None else folder
     lines, spoken, say = _spoken_lines(p, o, kept)
@@ -251,7 +258,9 @@ def _prepared(video, p:Project, o:Options, folder:Path, project, again:bool, pro
     write_pieces(mix.read(), folder/'mix.wav', mix.rate, mix.channels)
     voices = tuple({c.name: 1 for x in lines for c in voices_of(x.text, x.voice or o.voice)})
     drives = Sound(voice_of(spoken, RATE, seconds), phonemes_of(spoken), folder/'mix.wav', voices=voices)
-    job = prepare(video, drives, None, None, replace(o, clean='off'), progress)
+    drives = by_speaker(drives, lines, spoken, turns, seconds)
+    job = prepare(video, drives, None, None, undirected(replace(o, clean='off'), turns), progress)
     job.spoken = tuple((s.start - MARGIN, s.end + MARGIN) for s in spoken)
+    told = direct(job, lines, spoken, turns)
     job.captions = tuple(Caption(x.text, s.start, s.end) for x, s in zip(lines, spoken))
-    return job, dub_notes(lines, spoken, bed, say, again)
+    return job, (*dub_notes(lines, spoken, bed, say, again), *told)

@@ -33,7 +33,7 @@ from .prepare import brought_motion, covers_wanted, no_outline, nothing_to_say, 
 from .run import CUT_OUTS, lipsync, peak_memory
 from .source import Source, open_source, resized
 from .speech import Sound, heard, open_sound
-from .speeds import Estimate, Load, estimate, face_area, work_for
+from .speeds import Estimate, Load, cleaning_here, estimate, face_area, work_for
 from .stages import frame_rate_of, talk_seconds
 
 # %% ../../nbs/pipe/10_plan.ipynb #82bfcce5
@@ -154,6 +154,7 @@ class Plan:
     transparent:bool=False       # the transparency of the input is kept
     quality:FaceQuality|None=None   # how well the face can be seen; of a video the median of some moments
     choice:str=''                # which model is chosen and why, where a choice was asked for
+    cleaning:float=0.            # seconds of these for music and noise in the sound, see `audio.clean`
     def to_dict(self)->dict: return asdict(self)
     def __repr__(self):
         w, h = self.size
@@ -163,6 +164,8 @@ class Plan:
         basis = [f'estimated {self.basis}'] if self.basis else []
         kept = [f"transparent parts stay transparent, in {', '.join(CUT_OUTS)} or PNG frames"]
         kept = kept if self.transparent else []
+        clean = f'of these about {self.cleaning:.1f} s to listen for music and noise (clean=\'off\' saves them)'
+        basis += [clean] if self.cleaning else []
         face = [f'face: {quality_words(self.quality)}'] if self.quality else []
         chosen = [self.choice] if self.choice else []
         return '\n'.join([*chosen, f'{time}, {self.memory} MB of memory{device}', *basis, *face, *kept,
@@ -313,4 +316,4 @@ def plan(
     work = work_for(checked, source, speech, text is not None, n, size, area)
     e = estimate(work, others=load.others) or tried(source, sound.audio, options, seconds)
     return Plan(e.seconds, seconds, n, e.memory, size, on_device(model, checked), tuple(dict.fromkeys(odd)), e.cpu,
-                e.basis, checked.transparent, quality)
+                e.basis, checked.transparent, quality, cleaning=cleaning_here(work))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['OWN', 'nothing_to_say', 'brought_motion', 'open_motion', 'save_motion', 'cleaning', 'speech_of', 'driving_signals',
-           'PreparedRun', 'person_of', 'open_model', 'no_outline', 'memory_note', 'covers_wanted', 'refuse_early',
-           'prepare']
+           'PreparedRun', 'person_of', 'open_model', 'no_outline', 'untracked', 'memory_note', 'covers_wanted',
+           'asks_speakers', 'judge_of', 'refuse_selection', 'speaking_lips', 'refuse_early', 'repeated', 'prepare']
 
 # %% ../../nbs/pipe/08_prepare.ipynb #7d851dfc
 from collections.abc import Callable
@@ -27,12 +27,14 @@ from .clock import Clock
 from .consent import check_consent
 from .licences import COVERS, check_licences, licences, looks_for_covers, motion_basis
 from .licences import motion_licences, settled
+from .lips import Lips, known_turns, lips_notes, lips_of
 from .options import Options, setting
 from .result import Licence
 from .source import Source, open_source
 from .speech import Sound, driving, heard, open_sound
 from .stages import chosen_fit, frame_rate_of, talk_seconds
 from ..speech.tts import can_speak, voices_of
+from ..speech.turns import load_turns
 
 # %% ../../nbs/pipe/08_prepare.ipynb #9ac604e9
 def nothing_to_say(model:str='')->KitError:
@@ -137,6 +139,7 @@ class PreparedRun:
     clock:Clock
     picture:StreamReport=field(default_factory=lambda: StreamReport('picture'))   # of a video
     spoken:tuple|None=None         # (start, end) seconds in which lips are drawn; None: all the time
+    lips:Lips|None=None            # whose lips are drawn when; None: those of the chosen faces
     captions:tuple|None=None       # what is said when, where it is known (`media.captions.Caption`)
     covers:CoverReport|None=None   # filled where a mouth of a video is covered; None where nobody looks
 
@@ -176,6 +179,11 @@ def no_outline(model:str)->KitError:
     return KitError(f"{model} draws the whole head anew, so the transparency of the picture would not fit; "
                     "take model='portrait', or leave transparent out")
 
+def untracked(model:str)->KitError:
+    "The error for a model that finds its face by itself"
+    return KitError(f"{model} finds the face by itself in this preset, so that it can't be told who speaks; leave "
+                    "speaker_selection out, or take preset='best'")
+
 def memory_note(model:Model, options:Options)->str:
     "The memory of its device that a model takes, in words"
     return f'about {size_text(model.device_memory)} of memory on {chosen_device(options.device)}'
@@ -194,6 +202,32 @@ def covers_wanted(options:Options)->bool:
 
 def _missing(x)->bool: return isinstance(x, (str, Path)) and not Path(x).exists()
 
+def asks_speakers(options:Options)->bool:
+    "Whether lips depend on who speaks in the video"
+    return options.speaker_selection == 'auto-detect' or bool(options.speakers or options.speaker_map)
+
+def judge_of(options:Options)->str:
+    "The motion model that tells who speaks: rules can't"
+    return 'synthetic' if options.motion_model == 'rules' else options.motion_model
+
+def refuse_selection(options:Options):
+    "Refuse a selection of speakers that lacks something"
+    if options.speaker_selection == 'coordinates' and not isinstance(options.choose, tuple):
+        raise KitError("speaker_selection='coordinates' needs the point of the face in pixels: choose='640,360'")
+    if options.speakers: load_turns(options.speakers)
+
+def speaking_lips(
+    source:Source,
+    options:Options,
+    progress:OnProgress=no_progress,
+)->tuple[Lips|None, tuple[str, ...]]:     # None: those of the chosen faces; notes
+    "Whose lips are drawn, where that depends on who speaks"
+    if not asks_speakers(options): return None, ()
+    if source.still: return None, ('a picture does not show who speaks: speaker_selection is for videos',)
+    faces = dict(options.speaker_map or ())
+    turns = known_turns(source.clip.path, options.speakers, faces, judge_of(options), progress)
+    return lips_of(turns), lips_notes(turns)
+
 def refuse_early(
     face, audio, text, motion,       # as for `lipsync`
     options:Options,
@@ -204,6 +238,7 @@ def refuse_early(
     if motion is not None and 'motion' not in card.driven_by:
         raise KitError(f"the model {card.name} is driven by audio and takes no motion track; leave motion= out, or "
                        "take model='portrait'")
+    refuse_selection(options)
     for x in (face, motion, *(audio.values() if isinstance(audio, dict) else [audio])):
         if _missing(x): existing(x)
     _check_before(options, text, motion)
@@ -211,6 +246,12 @@ def refuse_early(
     for e in options.effects: e.load()   # says what it lacks; networks are loaded later
     # what is missing is told by whoever loads it
     if not is_available(card.name, setting(options, 'preset', 'best'), setting(options, 'weights')): open_model(options)
+
+def repeated(source, fps)->tuple[str, ...]:
+    "A note where frames are repeated"
+    if source.still or fps == source.clip.fps: return ()
+    return (f'the video has {float(source.clip.fps):.3g} frames a second; each is repeated, {fps} a second, '
+            'so that the mouth moves',)
 
 def prepare(
     face, audio, text, motion,       # as for `lipsync`
@@ -225,17 +266,15 @@ def prepare(
     progress(Progress('reading', 0., note=free))
     covers = CoverReport() if covers_wanted(options) else None
     source = clock.call('reading', open_source, face, options, covers=covers is not None)
+    lips, told = clock.call('who speaks', speaking_lips, source, options, part_of(progress, 0., 0.))
+    if lips is not None: options = replace(options, choose='all')
     sound = clock.call('speech', speech_of, audio, text, motion, source, options)
     for note in sound.notes: progress(Progress('speech', 0., note=note))
     fps = frame_rate_of(source, options)
-    if not source.still and fps != source.clip.fps:
-        note = (f'the video has {float(source.clip.fps):.3g} frames a second; each is repeated, {fps} a second, '
-                'so that the mouth moves')
-        source = replace(source, warnings=(*source.warnings, note))
     if 'audio' in card.driven_by and sound.audio is None:
         raise nothing_to_say(card.name)
-    if free and 'motion' in card.driven_by and motion is None:
-        source = replace(source, warnings=(*source.warnings, free))
+    freely = (free,) if free and 'motion' in card.driven_by and motion is None else ()
+    source = replace(source, warnings=(*source.warnings, *told, *repeated(source, fps), *freely))
     person = person_of(options, source)
     def make(motion, sound):
         if 'motion' not in card.driven_by: return None
@@ -245,7 +284,8 @@ def prepare(
     if options.transparent and not model.keeps_outline: raise no_outline(options.model)
     if model.device_memory: progress(Progress('loading', 0., note=memory_note(model, options)))
     size, fps = model.output(source.clip, fps)
-    job = PreparedRun(options, source, sound, signals, model, size, fps, clock,
+    if lips is not None and not model.tracked: raise untracked(options.model)
+    job = PreparedRun(options, source, sound, signals, model, size, fps, clock, lips=lips,
                       covers=covers if model.tracked else None)
     check_licences(options.policy, job.licences)
     return job

@@ -69,7 +69,9 @@ def output_path(
 
 # %% ../../nbs/pipe/09_run.ipynb #077c3fdd
 def peak_memory()->int:   # MB; 0 where the system does not say
-    "The most memory that this process has held so far"
+    "The most memory that this process has held so far, without what its parent held before it began"
+    try: return round(next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM')) / 1e3)
+    except (OSError, StopIteration): pass                   # not Linux
     try: from resource import RUSAGE_SELF, getrusage
     except ImportError: return 0                            # Windows
     return round(getrusage(RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == 'darwin' else 1e3))
@@ -125,8 +127,9 @@ def drawn_frames(
         frames = video_frames(source, o, job.speech_seconds, job.model, report, picture=job.picture, fps=job.fps,
                               covers=job.covers)
         frames = prefetch(frames, stop=progress.closed)
+    if job.lips is not None: frames = job.lips.within(frames)
     if None not in job.signals: frames = keep_faces(frames, job.signals)
-    if job.spoken is not None: frames = faces_within(frames, job.spoken)
+    if job.lips is None and job.spoken is not None: frames = faces_within(frames, job.spoken)
     talk = Talk(job.model, job.signals, source.still, job.size, o.model, source.identity, progress.on_work)
     effects = [e.load() for e in o.effects]
     if o.subtitles == 'burn': effects.append(Captions(lines=job.captions))

@@ -12,15 +12,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 import numpy as np
+from ..audio.clean import CLEAN, cleaned
 from ..audio.listen import Listener, Stretch, stretches
+from ..audio.phonemes import phonemes
 from ..audio.signal import RATE, LiveResampler, loudness, resample
-from ..core import Audio, KitError, OnProgress, Progress, no_progress
-from ..hub.cards import find, lacking
+from ..core import Audio, KitError, OnProgress, Progress, no_progress, unknown
+from ..hub.cards import available, find, lacking
 from ..media.captions import load_pysubs2
 from ..media.probe import probe
 from ..media.read import audio_blocks
 from ..media.streams import StreamReport
 from ..registry import Registry
+from .word_times import refined
 
 # %% ../../nbs/speech/04_stt.ipynb #fefb99b3
 LINE, SECONDS = 84, 6.     # letters and seconds of a segment
@@ -138,10 +141,24 @@ def _within(words:list[Word], audio:Audio)->list[Word]:
     a, b = loud[0], max(loud[-1] + .01, loud[0] + .02)
     return [replace(w, start=float(np.clip(w.start, a, b)), end=float(np.clip(w.end, a, b))) for w in words]
 
-def _segments(s:Stretch, c:RecogniserCard, language:str)->tuple[list[Segment], str]:
+def _timed(words:list[Word], audio:Audio, language:str)->list[Word]:
+    "The words with better times, see `speech.word_times`"
+    heard = phonemes(audio) if language == 'en' and available('hama-asr') else ()
+    spans = refined([(w.text, w.start, w.end) for w in words], audio, heard)
+    return [replace(w, start=a, end=b) for w, (a, b) in zip(words, spans)]
+
+def _segments(
+    s:Stretch,
+    c:RecogniserCard,
+    language:str,
+    clean:str='off',     # see `audio.clean`
+    final:bool=True,     # times are worth some work
+)->tuple[list[Segment], str]:
     "What is said in a stretch, in the time of the whole"
-    words, language = c.hear(s.audio, language)
-    words = _within(words, s.audio)
+    audio = cleaned(s.audio, clean)[0]
+    words, language = c.hear(audio, language)
+    words = _within(words, audio)
+    if final and words: words = _timed(words, audio, language)
     at = lambda w: replace(w, start=round(w.start + s.start, 3), end=round(w.end + s.start, 3))
     return list(lines_of(map(at, words))), language
 
@@ -150,13 +167,15 @@ def transcribe(
     model:str='auto',        # a recogniser by name
     language:str='',         # code of ISO 639-1; '': as it is heard
     progress:OnProgress=no_progress,
+    clean:str='off',         # what is taken out before it is heard, see `audio.clean`
 )->Transcript:
     "What is said, in memory that does not grow with the length but by the text"
     seconds = float(probe(sound).duration if isinstance(sound, (str, Path)) else sound.duration)
+    if clean not in CLEAN: raise unknown('way to clean a sound', clean, CLEAN)
     c, report = chosen_recogniser(model, language), StreamReport('sound')
     found, heard = [], {}
     for s in stretches(_blocks(sound, report)):
-        lines, spoken = _segments(s, c, language)
+        lines, spoken = _segments(s, c, language, clean)
         if lines: heard[spoken] = heard.get(spoken, 0.) + s.audio.duration
         found += lines
         progress(Progress('listening', min((s.start + s.audio.duration) / max(seconds, 1e-3), 1.)))
@@ -179,7 +198,7 @@ def stream(
         fresh = 0. if done else fresh + a.duration
         if fresh >= every and listener.open:
             fresh = 0.
-            for line in _segments(listener.open, c, language)[0]: yield replace(line, final=False)
+            for line in _segments(listener.open, c, language, final=False)[0]: yield replace(line, final=False)
     yield from ended(listener.flush())
 
 # %% ../../nbs/speech/04_stt.ipynb #55907424

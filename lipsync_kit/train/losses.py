@@ -4,15 +4,17 @@
 
 # %% auto #0
 __all__ = ['VGG', 'LOOKS', 'as_pictures', 'generator_batch', 'place_weights', 'reconstruction_loss', 'vgg_layers', 'read_tensors',
-           'VggLoss', 'DetailLoss', 'perceptual_loss', 'real_loss', 'r1_penalty', 'looks_painted', 'moments_loss',
-           'sync_loss', 'reader_loss', 'IdentityLoss']
+           'VggLoss', 'LpipsLoss', 'DetailLoss', 'torchvision_vgg', 'perceptual_loss', 'real_loss', 'r1_penalty',
+           'looks_painted', 'moments_loss', 'sync_loss', 'reader_loss', 'IdentityLoss']
 
 # %% ../../nbs/train/05_losses.ipynb #e136b646
+from importlib import import_module
 from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from ..core import KitError
+from ..metrics.reference import TAPS, Lpips, load_lpips
 from ..models.personal.train import MOUTH, SKIN, painting_loss
 from ..nn.trainable.encoders import FaceEncoder
 
@@ -29,11 +31,13 @@ def generator_batch(
     n, t = b['frames'].shape[:2]
     def each(x): return x[:, None].expand(-1, t, *x.shape[1:]).flatten(0, 1)     # the same for each frame of a window
     true, mask = as_pictures(b['frames']).flatten(0, 1), each(b['mask'])[:, None]
-    res = dict(true=true, mask=mask, masked=true * (1 - mask), mouth=each(b['mouth'])[:, None])
-    if 'shapes' in b:
-        res |= dict(shapes=b['shapes'].flatten(0, 1).float() / 127.5 - 1, motion=b['motion'].flatten(0, 1))
-        res['reference'] = each(as_pictures(b['reference']))
-    if 'fitted' in b: res['fitted'] = as_pictures(b['fitted']).flatten(0, 1)
+    res = dict(true=true, mask=mask, mouth=each(b['mouth'])[:, None])
+    if 'reference' in b: res['reference'] = each(as_pictures(b['reference']))
+    for k in ('', 'other_'):
+        names = [k + n for n in ('fitted', 'frames') if k + n in b and k + n != 'frames']      # frames are there as `true`
+        res |= {n: as_pictures(b[n]).flatten(0, 1) for n in names}
+        if f'{k}shapes' in b: res[f'{k}shapes'] = b[f'{k}shapes'].flatten(0, 1).float() / 127.5 - 1
+        if f'{k}motion' in b: res[f'{k}motion'] = b[f'{k}motion'].flatten(0, 1)
     return res | {k: b[k].flatten(0, 1).float() for k in ('mel', 'whisper') if k in b}
 
 # %% ../../nbs/train/05_losses.ipynb #a9fe08c2
@@ -65,10 +69,12 @@ def vgg_layers()->nn.Sequential:
 
 def read_tensors(path)->dict:
     "The tensors of a checkpoint; never code"
-    if Path(path).suffix == '.safetensors':
+    try:
+        if Path(path).suffix != '.safetensors': return torch.load(path, map_location='cpu', weights_only=True)
         from safetensors.torch import load_file
         return load_file(str(path))
-    return torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as e:        # of many kinds
+        raise KitError(f"{path} can't be read as weights ({str(e)[:80]})") from e
 
 class VggLoss(nn.Module):
     "Difference of VGG's features"
@@ -99,9 +105,30 @@ def _apart(x:Tensor)->Tensor:
     a, b = F.normalize(x, dim=1).chunk(2)
     return (a - b).square().sum(1).mean()
 
+class LpipsLoss(nn.Module):
+    "LPIPS, by the weights on this machine"
+    about = 'LPIPS'
+
+    def __init__(self):
+        super().__init__()
+        found = load_lpips()
+        self.layers = found.layers.requires_grad_(False)
+        for k, head in enumerate(found.heads): self.register_buffer(f'head{k}', head)
+        self.register_buffer('mean', torch.tensor([-.030, -.088, -.188])[:, None, None])
+        self.register_buffer('std', torch.tensor([.458, .448, .450])[:, None, None])
+
+    def forward(self, painted:Tensor, true:Tensor)->Tensor:
+        x, loss = (torch.cat([painted, true]) - self.mean) / self.std, 0.
+        for k, layer in enumerate(self.layers):
+            x = layer(x)
+            if k not in TAPS: continue
+            a, b = F.normalize(x, dim=1).chunk(2)
+            loss = loss + ((a - b).square() * getattr(self, f'head{TAPS.index(k)}')).sum(1).mean()
+        return loss
+
 class DetailLoss(nn.Module):
     "Difference of a Laplacian pyramid's three levels"
-    about = 'a Laplacian pyramid (no VGG-16 weights were given)'
+    about = 'a Laplacian pyramid (there are no weights of VGG-16 or LPIPS)'
 
     def forward(self, painted:Tensor, true:Tensor)->Tensor:
         d, loss = painted - true, 0.
@@ -112,11 +139,20 @@ class DetailLoss(nn.Module):
             d = small
         return loss
 
+def torchvision_vgg()->Path|None:
+    "The file of VGG-16 that torchvision has fetched before; None where it does not load, or has not"
+    try: url = import_module('torchvision.models').VGG16_Weights.IMAGENET1K_V1.url
+    except (ImportError, RuntimeError, AttributeError): return None      # not there, or made for another torch
+    path = Path(torch.hub.get_dir())/'checkpoints'/url.rsplit('/', 1)[-1]
+    return path if path.is_file() else None
+
 def perceptual_loss(
     vgg=None,            # path of VGG-16 weights
 )->nn.Module:            # (painted, true) -> a number; `about` says what it is
     "What stands for perception"
-    return DetailLoss() if vgg is None else VggLoss(vgg)
+    vgg = vgg or torchvision_vgg()
+    if vgg: return VggLoss(vgg)
+    return DetailLoss() if Lpips.lacks() else LpipsLoss()
 
 # %% ../../nbs/train/05_losses.ipynb #29f36628
 def real_loss(judge:nn.Module, true:Tensor, painted:Tensor)->Tensor:

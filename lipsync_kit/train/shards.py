@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['FULL', 'VERSION', 'SPLITS', 'is_full', 'webdataset', 'new_archive', 'source_name', 'tracked_pieces', 'SourceReport',
            'stretch_text', 'stated_person', 'prepare_source', 'known_text', 'save_report', 'load_report', 'people_of',
-           'split_of', 'load_manifest', 'duplicates', 'samples_in', 'packed', 'Prepared', 'source_job', 'unreadable',
-           'prepare']
+           'split_of', 'load_manifest', 'is_whole', 'made_folder', 'duplicates', 'samples_in', 'packed', 'Prepared',
+           'source_job', 'unreadable', 'prepare']
 
 # %% ../../nbs/train/03_shards.ipynb #b4761675
 import errno, hashlib, json, os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 import numpy as np
 from ..audio.voice import voice_spans
@@ -218,9 +218,25 @@ def load_manifest(
         raise KitError(f'{folder} is no data set, it has no manifest.json; lipsync prepare makes one')
     try: found = json.loads(path.read_text())
     except ValueError as e: raise KitError(f'{path} is damaged ({e}); run lipsync prepare again') from e
-    if found.get('version') != VERSION:
+    if not isinstance(found, dict) or found.get('version') != VERSION:
         raise KitError(f'{path} is of another version of lipsync_kit; run lipsync prepare again into a new folder')
+    if not is_whole(found):
+        raise KitError(f'{path} is damaged, something is missing in it; run lipsync prepare again into a new folder')
     return found
+
+def is_whole(manifest:dict)->bool:
+    "Whether a manifest has what is read from it"
+    m, need = manifest, {f.name for f in fields(ClipFacts)}
+    if not {'people', 'shards', 'clips', 'sources', 'duplicates'} <= m.keys(): return False
+    return (all(need <= c.keys() and c['person'] in m['people'] for c in m['clips'])
+            and all({'file', 'split', 'clips'} <= s.keys() for s in m['shards']))
+
+def made_folder(path)->Path:
+    "A folder to write to, made where there is none"
+    try: Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise KitError(f"can't make the folder {path}: {e.strerror or e}; choose another with --out") from e
+    return Path(path)
 
 def duplicates(
     clips:list[dict],     # facts, in order
@@ -360,8 +376,7 @@ def prepare(
     "A data set for training, from a folder of videos"
     o, out = prepare_options(**options), Path(out)
     sources = clip_sources(folder)
-    staged = out/'sources'
-    staged.mkdir(parents=True, exist_ok=True)
+    staged = made_folder(out/'sources')
     _same_options(out, o)
     rows = [dict(source=s._asdict() | dict(path=str(s.path)), folder=str(staged), options=asdict(o)) for s in sources
             if not (staged/f'{source_name(s)}.json').is_file()]

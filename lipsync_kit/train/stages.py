@@ -10,6 +10,7 @@ import signal, threading
 from dataclasses import dataclass
 import torch
 from torch.utils.data import DataLoader
+from ..nn.trainable.generators import border_of, painted
 from .losses import IdentityLoss, as_pictures, generator_batch, looks_painted, moments_loss
 from .losses import perceptual_loss, reader_loss, reconstruction_loss, sync_loss
 from .options import TrainOptions
@@ -45,6 +46,7 @@ def stage_data(
         return StageData(Moments(clips, endless, 48, SYNC_FRAMES, MOMENTS, augment=a, **how), max(1, o.batch // 2))
     a = Augment(light=.08, colour=.04) if o.augment else NONE
     parts = ('frames', 'drive') if stage == 'judges' else parts_of(o.generator)
+    if stage == 'unmasked': parts = (*parts, 'other')
     if not syncs: return StageData(Windows(clips, endless, o.size, parts=parts, augment=a, **how), o.batch)
     return StageData(Windows(clips, endless, o.size, SYNC_FRAMES, parts=(*parts, 'sync'), augment=a, **how),
                      max(1, o.batch // 4))
@@ -97,6 +99,7 @@ class Losses:
     "What each stage is told"
     def __init__(self, options:TrainOptions, device):
         self.o, self.device = options, device
+        self.first_whole = False      # whether what alters copies sees them whole
         self.perception = perceptual_loss(options.vgg).to(device)
         self.identity = None if options.face_weights is None else IdentityLoss(options.face_weights).to(device)
 
@@ -122,15 +125,24 @@ class Losses:
         seen, sound = nets['sync'].see(frames.flatten(0, 1)), nets['sync'].hear(heard.flatten(0, 1))
         return dict(sync=moments_loss(seen.unflatten(0, (g, m)), sound.unflatten(0, (g, m)), nets['sync'].scale))
 
+    @torch.no_grad()
+    def frame(self, nets, x, state)->torch.Tensor:
+        "What the generator is given: the frame, or a copy with another mouth"
+        if not state.whole: return x['true']
+        other = dict(shapes=x['other_shapes'], fitted=x['other_fitted'],
+                     motion=(x['other_motion'] - state.mean.to(self.device)) / state.std.to(self.device))
+        return painted(nets['first'], other, x['true'], x['mask'], self.first_whole).clamp(-1, 1)
+
     def painted(self, nets, x, state, noise)->torch.Tensor:
-        told = x | dict(motion=x['motion'] + noise)
-        return nets['compositor'](nets['generator'](told), x['masked'], x['mask'])
+        x = x | dict(motion=x['motion'] + noise)
+        return painted(nets, x, self.frame(nets, x, state), x['mask'], state.whole)
 
     def generator(self, nets, batch, state, noise, together:bool=False)->tuple[dict, dict, torch.Tensor]:
         "Losses by name, what went in, what was painted"
         x, o = self.inputs(batch, state), self.o
         y = self.painted(nets, x, state, o.noise * noise(x['motion'].shape).to(self.device))
-        res = dict(reconstruction=o.reconstruction * reconstruction_loss(y, x))
+        seen = x | dict(mask=border_of(x['mask'])) if state.whole else x
+        res = dict(reconstruction=o.reconstruction * reconstruction_loss(y, seen))
         if o.perceptual: res['perceptual'] = o.perceptual * self.perception(y, x['true'])
         if o.landmark and 'reader' in state.trained:
             res['landmark'] = o.landmark * reader_loss(nets['reader'](y), x['motion'])

@@ -10,18 +10,18 @@ import json, time
 from dataclasses import asdict
 from pathlib import Path
 import numpy as np, torch
-from ..core import KitError, OnProgress, Progress, no_progress, replacing
+from ..core import KitError, OnProgress, Progress, device, no_progress, replacing
 from ..hub.cards import content_id
 from ..models.trained.card import read_card, write_card
 from ..models.trained.painter import Painter, save_painter
 from ..nn.trainable.generators import COMPOSITORS, generator
 from .losses import r1_penalty, real_loss
-from .options import TrainOptions, stages_of, train_options
-from .shards import load_manifest
+from .options import TrainOptions, recipe_of, stages_of, train_options
+from .shards import load_manifest, made_folder
 from .stages import Losses, batches, parts_of, stage_data
 from .state import PAINTERS, SYNC_FRAMES, TRAINED, job_of, new_state, painter_weights, rate_at
-from .state import recipe_of, resume_from, save_checkpoint, stage_at, update_average
-from .validate import drawn_clip, opening_figures, painting_figures, save_clip, save_sheet
+from .state import resume_from, save_checkpoint, stage_at, unmask, update_average
+from .validate import drawn_clip, evaluated, opening_figures, painting_figures, save_clip, save_sheet
 from .validate import sync_figures
 from .windows import NONE, Clips, Windows
 
@@ -71,20 +71,23 @@ class Trainer:
         options:TrainOptions,
         progress:OnProgress=no_progress,
     ):
+        device(options.device)      # says so where there is none like that
         self.o, self.progress, self.out = options, progress, Path(options.out)
         self.facts, self.clips, self.notes = data_facts(options.data), Clips(options.data, 'train'), []
         self.unseen = self._held_out()
+        made_folder(self.out)
         self.notes += self.clips.notes
         self.sound = self._sound()
         self.acc = accelerator_for(options)
         self.device, self.main = self.acc.device, self.acc.is_main_process
         self.stages = stages_of(recipe_of(options), options.steps)
         self.job, self.state = job_of(options, self.facts['content']), self._new_state()
-        self.out.mkdir(parents=True, exist_ok=True)
+        self.first_whole = False
         self.base = None if options.base is None else self._begin_with(options.base)
         if options.resume: self.notes += resume_from(self.state, self.out/'checkpoints', self.job)
         self._to_device()
         self.losses = Losses(options, self.device)
+        self.losses.first_whole = self.first_whole
         self.log = Log(self.out, self.state.step) if self.main else no_progress
         self.notes += self.losses.notes()
         self.saved, self.begun, self.first = time.monotonic(), time.monotonic(), self.state.step
@@ -113,7 +116,10 @@ class Trainer:
             if painter.network[k] != self.shape[k]:
                 raise KitError(f'base={folder} is of another form: its {k} is {painter.network[k]}, here it is '
                                f'{self.shape[k]}; take its own, or no base')
+        if painter.whole and self.stages[0][0] != 'unmasked':
+            raise KitError(f"base={folder} draws without a mask; recipe='unmasked:1' goes on with it")
         for name in PAINTERS: s.nets[name].load_state_dict(getattr(painter, name).state_dict())
+        self.first_whole = painter.whole
         s.average, s.mean, s.std = {k: v.clone() for k, v in painter_weights(s.nets).items()}, painter.mean, painter.std
         return read_card(folder)
 
@@ -141,6 +147,7 @@ class Trainer:
         return self.finish()
 
     def _run_stage(self, stage, k, n)->bool:      # whether the training is over
+        if stage == 'unmasked' and k == 0: unmask(self.state)
         syncs = stage == 'together' and self.o.sync > 0 and 'sync' in self.state.trained
         data, a = stage_data(stage, self.clips, self.o, syncs), self.o.accumulate
         source = batches(data, k * a, (n - k) * a, self.o.workers, self.acc.process_index, self.acc.num_processes)
@@ -221,14 +228,15 @@ class Trainer:
         except KitError as e: self._say(f'no checkpoint at step {self.state.step}: {e}')
 
     def _say(self, text:str):
-        if self.main: self.log(self.state.step, note=text)
+        if not self.main: return
+        self.log(self.state.step, note=text)
         self.progress(Progress('learning', self.state.step / self.o.steps, note=text))
 
     @property
     def shape(self)->dict:
         o = self.o
         return dict(generator=o.generator, size=o.size, width=o.width, view=o.view, sound=self.sound, encoder=o.encoder,
-                    compositor=o.compositor)
+                    compositor=o.compositor, whole=self.state.whole)
 
     def painter(self, weights:dict|None=None)->Painter:
         "What paints with the averaged weights"
@@ -246,11 +254,12 @@ class Trainer:
     def figures(self, painter:Painter, n:int=64)->dict:
         "How good a painter is on people held out"
         o = self.o
-        w = Windows(self.judged, n, o.size, view=o.view, parts=parts_of(o.generator), augment=NONE, seed=99)
-        def paint(x):
-            x = x | dict(motion=(x['motion'] - painter.mean) / painter.std)
-            return painter.compositor(painter.generator(x), x['masked'], x['mask'])
-        with torch.no_grad(): return painting_figures(paint, w, device=self.device)
+        parts = (*parts_of(o.generator), 'other')
+        w = Windows(self.judged, n, o.size, view=o.view, parts=parts, augment=NONE, seed=99)
+        def paint(x, frame):
+            if frame is None: frame = self.losses.frame(self.state.nets, x, self.state)
+            return painter(x | dict(motion=(x['motion'] - painter.mean) / painter.std), frame, x['mask'])
+        return painting_figures(paint, w, device=self.device)
 
     def sync_figures(self, clips:Clips|None=None, n:int=256)->dict:
         "How good the judge of lip sync is"
@@ -267,8 +276,9 @@ class Trainer:
         found = self.figures(painter)
         self.log(s.step, **{f'val/{k}': v for k, v in found.items()})
         self._pictures(painter)
-        if found['psnr'] > s.best:
-            s.best, s.since = found['psnr'], 0
+        good = found['dubbed' if s.whole else 'psnr']
+        if good > s.best:
+            s.best, s.since = good, 0
             s.best_weights = {k: v.clone() for k, v in s.average.items()}
         else: s.since += 1
         return self.acc.num_processes == 1 and bool(o.patience) and s.since >= o.patience
@@ -281,25 +291,29 @@ class Trainer:
         name = f'step-{self.state.step:08d}'
         sheet = save_sheet(self.out/'pictures'/f'{name}.jpg', [[x[k] for k in at] for x in (true, drawn)])
         self.log.picture(self.state.step, sheet)
-        save_clip(self.out/'videos'/f'{name}.mp4', true, drawn, self.judged.array(i, 'sound'))
+        beside = [np.hstack(x) for x in zip(true, drawn)]
+        save_clip(self.out/'videos'/f'{name}.mp4', beside, self.judged.array(i, 'sound'))
 
     def finish(self)->Path:
         "The model: the best weights, and the card"
-        if not self.main: return self.out
+        if self.main: self._finish()
+        self.acc.wait_for_everyone()
+        return self.out
+
+    def _finish(self):
         weights = self.state.best_weights or self.state.average
         painter = self.painter(weights)
         found = self.figures(painter)
         i = int(np.argmax([f.seconds for f in self.judged.facts]))
-        true, drawn, rows = drawn_clip(painter, self.judged, i)
+        _, drawn, rows = drawn_clip(painter, self.judged, i, dubbed=True)
         found |= opening_figures(drawn, self.judged.array(i, 'points')[rows])
         if 'sync' in self.state.trained: found |= self.sync_figures()
         save_painter(self.out, weights, self.state.mean, self.state.std)
-        self._write_card(found)
         self.log(self.state.step, **{f'final/{k}': v for k, v in found.items()})
+        self._write_card(found, evaluated(painter, self.unseen) if self.unseen else None)
         self.save()
-        return self.out
 
-    def _write_card(self, found:dict):
+    def _write_card(self, found:dict, evaluation:dict|None):
         from lipsync_kit import __version__
         f, seen = self.facts, 'people held out' if self.unseen else 'people that it learned from'
         about = (f"trained here on {f['people']} {'person' if f['people'] == 1 else 'people'}, {f['seconds']:g} s, "
@@ -312,7 +326,8 @@ class Trainer:
             free, licences = free and base['commercial'], sorted({*licences, *base['licence'].split(' and ')})
         config = {k: v for k, v in asdict(self.o).items() if k not in ('data', 'out', 'base')}
         write_card(self.out, dict(about=about, network=self.shape, licence=' and '.join(licences), commercial=free,
-                                  data=f, base=base, figures=found, judged_on=seen, notes=self.notes, config=config,
+                                  data=f, base=base, figures=found, evaluation=evaluation, judged_on=seen,
+                                  notes=self.notes, config=config,
                                   version=__version__))
 
 # licences of footage, as stated, that allow commercial use

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['TILE', 'BAND', 'STEP', 'FINDER', 'SMALLEST', 'FLAT', 'BUSY', 'MOST', 'CLIPPED', 'SURE', 'LONGEST', 'SPAN', 'STRIDE',
-           'cell_size', 'check_byte', 'tile_of', 'pattern', 'too_small', 'PixelMark', 'marked_frames', 'PixelReading',
-           'read_pixels']
+           'DOUBT', 'cell_size', 'check_byte', 'tile_of', 'pattern', 'too_small', 'PixelMark', 'marked_frames',
+           'PixelReading', 'read_pixels']
 
 # %% ../../nbs/trust/02_pixels.ipynb #7d56e0ac
 import hashlib
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import product
 from typing import NamedTuple
 import cv2, numpy as np
 from ..core import Frame, KitError
@@ -187,10 +188,16 @@ def _matched(tile:np.ndarray)->tuple[float, np.ndarray, tuple]:
     at = np.unravel_index(score.argmax(), score.shape)
     return float(score[at]), fit, at
 
-def _message(fit:np.ndarray, at:tuple)->bytes:   # 5 of them
-    "The place of each noise"
-    places = np.roll(fit[1:], (-at[0], -at[1]), (1, 2))[:, ::STEP, ::STEP]
-    return bytes(places.reshape(5, -1).argmax(1).tolist())
+DOUBT = 1.   # how much worse than the best a place may fit and still be tried
+
+def _message(fit:np.ndarray, at:tuple)->bytes|None:   # 4 of them
+    "What the places of the noises say; of those that fit nearly as well, the best that agree with the check"
+    places = np.roll(fit[1:], (-at[0], -at[1]), (1, 2))[:, ::STEP, ::STEP].reshape(5, -1)
+    near = [np.flatnonzero(p >= p.max() - DOUBT)[np.argsort(-p[p >= p.max() - DOUBT])][:8] for p in places]
+    def fits(m): return sum(p[b] for p, b in zip(places, m))
+    for *data, check in sorted(product(*near), key=fits, reverse=True):
+        if check_byte(bytes(data := [int(b) for b in data])) == check: return bytes(data)
+    return None
 
 def _cells(usual:float)->Iterator[float]:
     "Sizes that a cell may have, the likely ones first"
@@ -212,6 +219,5 @@ def read_pixels(
         if score > best[0]: best = score, fit, at, cell
         if best[0] > 1.3 * SURE and cell == usual: break
     score, fit, at, cell = best
-    *data, check = _message(fit, at)
-    if score < SURE or check_byte(bytes(data)) != check: return None
-    return PixelReading(int.from_bytes(bytes(data), 'big'), score, float(cell / usual))
+    data = _message(fit, at) if score >= SURE else None
+    return data and PixelReading(int.from_bytes(data, 'big'), score, float(cell / usual))

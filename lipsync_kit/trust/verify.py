@@ -122,7 +122,8 @@ def _pixels_of(path, notes:list)->PixelReading|None:
 
 def _voice_of(path, notes:list)->float|None:
     "The mark in the first minute of sound"
-    if opened_picture(path) is not None or not probe(path).audio: return None
+    if (picture := opened_picture(path)) is not None: picture.close()
+    if picture is not None or not probe(path).audio: return None
     if not can_mark_voices():
         notes.append('a mark in the voice was not looked for: lipsync models download perth')
         return None

@@ -78,7 +78,7 @@ class _Checkpoint:
         with torch.no_grad():
             for k, p in params.items():
                 p.copy_(t[k])
-                opt.state[p] = {name: t[f'{k}.{name}'] for name in MOMENTS if f'{k}.{name}' in t}
+                opt.state[p] = {name: t[f'{k}.{name}'].to(p.device) for name in MOMENTS if f'{k}.{name}' in t}
         return int(about['step'])
 
     def save(self, params, opt, step:int):
@@ -111,14 +111,15 @@ def fit(
     params = {k: getattr(avatar, k) for k in rates if getattr(avatar, k).numel()}
     opt = torch.optim.Adam([dict(params=[p], base=rates[k]) for k, p in params.items()], eps=1e-10, fused=True)
     checkpoint = _Checkpoint(resume, f'{key} {steps} {n} {seed}')
-    began = {k: params[k].detach().clone() for k in KEPT if k in params}
+    began, device = {k: params[k].detach().clone() for k in KEPT if k in params}, avatar.rgb.device
     for step in range(checkpoint.load(params, opt), steps):
         for group in opt.param_groups: group['lr'] = group['base']*.1**(step/steps)
         v, noise = view(_order(seed, step, n)), torch.Generator().manual_seed(seed*1_000_003 + step)
-        depth = None if jitter is None else jitter*torch.randn(len(avatar), generator=noise)
-        behind = torch.rand(3, generator=noise) if step % 3 == 0 else None
+        depth = None if jitter is None else (jitter*torch.randn(len(avatar), generator=noise)).to(device)
+        behind = torch.rand(3, generator=noise).to(device) if step % 3 == 0 else None
         picture, _ = avatar(v.state, behind, jitter=depth, threads=threads)
-        target, weight = torch.from_numpy(v.image).float()/255, torch.from_numpy(v.weight)[..., None]
+        target = torch.from_numpy(v.image).to(device).float()/255
+        weight = torch.from_numpy(v.weight).to(device)[..., None]
         loss = picture_loss(picture, target, weight) + _penalty(params, began)
         opt.zero_grad()
         loss.backward()

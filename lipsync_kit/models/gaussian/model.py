@@ -100,7 +100,7 @@ class Gaussian(Model):
         "The avatar to be drawn into a video"
         s, known = self.settings, request.identity or self.settings.avatar
         if not known:
-            avatar = from_clip(request.clip.path, s.train_steps or 1200, s.detail, 0, progress=tell).to(self.device)
+            avatar = from_clip(request.clip.path, s.train_steps or 1200, s.detail, 0, progress=tell, device=self.device)
             self.warnings.append('the avatar was trained for this video alone; keep one with lipsync avatar make')
             return avatar
         avatar = self._opened(open_identity(known))

@@ -106,6 +106,7 @@ def from_clip(
     resume=None,              # path that keeps the state while it runs
     threads:int=1,
     progress:OnProgress=no_progress,
+    device:str='cpu',         # 'cuda' fits with gsplat
 )->GaussianAvatar:            # its `about` has the figures
     "An avatar from some seconds of video"
     if not isinstance(clip, (TrackedClip, CroppedClip)):
@@ -113,8 +114,8 @@ def from_clip(
     if isinstance(clip, TrackedClip): clip = cropped_clip(clip, size)
     motion, n = motion_of(clip), len(clip)
     train = np.arange(n - int(hold_out*n))
-    avatar = clip_avatar(clip, motion, train)
-    jitter = torch.where(avatar.group == AROUND, JITTER[True], JITTER[False])*clip.size[0]/256
+    avatar = clip_avatar(clip, motion, train).to(device)
+    jitter = torch.where(avatar.group.cpu() == AROUND, JITTER[True], JITTER[False])*clip.size[0]/256
     key = f'{clip.source} {n} {clip.size} {len(avatar)}'
     fit(avatar, clip_view(avatar, clip, motion, train), len(train), steps, RATES, jitter, None, seed, resume, key,
         threads, part_of(progress, .1, .8))

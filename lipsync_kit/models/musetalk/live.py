@@ -112,13 +112,14 @@ class LiveAvatar:
         self._add(self.states.flush())
         return self._draw(self._has_sound)
 
-    def interrupt(self):
+    def interrupt(self)->float:   # seconds at which the sound goes on
         "Forget the sound of which nothing was drawn"
-        if self.next_frame is None: return
+        if self.next_frame is None: return 0.
         end = int(self.next_frame.time * STATE_RATE)
         self.states.drop_after(end)
         self.windows.drop_after(end)
         self.resampler = LiveResampler()
+        return end / STATE_RATE
 
     def _add(self, states:np.ndarray|None):
         if states is not None: self.windows.push(states)

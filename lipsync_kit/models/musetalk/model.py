@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from ...faces.paste import PasteSettings
 from ..settings import paste_of
-from ..contract import TRACK_INTERVAL, Model, RenderRequest, Session, SessionRequest
+from ..contract import TRACK_INTERVAL, Model, RenderRequest, Resumed, Session, SessionRequest
 from ...core import Face, Frame, KitError, OnProgress, device as chosen_device, no_progress, unknown
 from ...hub.memory import load_network, manager
 from ...media.probe import existing
@@ -101,7 +101,9 @@ class MuseTalkSession(Session):
     def __init__(self, live:LiveAvatar, fps): self.live, self.fps = live, fps
     def push(self, audio): return self.live.push(audio)
     def flush(self): return self.live.flush()
-    def interrupt(self): self.live.interrupt()
+    def interrupt(self, frame=None):     # it can't go back: its clip moves on
+        time, shown = self.live.interrupt(), self.live.next_frame
+        return Resumed(0 if shown is None else round(shown.time * self.fps), time)
 
 # %% ../../../nbs/models/musetalk/08_model.ipynb #139601f2
 def blend_settings(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SHORT', 'LONG', 'SECONDS', 'MORE', 'APART', 'NAMES', 'TURNED', 'LOOK', 'BATCH', 'steps_for', 'other_rows', 'redrawn',
-           'learn_mouth', 'make_part', 'Placed', 'PersonalModel', 'the_face', 'Likeness', 'load']
+           'learn_mouth', 'make_part', 'AtRest', 'Placed', 'PersonalModel', 'the_face', 'Likeness', 'load']
 
 # %% ../../../nbs/models/personal/08_model.ipynb #24ff4c7e
 from collections import deque
@@ -18,14 +18,16 @@ from ...avatar.crop import REACH, SMOOTH, cut_window, laid_back
 from ...avatar.figures import judge, judged_rows
 from ...avatar.parts import AvatarPart
 from ...core import Face, Frame, KitError, OnProgress, no_progress, part_of
-from ..contract import Model, RenderRequest, in_batches
-from ..identity import Identity
+from ..contract import DrivingSignal, Model, RenderRequest, SessionRequest, in_batches
+from ..identity import Identity, open_identity
+from ..motion_session import MotionSession, shown_at
 from .appearance import fit_appearance
 from .card import PersonalSettings
 from .mouth import AppearancePainter, NetworkPainter, PersonalMouth, mouth_arrays, mouth_of
 from .person import Person, distance_to, learn_person, mouth_data
 from .train import Training, save_training, train
 from ...motion.basis import load_basis, to_reference
+from ...motion.track import Moment
 
 # %% ../../../nbs/models/personal/08_model.ipynb #e8c27cd4
 SHORT, LONG, SECONDS = 1000, 2000, 20.   # steps for a clip of up to `SECONDS`, and for a longer one
@@ -117,12 +119,17 @@ def _with_all_limits(person:Person, clip:TrackedClip)->Person:
     return replace(person, limits=whole.limits, bones=whole.bones, most=whole.most)
 
 # %% ../../../nbs/models/personal/08_model.ipynb #1defc2cd
+class AtRest:
+    "Motion of a mouth that says nothing"
+    def at(self, time)->Moment: return Moment(np.zeros(6), np.zeros(52), 0., np.zeros(3), 0., 0.)
+
 class Placed(NamedTuple):
     "A frame with what shall be drawn in it"
     frame:Frame
     M:np.ndarray|None=None          # [2,3] to the window; None: nothing is drawn
     numbers:np.ndarray|None=None    # [10] that are asked for
     own:np.ndarray|None=None        # [10] of the film's own mouth
+    pose:np.ndarray|None=None       # [1,3] of the head, degrees
 
 TURNED = 40.         # degrees of yaw beyond which the film's own mouth is left alone
 LOOK = 25            # frames after which a stranger is known
@@ -151,6 +158,20 @@ class PersonalModel(Model):
         self.warnings.append(f'the mouth is painted by the {NAMES[painter]} that was learned from the clip')
         frames = self._placed(request, mouth.person)
         return in_batches(frames, BATCH, request.start, lambda batch: self._drawn(mouth, batch))
+
+    def open_session(self, request:SessionRequest)->MotionSession:
+        "The person's film, live: where the mouth is in each of its frames is found once, in advance"
+        if request.image is not None:
+            raise KitError("a personal mouth is drawn into film; give a video of that person, not a picture")
+        mouth = self.mouth or _mouth_of(request.identity and open_identity(request.identity))
+        still = RenderRequest(request.clip, request.tracked(), {None: DrivingSignal(motion=AtRest())})
+        places = {shown_at(p.frame): p._replace(frame=None) for p in self._placed(still, mouth.person)}
+        def draw(moment, frame):
+            p = places.get(shown_at(frame), Placed(frame))._replace(frame=frame)
+            if p.M is None: return frame.image
+            numbers = mouth.person.numbers(moment.lips[None], np.array([moment.mouth_open]), p.pose)[0]
+            return self._drawn(mouth, [p._replace(numbers=numbers)])[0]
+        return MotionSession(draw, request, request.frames)
 
     def _drawn(self, mouth:PersonalMouth, batch:list[Placed])->list[np.ndarray]:
         which = [k for k, p in enumerate(batch) if p.M is not None]
@@ -188,7 +209,7 @@ class PersonalModel(Model):
         M = person.maps(np.stack([f.points for _, f in around]), times, int(np.abs(times - t).argmin()))[0]
         moment, pose = signal.motion.at(t), np.array(face.pose)[None]
         numbers = person.numbers(moment.lips[None], np.array([moment.mouth_open]), pose)[0]
-        return Placed(frame, M, numbers, person.own_numbers(face.points[None], pose)[0])
+        return Placed(frame, M, numbers, person.own_numbers(face.points[None], pose)[0], pose)
 
 def _mouth_of(identity:Identity|None)->PersonalMouth:
     "The mouth that a request brings"

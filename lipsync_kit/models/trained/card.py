@@ -15,7 +15,7 @@ from ..contract import ModelCard
 from ...params import Param
 
 # %% ../../../nbs/models/trained/00_card.ipynb #31ee196e
-KIND = 'lipsync_kit trained model 2'
+KIND = 'lipsync_kit trained model 3'
 CARD, WEIGHTS = 'card.json', 'model.safetensors'
 
 @dataclass(frozen=True)
@@ -50,5 +50,5 @@ def card_of(
     c = read_card(folder)
     return ModelCard(str(folder), c['about'], 'lipsync_kit.models.trained.model', inputs=('image', 'video'),
                      driven_by=('motion',) if c['network']['generator'] == 'lips' else ('audio',),
-                     capabilities=('multi_face', 'trainable'), settings=TrainedSettings, weights=('face_landmarker',),
+                     capabilities=('multi_face', 'trainable', 'realtime'), settings=TrainedSettings, weights=('face_landmarker',),
                      weights_from='ours', licence=c['licence'], commercial=c['commercial'])

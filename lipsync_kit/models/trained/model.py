@@ -21,7 +21,8 @@ from ...avatar.shapes import motion_numbers, shape_masks, view_window
 from ...avatar.warp import moved_face
 from ...core import Audio, Face, Frame, KitError, mouth_open
 from ...faces.align import fit_pose
-from ..contract import Model, RenderRequest, in_batches
+from ..contract import DrivingSignal, Model, RenderRequest, Session, SessionRequest, in_batches
+from ..motion_session import MotionSession, SoundSession, shown_at
 from .card import TrainedSettings, read_card
 from .painter import Painter
 from ...motion.basis import LIPS, load_basis, to_reference
@@ -90,6 +91,12 @@ class _Job(NamedTuple):
     numbers:np.ndarray       # [10]
     sound:np.ndarray|None    # [rows,c]
 
+class _Place(NamedTuple):
+    "A face, and where it is in its frame"
+    face:Face
+    known:Known
+    to_plane:np.ndarray      # [2,3]
+
 LOOK = 25            # frames from which a person becomes known
 TURNED = 40.         # degrees of yaw beyond which a mouth is left alone
 BATCH = 4            # frames that are painted together
@@ -130,42 +137,61 @@ class TrainedModel(Model):
         self.warnings, self.hears = [self.about['about']], {}
         return in_batches(self._placed(request), BATCH, request.start, self._drawn)
 
-    def _placed(self, request:RenderRequest)->Iterator[tuple[Frame, list[_Job]]]:
-        "The frames with what shall be drawn, each after the frames of the second to come were seen"
-        known, past, coming = {}, deque(maxlen=8), deque()
-        for pair in request.frames:
-            coming.append(pair)
-            if len(coming) > LOOK: yield self._next(request, known, past, coming)
-        while coming: yield self._next(request, known, past, coming)
+    def open_session(self, request:SessionRequest)->Session:
+        "A picture or film, live: where the face is in each frame is found once, in advance"
+        places = {shown_at(f): found for f, found in self._places(request.tracked(), lambda face: True)}
+        def drawn(frame, *said):
+            jobs = [self._job(*place, *said) for place in places.get(shown_at(frame), ())]
+            return self._drawn([(frame, jobs)])[0]
+        if not self.painter.hears:
+            return MotionSession(lambda m, frame: drawn(frame, m.lips, m.mouth_open), request, request.frames)
+        kind = self.painter.hears
+        def draw(rows, t, frame): return drawn(frame, np.zeros(6), 0., rows_around(rows, kind, t))
+        return SoundSession(lambda audio: heard_rows(audio, kind), draw, request, request.frames)
 
-    def _next(self, request, known, past, coming)->tuple[Frame, list[_Job]]:
+    def _placed(self, request:RenderRequest)->Iterator[tuple[Frame, list[_Job]]]:
+        "The frames with what shall be drawn"
+        for frame, found in self._places(request.frames, lambda face: request.signal(face) is not None):
+            yield frame, [self._job(*place, *self._said(request.signal(place.face), float(frame.time)))
+                          for place in found]
+
+    def _said(self, signal:DrivingSignal, t:float)->tuple:   # lip scores, opening, rows of sound
+        if self.painter.hears: return np.zeros(6), 0., self._sound(signal.audio, t)
+        moment = signal.motion.at(t)
+        return moment.lips, moment.mouth_open, None
+
+    def _places(self, frames, wanted)->Iterator[tuple[Frame, list[_Place]]]:
+        "The frames with their faces, each after the frames of the second to come were seen"
+        known, past, coming = {}, deque(maxlen=8), deque()
+        for pair in frames:
+            coming.append(pair)
+            if len(coming) > LOOK: yield self._next(wanted, known, past, coming)
+        while coming: yield self._next(wanted, known, past, coming)
+
+    def _next(self, wanted, known, past, coming)->tuple[Frame, list[_Place]]:
         frame, faces = coming.popleft()
         near = [*past, (frame, faces), *coming]
         past.append((frame, faces))
-        jobs = []
+        found = []
         for face in faces:
-            signal = request.signal(face)
-            if signal is None or abs(face.pose[1]) > TURNED: continue
+            if not wanted(face) or abs(face.pose[1]) > TURNED: continue
             if face.id not in known: known[face.id] = self._known(face, near)
-            jobs.append(self._job(frame, face, signal, known[face.id], near, request))
-        return frame, jobs
+            found.append(_Place(face, known[face.id], self._plane(frame, face, known[face.id], near)))
+        return frame, found
 
     def _known(self, face:Face, near)->Known:
         own = [(f.image, x, float(f.time)) for f, faces in near for x in faces if x.id == face.id]
         images, faces, times = zip(*own)
         return known_person(list(images), list(faces), np.array(times), self.painter.network['view'], self.painter.size)
 
-    def _job(self, frame, face, signal, known, near, request)->_Job:
+    def _plane(self, frame, face, known, near)->np.ndarray:   # [2,3] from the frame to the plane of the face
         t = float(frame.time)
         around = [(float(f.time), x.points) for f, faces in near for x in faces
                   if x.id == face.id and abs(float(f.time) - t) < REACH * SMOOTH]
         times = np.array([a for a, _ in around])
-        to_plane = plane_maps(np.stack([p for _, p in around]), times, known.mean, [int(np.abs(times - t).argmin())])[0]
-        sound, lips, opening = None, np.zeros(6), 0.
-        if self.painter.hears: sound = self._sound(signal.audio, t)
-        else:
-            moment = signal.motion.at(t)
-            lips, opening = moment.lips, moment.mouth_open
+        return plane_maps(np.stack([p for _, p in around]), times, known.mean, [int(np.abs(times - t).argmin())])[0]
+
+    def _job(self, face, known, to_plane, lips, opening, sound=None)->_Job:
         plane, reference = mapped(with_lips(face, known, lips, opening), to_plane), known.reference
         if not self.painter.hears: reference = moved_face(known.wide, known.plane, plane, known.window, known.pad)
         shapes = shape_masks(plane[None], known.window)[0]
@@ -186,7 +212,8 @@ class TrainedModel(Model):
         painted = self.painter.paint(windows, np.stack([j.known.mask for j in jobs]),
                                      np.stack([j.reference for j in jobs]), np.stack([j.shapes for j in jobs]),
                                      np.stack([j.numbers for j in jobs]), sound)
-        for (k, j), x in zip(todo, painted): out[k] = laid_back(out[k], self._sharper(x), j.known.mask, j.M)
+        for (k, j), x in zip(todo, painted):
+            out[k] = laid_back(out[k], self._sharper(x), self.painter.shown(j.known.mask), j.M)
         return out
 
     def _sharper(self, x:np.ndarray)->np.ndarray:

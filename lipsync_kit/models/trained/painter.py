@@ -12,7 +12,8 @@ import numpy as np, torch
 from torch import nn
 from ...core import KitError, device as chosen_device, replacing
 from .card import WEIGHTS, read_card
-from ...nn.trainable.generators import COMPOSITORS, generator
+from ...effects.colour import by_poisson
+from ...nn.trainable.generators import COMPOSITORS, border_of, generator, painted
 
 # %% ../../../nbs/models/trained/01_painter.ipynb #5f3c1443
 def save_painter(
@@ -34,7 +35,7 @@ def as_planes(x:np.ndarray, device)->torch.Tensor:    # [b,s,s,3] uint8 -> [b,3,
 @dataclass(eq=False)
 class Painter:
     "A trained generator and its compositor"
-    network:dict             # shape, as on the card: generator, size, width, view, sound, encoder, compositor
+    network:dict             # shape, as on the card: generator, size, width, view, sound, encoder, compositor, whole
     generator:nn.Module
     compositor:nn.Module
     mean:torch.Tensor        # [10]
@@ -65,6 +66,8 @@ class Painter:
     @property
     def size(self)->int: return self.network['size']
     @property
+    def whole(self)->bool: return self.network['whole']      # it sees frames with their mouths
+    @property
     def hears(self)->str|None: return None if self.network['generator'] == 'lips' else self.network['sound']
 
     @torch.no_grad()
@@ -79,10 +82,22 @@ class Painter:
         "The windows with another mouth"
         d = self.device
         mask = torch.from_numpy(masks).float().to(d)[:, None]
-        x = dict(mask=mask, masked=as_planes(windows, d) * (1 - mask),
-                 shapes=torch.from_numpy(shapes).to(d).float() / 127.5 - 1,
+        x = dict(shapes=torch.from_numpy(shapes).to(d).float() / 127.5 - 1,
                  motion=(torch.from_numpy(numbers).float().to(d) - self.mean) / self.std)
         x['reference' if self.hears else 'fitted'] = as_planes(references, d)
         if sound is not None: x[self.hears] = torch.from_numpy(sound).float().to(d)
-        y = self.compositor(self.generator(x), x['masked'], mask)
-        return ((y.clamp(-1, 1) + 1) * 127.5).permute(0, 2, 3, 1).cpu().numpy()
+        y = ((self(x, as_planes(windows, d), mask).clamp(-1, 1) + 1) * 127.5).permute(0, 2, 3, 1).cpu().numpy()
+        if self.network['compositor'] != 'poisson': return y
+        return np.stack([by_poisson(a, b, self.shown(m)) for a, b, m in zip(y, windows, masks)])
+
+    def __call__(self,
+        x:dict,                   # see `nn.trainable.generators`
+        frame:torch.Tensor,       # [b,3,s,s] -1..1
+        mask:torch.Tensor,        # [b,1,s,s]
+    )->torch.Tensor:              # [b,3,s,s]
+        "Tensors with another mouth"
+        return painted(dict(generator=self.generator, compositor=self.compositor), x, frame, mask, self.whole)
+
+    def shown(self, mask:np.ndarray)->np.ndarray:     # [s,s] -> [s,s] 0..1
+        "Where the painted square is laid into the frame"
+        return border_of(torch.from_numpy(mask)[None, None])[0, 0].numpy() if self.whole else mask

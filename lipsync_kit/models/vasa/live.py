@@ -12,11 +12,11 @@ from fractions import Fraction
 import numpy as np
 from ...audio.signal import LiveResampler
 from ...core import Audio, Frame, n_frames, time_of
-from ..contract import Session
+from ..contract import Resumed, Session
 from .controls import WishedMotion
 from .motion import mapped
 from ...nn.joyvasa import BEFORE, FPS, HOP, RATE
-from ...nn.joyvasa_live import LivePieces
+from ...nn.joyvasa_live import BACK, LivePieces
 
 # %% ../../../nbs/models/vasa/03_live.ipynb #f4086bed
 QUIET, OPENS, CLOSES = -50., 1/2, 1/8   # dB; shares by which lips follow a voice, or rest, in a frame of motion
@@ -62,13 +62,15 @@ class VasaSession(Session):
         yield from self._draw()
         self.interrupt()
 
-    def interrupt(self):
-        "Drop what was not drawn yet"
+    def interrupt(self, frame=None):
+        "Drop what was not drawn yet, or what was drawn from `frame` on"
+        self.n = max(self.n - BACK, min(self.n if frame is None else frame, self.n))
         t = time_of(self.n, self.fps)
         frame = frames_for(t) - 1
         self.pieces.drop_after(frame)
         self.motion.motion.drop_after(frame)
         self.heard, self.resampler = t, LiveResampler()
+        return Resumed(self.n, float(t))
 
     def _moment(self):
         "What the next frame shows; None while that is not known"

@@ -27,8 +27,8 @@ class Wav2LipSettings:
 
 def wav2lip_card(name:str, about:str)->ModelCard:
     "The card of one network of the family"
-    return ModelCard(name, about, 'lipsync_kit.models.wav2lip.model', ('image', 'video'), ('audio',), ('multi_face',),
-                     Wav2LipSettings,
+    return ModelCard(name, about, 'lipsync_kit.models.wav2lip.model', ('image', 'video'), ('audio',),
+                     ('multi_face', 'realtime'), Wav2LipSettings, live_preset='best',
                      size=96, weights=(name, 'face_landmarker'), reference_weights=('s3fd',), weights_from='published',
                      outline='lipsync_kit.models.settings:outline', languages=('en',))
 

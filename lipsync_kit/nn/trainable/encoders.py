@@ -133,8 +133,11 @@ class FaceEncoder(nn.Module):
         self.out = nn.Linear(n, N_FEATURES)
 
     def _load(self, path):
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
-        missing, more = self.body.load_state_dict(load_file(str(path)), strict=False)
+        try: missing, more = self.body.load_state_dict(load_file(str(path)), strict=False)
+        except (OSError, RuntimeError, SafetensorError) as e:
+            raise KitError(f"{path} can't be read as weights of this body ({str(e)[:80]})") from e
         if missing: raise KitError(f'{path} lacks {len(missing)} weights of this body, the first {missing[0]}')
 
     def forward(self,
