@@ -83,8 +83,8 @@ def font_for(
         fewest = min(fewest, left, key=len)
     shown = ''.join(map(chr, sorted(fewest)[:10]))
     raise KitError(f"no font here has the letters {shown}; install one (Noto Sans CJK has Chinese, Japanese and "
-                   "Korean) or set LIPSYNC_KIT_FONT to the path of a .ttf or .otf, or write subtitles beside the video: "
-                   "srt")
+                   "Korean) or set LIPSYNC_KIT_FONT to the path of a .ttf or .otf, or write subtitles beside the "
+                   "video: srt")
 
 # %% ../../nbs/media/08_captions.ipynb #891d4eb9
 RISE, WIDE = .05, .9          # of the height from below, of the width

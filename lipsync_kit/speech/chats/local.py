@@ -33,7 +33,8 @@ def model_folder(name:str)->Path:
     "The folder that is meant"
     if not name: raise KitError("which model? write chat='local:FOLDER', a folder of a causal model of transformers")
     path = Path(name).expanduser()
-    if not (path/'config.json').is_file(): raise KitError(f"there is no model in {path}: no config.json; name its folder")
+    if not (path/'config.json').is_file():
+        raise KitError(f"there is no model in {path}: no config.json; name its folder")
     return path
 
 def prompt_of(
@@ -81,7 +82,8 @@ def answer_locally(
     ids = torch.tensor([fitting_prompt(messages, words, max(limit - LONGEST, limit // 2))])
     pieces, stop, failed = TextIteratorStreamer(words, skip_prompt=True, skip_special_tokens=True), Event(), []
     given = dict(input_ids=ids, attention_mask=torch.ones_like(ids), streamer=pieces, do_sample=False,
-                 max_new_tokens=min(LONGEST, limit - ids.shape[1]), pad_token_id=words.pad_token_id or words.eos_token_id)
+                 max_new_tokens=min(LONGEST, limit - ids.shape[1]),
+                 pad_token_id=words.pad_token_id or words.eos_token_id)
     thread = Thread(target=_generate, args=(network, stop, failed), kwargs=given, daemon=True)
     thread.start()
     try: yield from (p for p in pieces if p)
