@@ -163,7 +163,8 @@ export default { render }
 '''
 EDITOR_CSS = '''
 .lipsync-curves { color: var(--jp-ui-font-color1, var(--vscode-foreground, CanvasText)); max-width: 60rem; }
-.lipsync-curves canvas { width: 100%; height: 240px; box-sizing: border-box; touch-action: none; cursor: crosshair; display: block;
+.lipsync-curves canvas { width: 100%; height: 240px; box-sizing: border-box; display: block;
+  touch-action: none; cursor: crosshair;
   border: 1px solid var(--jp-border-color2, #8884); border-radius: 6px; }
 .lipsync-curves canvas:focus-visible { outline: 2px solid #6366f1; }
 .lipsync-bar { display: flex; gap: .6em; align-items: center; margin-bottom: .4em; }
