@@ -1,7 +1,8 @@
 """Does `--model auto` choose well, and does it know what a run will take? Short pieces of 20 inputs (stills and videos of many sizes, a prepared
 avatar), each drawn by every model that is whole here, in a process of its own. Two answers in one run: predicted seconds (of processor time, since
 other programs disturb the clock) and memory against those measured; and regret, how much worse the choice is than the best model, in seconds for
-'fast' and in what `evaluate` finds without trained weights (`mouth_learned`) for 'best' and 'balanced'.
+'fast' and in what `evaluate` finds without trained weights (`mouth_learned`) for 'best' and 'balanced', where the choice
+knows what was found on the other inputs (leave one out), as after `lipsync bench`.
 
     python bench/selector.py                # all 20; what is measured is kept, so that a run that was stopped goes on
     python bench/selector.py --inputs 3     # three more, then the tables over all that are there
@@ -94,16 +95,36 @@ def measure(i):
         print(f'  {INPUTS[i][0]}: {json.dumps({k: v for k, v in row.items() if k != "run"})}', flush=True)
     (KEPT/f'{i:02}.json').write_text(json.dumps(rows, indent=1))
 
+def told_of_others(i, everything):
+    "What was found of the models on the other inputs, as `lipsync bench` would keep it: the choice never knows its own answer"
+    from lipsync_kit.select.measured import Quality, add_measurements
+    def still(k): return INPUTS[k][0].startswith('portraits')
+    found = []
+    for task, kind in ('animate', True), ('dub', False):
+        for m in sorted({m for rows in everything.values() for m in rows}):
+            q = [rows[m]['quality'] for k, rows in everything.items() if k != i and still(k) == kind and m in rows and rows[m]['quality'] is not None]
+            if q: found.append(Quality(m, task, float(np.mean(q)), len(q), 'bench/selector.py'))
+    path = KEPT/'measurements.json'
+    path.unlink(missing_ok=True)
+    os.environ['LIPSYNC_KIT_MEASUREMENTS'] = str(add_measurements([*COSTS, *found], path))
+
+COSTS = []
+
 def table(done):
     "Predictions against what was measured, and regret"
     from lipsync_kit.pipe.auto import chosen_for
     from lipsync_kit.select.choose import SLOW
     errors, memories, regret = [], [], {'fast': [], 'balanced': [], 'best': []}
+    everything = {}
     print('\ninput, model: processor seconds predicted / measured, MB predicted / measured, quality')
     for i in done:
-        rows = {r['model']: r for r in json.loads((KEPT/f'{i:02}.json').read_text()) if 'failed' not in r}
+        rows = everything[i] = {r['model']: r for r in json.loads((KEPT/f'{i:02}.json').read_text()) if 'failed' not in r}
         for m, r in rows.items():
             if 'follows' not in r: r.update(quality(KEPT/f'{i:02}'/f'{m}.mp4'))
+        (KEPT/f'{i:02}.json').write_text(json.dumps(list(rows.values()), indent=1))
+    for i in done:
+        rows = everything[i]
+        told_of_others(i, everything)
         face, sound, options = piece(i, *INPUTS[i])
         for word, all_of in regret.items():
             ranking, _, _ = chosen_for(face, sound, model='auto', quality_priority=word, **options)
@@ -133,6 +154,9 @@ def main():
     ask.add_argument('--inputs', type=int, default=len(INPUTS))
     n = ask.parse_args().inputs
     sys.path.insert(0, str(ROOT))
+    from lipsync_kit.select.measured import read_measurements
+    COSTS.extend(read_measurements().costs)
+    if not COSTS: sys.exit('run `lipsync bench me` first')
     if not MEDIA.exists(): sys.exit(f'{MEDIA} is not there')
     KEPT.mkdir(exist_ok=True)
     todo = [i for i in range(len(INPUTS)) if not (KEPT/f'{i:02}.json').exists()]

@@ -70,7 +70,11 @@ def test_upload_click_video(page, tmp_path):
     (tmp_path/'talk.mp4').write_bytes(page.request.get(src).body())
     with av.open(str(tmp_path/'talk.mp4')) as c:
         assert c.streams.audio and c.streams.video and sum(1 for _ in c.decode(video=0)) > 10
-    assert 'faces: 1' in page.locator('#said').inner_text()
+    said = page.locator('#said').inner_text()
+    assert 'faces: 1' in said and 'model portrait, chosen among' in said     # who drew, and why
+    box = page.locator('#result').bounding_box()
+    assert box['y'] >= 0 and box['y'] + 300 < 1000                            # the result is in view, as the message is
+    assert src.endswith('astronaut.mp4')                                      # a download is called by what it shows
     shot(page, tmp_path, 'talks')
     page.set_viewport_size(dict(width=390, height=844)); shot(page, tmp_path, 'phone')
     assert page.evaluate('document.documentElement.scrollWidth') <= 390   # nothing to scroll sideways on a phone
@@ -85,6 +89,55 @@ def test_cancel(page):
     page.get_by_role('button', name='Cancel').click()
     page.locator('.bad').wait_for(timeout=60_000)
     assert 'Stopped' in page.locator('.bad').inner_text() and not page.locator('#result video').count()
+
+# text whose contrast is below 4.5:1; controls without a name
+FAINT = """() => {
+  const lum = c => c.slice(0, 3).map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4).reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0);
+  const pen = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const colour = s => { pen.clearRect(0, 0, 1, 1); pen.fillStyle = s; pen.fillRect(0, 0, 1, 1); const d = pen.getImageData(0, 0, 1, 1).data; return [...d.slice(0, 3), d[3] / 255] };
+  const behind = e => { let c = [0, 0, 0, 0];
+    for (; e && c[3] < .99; e = e.parentElement) { const b = colour(getComputedStyle(e).backgroundColor), k = (1 - c[3]) * b[3];
+      if (k) c = [0, 1, 2].map(i => (c[i] * c[3] + b[i] * k) / (c[3] + k)).concat(c[3] + k) } return c };
+  const found = new Set(), walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) { const e = walk.currentNode.parentElement;
+    if (!walk.currentNode.textContent.trim() || !e.checkVisibility({checkOpacity: true, checkVisibilityCSS: true}) || e.closest('[disabled]')) continue;
+    const [a, b] = [lum(colour(getComputedStyle(e).color)), lum(behind(e))];
+    if ((Math.max(a, b) + .05) / (Math.min(a, b) + .05) < 4.5) found.add(walk.currentNode.textContent.trim().slice(0, 40)) }
+  return [...found] }"""
+NAMELESS = """() => [...document.querySelectorAll('button, input, textarea, select, a[href]')].filter(e => e.checkVisibility() && !e.disabled && e.type !== 'file' &&
+  !(e.getAttribute('aria-label') || e.getAttribute('aria-labelledby') || [...e.labels || []].map(l => l.textContent).join('').trim() || e.textContent.trim() || e.title || e.placeholder)).map(e => e.outerHTML.slice(0, 200))"""
+
+def test_every_tab_can_be_read_and_every_control_has_a_name(address, page, tmp_path):
+    for look in 'light', 'dark':
+        page.goto(f'{address}/?__theme={look}'); page.get_by_role('button', name='Make it talk').wait_for(timeout=120_000)
+        page.wait_for_timeout(1000)
+        for name in 'Talk', 'Faces', 'Dub', 'Converse', 'Compare', 'Measure', 'Train', 'Models':
+            page.get_by_role('tab', name=name, exact=True).first.click(); page.wait_for_timeout(400)
+            assert page.evaluate(FAINT) == [], (look, name)
+            assert page.evaluate(NAMELESS) == [], (look, name)
+            shot(page, tmp_path, f'{look}_{name.lower()}')
+    page.set_viewport_size(dict(width=390, height=844)); page.wait_for_timeout(500)
+    assert page.evaluate('document.documentElement.scrollWidth') <= 390
+    page.set_viewport_size(dict(width=1280, height=1000)); page.goto(address)
+
+def test_models_say_what_they_need_and_downloads_are_closed(page):
+    page.reload(); page.get_by_role('tab', name='Models', exact=True).click()
+    page.locator('#models table').wait_for(timeout=120_000)
+    assert 'research only' in page.locator('#models').inner_text() and page.get_by_text('--allow-downloads').is_visible()
+
+def test_two_players_keep_together(page, tmp_path):
+    from lipsync_kit.core import Audio
+    from lipsync_kit.media.write import Writer
+    with Writer(tmp_path/'grey.mp4', 64, 64, 10, audio=Audio(np.zeros(32000), 16000)) as w:
+        for i in range(20): w.write(np.full((64, 64, 3), 10 * i, np.uint8))
+    page.reload(); page.get_by_role('tab', name='Compare', exact=True).click()
+    page.locator('#compare-face input[type=file]').set_input_files(str(tmp_path/'grey.mp4'))
+    for side in 'ab':
+        page.locator(f'#compare-{side} input').fill('as it is given'); page.locator(f'#compare-{side} input').press('Enter')
+    page.locator('#compare').click()
+    page.wait_for_function("[...document.querySelectorAll('.pair video')].filter(v => v.readyState >= 2).length == 2", timeout=60_000)
+    page.evaluate("document.querySelectorAll('.pair video')[0].currentTime = 1.2")
+    page.wait_for_function("Math.abs(document.querySelectorAll('.pair video')[1].currentTime - 1.2) < .2", timeout=10_000)
 
 SAID = ('How about an apple, a plum, or a wide open mouth? We saw many old friends there, and my mother laughed. Five big boats '
         'move slowly past a blue harbour. Wow, who would have thought so, far away?')

@@ -22,6 +22,7 @@ select train
 pipe
 doctor benchmark batch live
 webapp
+app serve
 app
 widgets cli'''.splitlines()]
 

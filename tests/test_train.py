@@ -1,7 +1,7 @@
 "Training on a generated clip: goes on bit for bit, loses nothing, and leaves a folder that talks."
 import json, os, signal, subprocess, sys
 from pathlib import Path
-import numpy as np, pytest
+import av, numpy as np, pytest
 pytest.importorskip('webdataset'), pytest.importorskip('accelerate')
 import torch
 import lipsync_kit
@@ -138,20 +138,31 @@ def test_a_batch_is_learned_by_heart_and_a_clip_is_drawn(data, tmp_path):
     # it begins at the moved reference: .381, and .047 in the end, were measured where the held reference has .519
     assert loss[-1] < .1 * held and loss[-1] < .15 * loss[0], (held, loss[0], loss[-1])
 
-def pooled_sync(data, out, steps):
-    "A judge of lip sync and how often it is right about people that it never saw: own sound, another clip's"
-    t = Trainer(train_options(data=str(data), out=str(out), device='cpu', recipe='sync:1', steps=steps, validate=10_000))
-    t.run()
-    unseen = [t.sync_figures(Clips(data, part), 256) for part in ('val', 'test')]
-    return [np.mean([f[k] for f in unseen]) for k in ('sync', 'foreign')]
+SEEN = ('actor_selfie', 'grid_bbaf2n', 'grid_lbbc2a', 'grid_lwbsza', 'grid_pwij3p', 'grid_swiz3n', 'hdtf_aoc', 'hdtf_peterroskam0',
+        'hdtf_radio13', 'hdtf_radio18', 'hdtf_radio42', 'hdtf_radio8', 'president_address_offset')
+UNSEEN = 'portrait_kitchen_man', 'vfr_suit_man', 'congress_bald_man', 'news_cnn_anchor'
+
+def begun(path, out, seconds):
+    "The first seconds of a video, as they are coded"
+    with av.open(str(path)) as a, av.open(str(out), 'w') as b:
+        into = {s.index: b.add_stream_from_template(s) for s in a.streams if s.type in ('video', 'audio')}
+        for p in a.demux():
+            if p.dts is None or p.stream.index not in into or p.dts * p.time_base > seconds: continue
+            p.stream = into[p.stream.index]
+            b.mux(p)
 
 def test_a_judge_of_lip_sync_knows_people_that_it_never_saw(media, tmp_path):
-    folder = tmp_path/'videos'
+    folder, data = tmp_path/'videos', str(tmp_path/'shards')
     folder.mkdir()
-    for p in sorted((media/'clips').iterdir()): (folder/p.name).symlink_to(p)      # nothing is stated: people and lags are found
-    prepare(folder, tmp_path/'shards')
-    sync, foreign = pooled_sync(tmp_path/'shards', tmp_path/'judge', 300)
-    assert sync >= .8 and abs(foreign - .5) < .1, (sync, foreign)     # .91 and .49 were measured, on four people
+    found = {p.stem: p for p in (media/'clips').iterdir()}
+    for name in (*SEEN, *UNSEEN): begun(found[name], folder/f'{name}.mkv', 5.)      # nothing is stated: lags are found
+    prepare(folder, data, val=0, test=0)
+    t = Trainer(train_options(data=data, out=str(tmp_path/'judge'), device='cpu', recipe='sync:1', steps=180, validate=10_000))
+    t.clips, t.unseen = Clips(data, 'train', SEEN), Clips(data, 'train', UNSEEN)
+    assert len(t.clips.people) >= 11 and len(t.unseen.people) >= 3, (t.clips.people, t.unseen.people)
+    t._run_stage('sync', 0, 180)
+    f = t.sync_figures(n=512)
+    assert f['sync'] >= .8 and abs(f['foreign'] - .5) < .1, f     # .88 and .46 were measured
 
 def test_the_perceptual_loss_takes_what_is_there_and_says_which(tmp_path, monkeypatch):
     import types

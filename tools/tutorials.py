@@ -3,6 +3,7 @@
 With `--fresh` as in Colab: the wheel that `python -m build` makes, installed into an environment of its own (out/fresh), with nothing of
 this folder beside the notebook."""
 import json, os, shutil, subprocess, sys, sysconfig, time
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 import nbformat
@@ -32,7 +33,8 @@ def wheel(folder:Path)->Path:
     "The wheel of this working tree, built with `python -m build`, or with pip where that is not installed"
     left = ROOT/'build'
     shutil.rmtree(left, ignore_errors=True)      # of an older state
-    if find_spec('build'): call(sys.executable, '-m', 'build', '--wheel', '--outdir', folder, ROOT, cwd=folder)
+    here = ['--no-isolation'] if find_spec('setuptools') and int(version('setuptools').split('.')[0]) >= 77 else []
+    if find_spec('build'): call(sys.executable, '-m', 'build', '--wheel', *here, '--outdir', folder, ROOT, cwd=folder)
     else: call(sys.executable, '-m', 'pip', 'wheel', '--no-deps', '-q', '-w', folder, ROOT, cwd=folder)
     shutil.rmtree(left, ignore_errors=True)
     return next(folder.glob('lipsync_kit-*.whl'))

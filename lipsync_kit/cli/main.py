@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['MAKE', 'MEASURE', 'SET_UP', 'COMMANDS', 'UsageError', 'STOPPED', 'OUR_FAULT', 'batch', 'doctor', 'app', 'top',
-           'build_app', 'complain', 'run', 'Stopped', 'main']
+           'build_app', 'complain', 'error_object', 'run', 'Stopped', 'main']
 
 # %% ../../nbs/cli/05_main.ipynb #8e8383e8
-import sys
+import json, sys
 from dataclasses import asdict
 from typing import Annotated, Optional
 import typer
@@ -20,6 +20,7 @@ from .fit import fit
 from .models import models
 from .options import completion_words
 from .score import bench, compare, score
+from .serve import mcp, serve
 from .speech import chat, speakers, transcribe, voices
 from .trainer import prepare_with_flags, train_with_flags
 from .talk import command_with_flags, config, demo, enhance, motion, plan, process, schema, talk
@@ -61,7 +62,8 @@ def app(
     host:Annotated[str, typer.Option(help='address to listen on; 0.0.0.0 lets other machines in')]='127.0.0.1',
     port:Annotated[int, typer.Option(help='port to listen on', min=1, max=65535)]=7860,
     share:Annotated[bool, typer.Option('--share', help='open a public address through Gradio')]=False,
-    downloads:Annotated[bool, typer.Option('--allow-downloads', help='visitors may fetch weights onto this machine')]=False,
+    downloads:Annotated[bool, typer.Option('--allow-downloads',
+                                           help='visitors may fetch weights onto this machine')]=False,
 ):
     "Serve the app in a browser: http://127.0.0.1:7860 until Ctrl-C."
     from lipsync_kit.app import serve
@@ -85,6 +87,8 @@ COMMANDS = {    # name -> the part of the help it stands in, an example
     'plan': (MAKE, 'lipsync plan clip.mp4 speech.wav'),
     'demo': (MAKE, 'lipsync demo -o demo.mp4'),
     'app': (MAKE, 'lipsync app --port 7860'),
+    'serve': (MAKE, 'lipsync serve --folder media'),
+    'mcp': (MAKE, 'lipsync mcp'),
     'motion': (MAKE, 'lipsync motion --text "Hello there." -o track.json'),
     'process': (MAKE, 'lipsync process clip.mp4 --then sharpen:amount=.5 -o sharp.mp4'),
     'enhance': (MAKE, 'lipsync enhance talk.mp4 --where mouth -o clear.mp4'),
@@ -125,7 +129,7 @@ def build_app(
                        epilog='Example: lipsync demo    Each command has its own: lipsync talk --help')
     root.callback()(top)
     flags = {c.__name__: command_with_flags(c, list(args)) for c in (talk, process, enhance, motion, plan)}
-    plain = {c.__name__: c for c in (demo, app, fit, batch, faces, score, compare, bench, verify, doctor,
+    plain = {c.__name__: c for c in (demo, app, serve, mcp, fit, batch, faces, score, compare, bench, verify, doctor,
                                      voices, transcribe, speakers, chat)}
     flags |= dict(swap=swap_with_flags(list(args)), prepare=prepare_with_flags(), train=train_with_flags(),
                   animate=animate_with_flags(list(args)), dub=dub_with_flags(list(args)))
@@ -141,6 +145,14 @@ UsageError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == 'ClickE
 
 def complain(text:str, command:str=''): typer.echo(f'lipsync: {spoken(text, command)}', err=True)
 
+def error_object(
+    text:str,     # of a message
+    code:str,     # 'bad_input', 'usage', 'stopped' or 'internal'
+)->dict:
+    "An error for programs: what is wrong, and how to put it right"
+    said, _, fix = text.partition('; ')
+    return dict(error=dict(code=code, message=said, fix=fix))
+
 STOPPED = ('stopped; nothing was written under the name of the output. '
            'What is finished is kept, and the same command goes on from there')
 OUR_FAULT = 'This is our fault; run again with --debug and report what it prints'
@@ -150,18 +162,18 @@ def run(
 )->int:               # exit code
     "Do what the command line says"
     own = args[:args.index('--')] if '--' in args else args
-    debug = '--debug' in own
+    debug, as_json = '--debug' in own, '--json' in own
     if debug: args = [a for a in args if a != '--debug']
     words = completion_words()
     try:
         command = _told_of_stops(typer.main.get_command(build_app(args if words is None else words)))
         return command(args, prog_name='lipsync', standalone_mode=False) or 0
     except typer.Exit as e: return e.exit_code
-    except Stopped as e: return _explained(e)
+    except Stopped as e: return _explained(e, as_json=as_json)
     except Exception as e:
         if debug: raise
-        return _explained(e, args[0] if args else '')
-    except KeyboardInterrupt as e: return _explained(e)
+        return _explained(e, args[0] if args else '', as_json)
+    except KeyboardInterrupt as e: return _explained(e, as_json=as_json)
 
 class Stopped(Exception): "Ctrl-C, past typer, which would end without a word"
 
@@ -179,14 +191,16 @@ def _stopped(e:BaseException)->str:
     kept = getattr(e, 'kept', None) or getattr(e.__cause__ or e.__context__, 'kept', None)
     return f'stopped; {kept}' if kept else STOPPED
 
-def _explained(e:BaseException, command:str='')->int:
-    "One line on what went wrong, and the exit code"
+def _explained(e:BaseException, command:str='', as_json:bool=False)->int:
+    "One line on what went wrong, or an object on stdout, and the exit code"
     from lipsync_kit.core import KitError
-    if isinstance(e, (KeyboardInterrupt, Stopped, typer.Abort)): text, code = _stopped(e), 130
-    elif isinstance(e, UsageError): text, code = f'{e.format_message()} (lipsync --help lists what there is)', 2
-    elif isinstance(e, KitError): text, code = str(e), 2
-    else: text, code = f'unexpected {type(e).__name__}: {e}. {OUR_FAULT}', 1
-    complain(text, command)
+    if isinstance(e, (KeyboardInterrupt, Stopped, typer.Abort)): text, code, kind = _stopped(e), 130, 'stopped'
+    elif isinstance(e, UsageError):
+        text, code, kind = f'{e.format_message()} (lipsync --help lists what there is)', 2, 'usage'
+    elif isinstance(e, KitError): text, code, kind = str(e), 2, 'bad_input'
+    else: text, code, kind = f'unexpected {type(e).__name__}: {e}. {OUR_FAULT}', 1, 'internal'
+    if as_json: typer.echo(json.dumps(error_object(spoken(text, command), kind), ensure_ascii=False))
+    else: complain(text, command)
     return code
 
 def main():

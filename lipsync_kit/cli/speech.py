@@ -15,7 +15,7 @@ from .bar import Bar, Json, Quiet, Verbose, say, show
 def voice_facts(v)->dict:
     "What `lipsync voices` says of a voice"
     return dict(name=v.name, languages=list(v.languages), speakers=list(v.speakers()), about=v.about, licence=v.licence,
-                offline=v.offline, missing=v.missing)
+                offline=v.offline, missing=v.missing, errors=dict(v.errors))
 
 def voice_line(f:dict)->str:
     "A voice in words"
@@ -23,6 +23,9 @@ def voice_line(f:dict)->str:
     lines = [f"{f['name']:8} {f['about']}",
              f"speaks {', '.join(codes)}{f' and {more} more' * (more > 0)}; code {f['licence']}"]
     if f['speakers']: lines.append('speakers ' + ', '.join(f"{f['name']}:{s}" for s in f['speakers']))
+    if f.get('errors'):
+        shares = ', '.join(f'{k} {x:.0%}' for k, x in f['errors'].items())
+        lines.append(f'words that Whisper base got wrong of what it said: {shares}')
     if f['missing']: lines.append(f"lacks {f['missing']}")
     return ('\n' + 9 * ' ').join(lines)
 

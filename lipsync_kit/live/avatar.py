@@ -53,7 +53,8 @@ class Resampling:
     "Audio in pieces, at another rate"
     def __init__(self, rate:int): self.rate, self.given, self.stream = rate, None, None
     def __call__(self, x:np.ndarray, rate:int, last:bool=False)->np.ndarray:
-        if self.given not in (None, rate): raise KitError(f'a segment began at {self.given} Hz and goes on at {rate} Hz; end the segment first')
+        if self.given not in (None, rate):
+            raise KitError(f'a segment began at {self.given} Hz and goes on at {rate} Hz; end the segment first')
         if rate == self.rate: return x
         if self.stream is None: self._open(rate)
         return self.stream.resample_chunk(x, last=last)
@@ -64,7 +65,8 @@ class Resampling:
 class Incoming:
     "Pushed audio, cut into ticks"
     def __init__(self, rate:int):
-        if rate < 8000 or rate % 50: raise KitError(f'rate={rate} of the output must be at least 8000 Hz and a multiple of 50')
+        if rate < 8000 or rate % 50:
+            raise KitError(f'rate={rate} of the output must be at least 8000 Hz and a multiple of 50')
         self.rate, self.ticks = rate, deque()
         self._begin()
 
@@ -84,15 +86,20 @@ class Incoming:
         "Add audio"
         x = np.asarray(samples)
         x = x.astype(np.float32) / 32768 if x.dtype == np.int16 else x.astype(np.float32)
-        if x.ndim != 1: raise KitError(f'audio is one row of samples, not {x.ndim} dimensions of shape {x.shape}; mix the channels first')
+        if x.ndim != 1:
+            raise KitError(f'audio is one row of samples, not {x.ndim} dimensions of shape {x.shape}; mix the '
+                           f'channels first')
         if not np.isfinite(x).all(): raise KitError('the audio holds numbers that are not finite; convert it again')
-        if not isinstance(rate, (int, np.integer)) or not 8000 <= rate <= 192000: raise KitError(f'a rate must be a whole number from 8000 to 192000 Hz, not {rate}')
-        if self.seconds + len(x) / rate > WAITING: raise KitError(f'more than {WAITING:g} seconds of audio are waiting; push it later')
+        if not isinstance(rate, (int, np.integer)) or not 8000 <= rate <= 192000:
+            raise KitError(f'a rate must be a whole number from 8000 to 192000 Hz, not {rate}')
+        if self.seconds + len(x) / rate > WAITING:
+            raise KitError(f'more than {WAITING:g} seconds of audio are waiting; push it later')
         self._add(x, rate)
 
     def _add(self, x:np.ndarray, rate:int, last:bool=False):
         self.given = rate if self.given is None else self.given
-        if rate != self.given: raise KitError(f'a segment began at {self.given} Hz and goes on at {rate} Hz; end the segment first')
+        if rate != self.given:
+            raise KitError(f'a segment began at {self.given} Hz and goes on at {rate} Hz; end the segment first')
         self.parts = [(r, f, np.concatenate([rest, f(x, rate, last)])) for r, f, rest in self.parts]
         while all(len(rest) >= r // 50 for r, _, rest in self.parts): self._cut()
 
@@ -138,7 +145,8 @@ class Engine:
     ):
         self.session, self.rate, self.timing, self.fps = session, rate, timing, Fraction(session.fps)
         self.incoming, self.lock = Incoming(rate), threading.Lock()
-        self.line, self.base = [], 0        # what the session was given: a `Tick`, or None for silence; number of the first
+        # what the session was given: a `Tick`, or None for silence; number of the first
+        self.line, self.base = [], 0
         self.n, self.skip = 0, 0            # next frame; frames of the session that were drawn and never shown
         self.drawing, self.speaking = iter(()), False     # speaking: a segment is being given and has not ended
         self.waited = 0.                    # seconds of frames since speech came that did not begin
@@ -160,7 +168,8 @@ class Engine:
 
     def next(self,
         fill:bool=True,    # with silence, where there is no speech
-    )->list|None:          # `VideoFrame`, `AudioFrame`s, perhaps a `SegmentEnd`; None where there is nothing without filling
+    # `VideoFrame`, `AudioFrame`s, perhaps a `SegmentEnd`; None where there is nothing without filling
+    )->list|None:
         "The next frame and its audio"
         if fill: self.waited = self.waited + float(1 / self.fps) if self.incoming.ticks and not self.speaking else 0.
         while True:
@@ -241,7 +250,8 @@ class Avatar:
     "A face that listens to what it shall say: `async for item in avatar`"
     def __init__(self,
         face,                   # as for `open_session`; or a `Session`
-        model:str='auto',       # one that draws live: `lipsync models list`; auto: `portrait`, or that of a prepared person
+        # one that draws live: `lipsync models list`; auto: `portrait`, or that of a prepared person
+        model:str='auto',
         rate:int=RATE,          # samples a second of the audio that comes out
         ahead:float=.2,         # seconds that are drawn in advance
         paced:bool=True,        # give items when they are due
@@ -254,7 +264,8 @@ class Avatar:
         session = face if isinstance(face, Session) else open_session(face, timing.lookahead, pieces=pieces, **options)
         self.engine, self.fps, self.rate = Engine(session, rate, timing), Fraction(session.fps), rate
         self.room, self.paced, self.clock = max(round(ahead * self.fps), 1), paced, clock
-        self.guard, self.out, self.current = threading.Lock(), deque(), deque()   # groups of items; what is left of the one that is shown
+        # groups of items; what is left of the one that is shown
+        self.guard, self.out, self.current = threading.Lock(), deque(), deque()
         self.taken, self.position = 0, 0.         # frames that were shown; seconds of the segment that were heard
         self.cleared, self.age = False, 0         # what was queued is forgotten; how often that happened
         self.worker, self.closed, self.error, self.changed = None, threading.Event(), None, threading.Event()
@@ -370,4 +381,6 @@ class Avatar:
         if self.worker is not None: self.worker.join(5)
         self.engine.session.close()
 
-def _silenced(item): return item._replace(samples=np.zeros_like(item.samples), heard=None) if isinstance(item, AudioFrame) else item
+def _silenced(item):
+    if not isinstance(item, AudioFrame): return item
+    return item._replace(samples=np.zeros_like(item.samples), heard=None)

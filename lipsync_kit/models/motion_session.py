@@ -22,7 +22,8 @@ KEPT = 12     # frames of a film that can be drawn anew after an interruption
 
 class LookBack:
     "Items of which the last ones can be taken again"
-    def __init__(self, items:Iterator, kept:int=KEPT): self.items, self.past, self.again = iter(items), deque(maxlen=kept), []
+    def __init__(self, items:Iterator, kept:int=KEPT):
+        self.items, self.past, self.again = iter(items), deque(maxlen=kept), []
     def __iter__(self): return self
     def __next__(self):
         x = self.again.pop() if self.again else next(self.items)
@@ -89,7 +90,8 @@ class SoundSession(Session):
     ):
         self.hear, self.draw, self.fps, self.lookahead = hear, draw, request.fps, request.lookahead
         self.frames, self.sound, self.resampler = LookBack(frames), LiveSound(), LiveResampler()
-        self.heard, self.n, self.end = None, 0, 0      # what is heard in the sound; frames drawn; samples that it ends at
+        # what is heard in the sound; frames drawn; samples that it ends at
+        self.heard, self.n, self.end = None, 0, 0
 
     def push(self, audio):
         "The frames that can be drawn by now"

@@ -203,7 +203,8 @@ def _features(
     heard = () if phonemes_known else tuple(heard_closures(shut, ps))
     quiet, breath = _is_low_noise(audio, spans), learned_from(model) in NO_FACES
     held = tuple(held_sounds(audio, spans)) if quiet else ()     # noise is always the same
-    return known._replace(predicted=predicted, phonemes=ps, spans=spans, low_noise=quiet, closures=heard, breath=breath, held=held)
+    return known._replace(predicted=predicted, phonemes=ps, spans=spans, low_noise=quiet, closures=heard, breath=breath,
+                          held=held)
 
 # %% ../../nbs/motion/06_audio2motion.ipynb #7913ba0a
 def mouth_motion(
@@ -378,7 +379,8 @@ class MotionStream:
         return self.next_piece(last=True) if self.duration else None
 
     def interrupt(self,
-        frame:int|None=None,     # the next one, at most `BACK` seconds before what was sent; left out: the first that was not
+        # the next one, at most `BACK` seconds before what was sent; left out: the first that was not
+        frame:int|None=None,
     )->float:                    # seconds at which the sound goes on
         "Forget the sound of which no motion was sent yet, or that of frame `frame` and after it"
         frame = self.sent if frame is None else min(max(frame, self.sent - int(BACK*self.fps)), self.sent)

@@ -91,7 +91,8 @@ MEMORY = 2.                 # seconds that are kept before the frames to come
 
 class LiveHeard(NamedTuple):
     "What the sound in memory says"
-    rows:tuple|None      # (lip scores [n,6], opening [n], probability of closed lips [n]), 50 a second; None without a model
+    # (lip scores [n,6], opening [n], probability of closed lips [n]), 50 a second; None without a model
+    rows:tuple|None
     first:int            # number of their first row
     spikes:list          # (seconds, IPA)
     spans:list           # (start, end) of voice, seconds

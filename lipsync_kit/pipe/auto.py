@@ -21,7 +21,7 @@ from .options import CHOSEN_BY, make_options
 from .result import Result
 from .speeds import Load, Work, cleaning_seconds, estimate, is_first, read_speeds, speeds_file
 from ..select.choose import Candidate, Ranking, Situation, look, rank, this_machine
-from ..select.measured import Prediction, device_here
+from ..select.measured import Measurements, Prediction, device_here
 from ..select.options import CHOICE, ProcessingOptions, processing_options
 
 # %% ../../nbs/pipe/09_auto.ipynb #91821318
@@ -76,6 +76,13 @@ def refusals(
     make_options(**options)
     raise KitError('no model takes all of these options: ' + '; '.join(dict.fromkeys(found.values())))
 
+def _of_cold_ones(m:Measurements, estimates)->Measurements:
+    "Figures without those of models that are loaded already, where runs tell what these take"
+    cards = model_cards()
+    def warm(name): return not is_first(name) and name in cards and estimates(cards[name]) is not None
+    known = {n for n in {c.model for c in m.costs} if warm(n)}
+    return replace(m, costs=tuple(c for c in m.costs if c.model not in known))
+
 def chosen_for(
     face, audio=None, text:str|None=None, motion=None,   # as for `lipsync`
     **options,                                           # likewise, and those of `select.options`
@@ -90,7 +97,9 @@ def chosen_for(
     if rest.get('avatar'): s = replace(s, only=tuple(renderers_of(open_identity(rest['avatar']))))
     others = load.others
     known = estimates_for(s, device, text is not None, others, rest.get('clean', 'auto'))
-    ranking = rank(s, replace(this_machine(device), others=others), wanted, estimates=known,
+    here = this_machine(device)
+    here = replace(here, others=others, measured=_of_cold_ones(here.measured, known))
+    ranking = rank(s, here, wanted, estimates=known,
                    refuses=lambda card: refused.get(card.name, ''))
     return ranking, rest, wanted
 

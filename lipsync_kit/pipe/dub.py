@@ -84,9 +84,10 @@ def fitted_lines(
     "The lines, spoken in their time"
     usual = [say(line, 1.) for line in lines]
     latest, free = latest_starts(lines, [t.seconds / MOST for t in usual]), 0.
-    for i, (line, take, wanted) in enumerate(zip(lines, usual, latest)):
+    ends = [min(x.end, after - BETWEEN) for x, after in zip(lines, [*latest[1:], float('inf')])]
+    for i, (line, take, wanted, end) in enumerate(zip(lines, usual, latest, ends)):
         start, speed = max(wanted, free), 1.
-        slot = line.end - start
+        slot = end - start
         if abs(take.seconds - slot) > .05:
             speed = float(np.clip(take.seconds / max(slot, .1), 1 / MOST, MOST))
             take = say(line, speed)
@@ -224,6 +225,8 @@ def dub(
 )->Result:
     "Let other words be spoken in a video"
     load_pysubs2()                                  # which says how to install it, before anything is spoken
+    if isinstance(video, (str, Path)) and Path(video).is_file() and probe(video).kind != 'video':
+        raise KitError(f"{video} is no video; a picture speaks with lipsync talk")
     path = output_path(out, VIDEOS)
     again = project is not None and Path(project).is_file()
     known = _known_project(project, video, text, script, to) if again else None

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['QUIET', 'KEPT', 'BLOCK', 'CARD', 'DUCKED', 'FADE', 'MATCH', 'Take', 'word_of', 'take_of', 'without_silence', 'Lines',
            'Spoken', 'voice_blocks', 'voice_of', 'phonemes_of', 'rechunked', 'separate_once', 'without', 'ducked',
-           'Bed', 'bed_of', 'middle_of', 'voice_gain', 'mixed']
+           'Bed', 'video_has_sound', 'bed_of', 'middle_of', 'voice_gain', 'mixed']
 
 # %% ../../nbs/pipe/12_dub_sound.ipynb #899419d6
 import hashlib, json
@@ -223,6 +223,8 @@ class Bed:
     made:bool               # now, or kept from before
     voice:Loudness|None     # of the old one, where it is known
 
+def video_has_sound(p:Pieces)->bool: return next((True for x in p.read() if len(x)), False)
+
 def bed_of(
     video,
     p:Pieces,
@@ -231,6 +233,7 @@ def bed_of(
     progress:OnProgress=no_progress,
 )->Bed:
     "The sound without the old voice, or fainter beneath the new one"
+    if not video_has_sound(p): return Bed(p, 'the video has no sound; the lines are all that is heard', False, None)
     if available(CARD):
         voice, made = separate_once(video, p, folder, progress)
         how = 'the old voice was separated from the rest of the sound, which stays'

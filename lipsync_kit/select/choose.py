@@ -169,7 +169,8 @@ def _beyond(p:Prediction|None, s:Situation, o:ProcessingOptions, room:float)->st
     if p is None: return 'its speed was not measured here, and there is a limit on time' if limits else ''
     real_time = s.frames / (o.target_fps or s.fps)
     cost = p.seconds / 3600 * o.hourly_price
-    if o.require_real_time and p.seconds > real_time: return f'takes about {p.seconds:.1f} s for {real_time:.1f} s of video'
+    if o.require_real_time and p.seconds > real_time:
+        return f'takes about {p.seconds:.1f} s for {real_time:.1f} s of video'
     if o.max_seconds is not None and p.seconds > o.max_seconds:
         return f'takes about {p.seconds:.0f} s, more than {o.max_seconds:g}'
     if o.max_cost is not None and cost > o.max_cost: return f'costs about {cost:.2g}, more than {o.max_cost:g}'
@@ -235,7 +236,8 @@ class Ranking:
         "The choice; an error with all reasons where no model can do it"
         if self.candidates: return self.candidates[0]
         whom = {e.why: [x.model for x in self.excluded if x.why == e.why] for e in self.excluded}
-        why = '; '.join(f"{', '.join(names)}: {reason}" for reason, names in sorted(whom.items(), key=lambda x: len(x[1])))
+        rare_first = sorted(whom.items(), key=lambda x: len(x[1]))
+        why = '; '.join(f"{', '.join(names)}: {reason}" for reason, names in rare_first)
         commands = list(dict.fromkeys(e.command for e in self.excluded if e.command))
         way = f". What would help: {' or '.join(commands)}" if commands else '. Ask for less'
         raise KitError(f'no model can do this here ({why}){way}')
@@ -271,7 +273,8 @@ def prediction_for(card:ModelCard, s:Situation, m:Machine, estimates:Callable=_n
     "The time and memory of a model: as measured, else as something else estimates it"
     device = m.device if card.weights_from == 'published' else 'cpu'
     rows = [c for c in m.measured.costs if (c.model, c.device) == (card.name, device)]
-    return predicted(rows, s.still, s.megapixels, s.frames, bool(card.size), m.others) or estimates(card)
+    points = [(c.lasting, c.others) for c in m.measured.costs if c.device == 'cpu']
+    return predicted(rows, s.still, s.megapixels, s.frames, bool(card.size), m.others, points) or estimates(card)
 
 def rank(
     situation:Situation,

@@ -171,6 +171,9 @@ def predicted(
     n_frames:int,          # to be drawn
     own_size:bool=False,   # the model draws a square of its own size
     others:float=0.,       # share of the processors that other programs take now
+    # of all runs here, see `stretch`; those of the jobs if left out. The same for all models: a machine that was busy
+    # while one of them was measured does not change their order
+    points:Iterable[tuple[float, float]]|None=None,
 )->Prediction|None:        # None where nothing of the kind was measured
     "What a job will take, from jobs like it"
     rows = [c for c in costs if c.still == still]
@@ -182,5 +185,6 @@ def predicted(
     memory = _line_at(megapixels, [c.megapixels for c in known], [c.memory for c in known], False) if known else 0
     words = f"from {len(rows)} short job{'s' if len(rows) > 1 else ''} on this machine"
     cost = start + frame * n_frames
-    lasts = 1. if rows[0].device != 'cpu' else stretch([(c.lasting, c.others) for c in rows], others)
+    points = [(c.lasting, c.others) for c in rows] if points is None else points
+    lasts = 1. if rows[0].device != 'cpu' else stretch(points, others)
     return Prediction(cost * lasts, round(memory), words, cost)

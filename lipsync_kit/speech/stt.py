@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LINE', 'SECONDS', 'RECOGNISERS', 'FAINT', 'Word', 'Segment', 'Transcript', 'lines_of', 'RecogniserCard',
-           'chosen_recogniser', 'transcribe', 'stream']
+           'chosen_recogniser', 'transcribe', 'stream', 'Ears', 'question_of']
 
 # %% ../../nbs/speech/04_stt.ipynb #bb05695c
 import json
@@ -15,7 +15,7 @@ import numpy as np
 from ..audio.clean import CLEAN, cleaned
 from ..audio.listen import Listener, Stretch, stretches
 from ..audio.phonemes import phonemes
-from ..audio.signal import RATE, loudness, resample
+from ..audio.signal import RATE, LiveResampler, loudness, resample
 from ..core import Audio, KitError, OnProgress, Progress, no_progress, unknown
 from ..hub.cards import available, find, lacking
 from ..media.captions import load_pysubs2
@@ -101,6 +101,8 @@ class RecogniserCard:
     licence:str='Apache-2.0'        # of the code
     rank:int=0                      # `model='auto'` takes the highest that hears the language; 0: never
     offline:bool=True               # the sound stays on this machine
+    # likewise, text alone and in less time; None where there is no quicker way
+    quick:Callable[[Audio, str], tuple[str, str]]|None=None
 
     @property
     def missing(self)->str:         # '' where it can hear here
@@ -198,3 +200,40 @@ def stream(
             fresh = 0.
             for line in _segments(listener.open, c, language, final=False)[0]: yield replace(line, final=False)
     yield from ended(listener.flush())
+
+# %% ../../nbs/speech/04_stt.ipynb #55907424
+class Ears:
+    "Hears a question while it is spoken"
+    def __init__(self, model:str='auto', language:str=''):
+        self.card, self.language = chosen_recogniser(model, language), language
+        self.listener, self.resampler, self.said = Listener(), LiveResampler(), []
+
+    def push(self,
+        sound:Audio,       # the next piece
+    ):
+        "Hear more"
+        self._write(self.listener.push(self.resampler.push(sound)))
+
+    def end(self)->str:
+        "All that was said"
+        self._write(self.listener.flush())
+        return ' '.join(self.said)
+
+    def _write(self, stretches:Iterable[Stretch]):
+        for s in stretches:
+            if self.card.quick: text, language = self.card.quick(s.audio, self.language)
+            else:
+                words, language = self.card.hear(s.audio, self.language)
+                text = ''.join(w.text for w in words)
+            self.language = self.language or language
+            if text.strip(): self.said.append(text.strip())
+
+def question_of(
+    sound,                   # path of a file with sound, or `Audio`
+    model:str='auto',
+    language:str='',
+)->str:                      # '' where nobody speaks
+    "What is said, without times"
+    ears = Ears(model, language)
+    for x in _blocks(sound, StreamReport('sound')): ears.push(Audio(x, RATE))
+    return ears.end()

@@ -51,6 +51,8 @@ class VoiceCard:
     rank:int=0                      # of the voices that speak a language `voice='auto'` takes the highest; 0: never
     offline:bool=True               # the text stays on this machine
     open_speakers:bool=False        # speakers that are not listed are allowed
+    # (language, share) of words that Whisper base writes down wrongly of what it says, by `bench/voices.py`
+    errors:tuple[tuple[str, float], ...]=()
 
     @property
     def missing(self)->str:         # '' where it can speak here

@@ -34,7 +34,8 @@ def generator_batch(
     res = dict(true=true, mask=mask, mouth=each(b['mouth'])[:, None])
     if 'reference' in b: res['reference'] = each(as_pictures(b['reference']))
     for k in ('', 'other_'):
-        res |= {k + n: as_pictures(b[k + n]).flatten(0, 1) for n in ('fitted', 'frames') if k + n in b and k + n != 'frames'}
+        names = [k + n for n in ('fitted', 'frames') if k + n in b and k + n != 'frames']      # frames are there as `true`
+        res |= {n: as_pictures(b[n]).flatten(0, 1) for n in names}
         if f'{k}shapes' in b: res[f'{k}shapes'] = b[f'{k}shapes'].flatten(0, 1).float() / 127.5 - 1
         if f'{k}motion' in b: res[f'{k}motion'] = b[f'{k}motion'].flatten(0, 1)
     return res | {k: b[k].flatten(0, 1).float() for k in ('mel', 'whisper') if k in b}
@@ -72,7 +73,8 @@ def read_tensors(path)->dict:
         if Path(path).suffix != '.safetensors': return torch.load(path, map_location='cpu', weights_only=True)
         from safetensors.torch import load_file
         return load_file(str(path))
-    except Exception as e: raise KitError(f"{path} can't be read as weights ({str(e)[:80]})") from e     # of many kinds
+    except Exception as e:        # of many kinds
+        raise KitError(f"{path} can't be read as weights ({str(e)[:80]})") from e
 
 class VggLoss(nn.Module):
     "Difference of VGG's features"

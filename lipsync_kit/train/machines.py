@@ -25,7 +25,8 @@ def train_on_ray(
     try:
         from ray.train import ScalingConfig
         from ray.train.torch import TorchTrainer
-    except ImportError as e: raise KitError("training on a cluster needs Ray Train: pip install 'lipsync_kit[ray]'") from e
+    except ImportError as e:
+        raise KitError("training on a cluster needs Ray Train: pip install 'lipsync_kit[ray]'") from e
     if processes < 1: raise KitError(f'processes must be 1 or more, not {processes}')
     o = train_options(**options)
     there = options | dict(data=str(Path(o.data).resolve()), out=str(Path(o.out).resolve()))

@@ -220,8 +220,8 @@ def load_manifest(
     except ValueError as e: raise KitError(f'{path} is damaged ({e}); run lipsync prepare again') from e
     if not isinstance(found, dict) or found.get('version') != VERSION:
         raise KitError(f'{path} is of another version of lipsync_kit; run lipsync prepare again into a new folder')
-    if not is_whole(found): raise KitError(f'{path} is damaged, something is missing in it; run lipsync prepare again into '
-                                           'a new folder')
+    if not is_whole(found):
+        raise KitError(f'{path} is damaged, something is missing in it; run lipsync prepare again into a new folder')
     return found
 
 def is_whole(manifest:dict)->bool:
@@ -234,7 +234,8 @@ def is_whole(manifest:dict)->bool:
 def made_folder(path)->Path:
     "A folder to write to, made where there is none"
     try: Path(path).mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise KitError(f"can't make the folder {path}: {e.strerror or e}; choose another with --out") from e
+    except OSError as e:
+        raise KitError(f"can't make the folder {path}: {e.strerror or e}; choose another with --out") from e
     return Path(path)
 
 def duplicates(

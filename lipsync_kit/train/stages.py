@@ -98,7 +98,8 @@ HISS = .3                # noise on the sound that the judge of lip sync learns 
 class Losses:
     "What each stage is told"
     def __init__(self, options:TrainOptions, device):
-        self.o, self.device, self.first_whole = options, device, False     # the last: what alters copies sees them whole
+        self.o, self.device = options, device
+        self.first_whole = False      # whether what alters copies sees them whole
         self.perception = perceptual_loss(options.vgg).to(device)
         self.identity = None if options.face_weights is None else IdentityLoss(options.face_weights).to(device)
 

@@ -41,6 +41,6 @@ def lent(
         except KitError: raise
         except Exception as e:
             log.warning('no GPU was lent (%s): %s draws', e, INSTEAD)
-            takes = options_for(INSTEAD)
-            return work(face, **{k: v for k, v in given.items() if k in takes or k in ('audio', 'text', 'motion', 'out', 'progress')})
+            takes = {*options_for(INSTEAD), 'audio', 'text', 'motion', 'out', 'progress'}
+            return work(face, **{k: v for k, v in given.items() if k in takes})
     return run

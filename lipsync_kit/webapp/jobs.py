@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['KEEP', 'LONGEST', 'LONGEST_TEXT', 'QUEUE', 'BUSY', 'OWN', 'stops', 'owned', 'outputs', 'remove', 'remove_old',
-           'new_output', 'forget', 'Stopped', 'begin', 'cancel', 'check_size', 'no_files', 'named', 'without_folders',
-           'time_left', 'run_job', 'runs']
+           'new_output', 'forget', 'Stopped', 'begin', 'cancel', 'check_size', 'no_files', 'good', 'named',
+           'without_folders', 'time_left', 'run_job', 'runs']
 
 # %% ../../nbs/webapp/00_jobs.ipynb #35372d8b
 import re, shutil, tempfile, threading, time
@@ -19,6 +19,7 @@ import gradio as gr
 from ..core import KitError, Progress, log
 from ..media.probe import probe
 from ..models.identity import films
+from ..pipe.result import facts
 
 # %% ../../nbs/webapp/00_jobs.ipynb #4e47f72d
 KEEP = 3600                          # seconds that a finished file stays on disk after it was handed to the browser
@@ -89,7 +90,15 @@ def check_size(face, speech:dict):
 def no_files(options:dict):
     "Refuse options that name files of this machine: a visitor hands files over, and names none"
     for k, v in options.items():
-        if isinstance(v, str) and ('/' in v or '\\' in v): raise KitError(f'{k} names a file or a folder, which is not open here')
+        if isinstance(v, str) and ('/' in v or '\\' in v):
+            raise KitError(f'{k} names a file or a folder, which is not open here')
+
+def good(
+    what,        # a `Result`, or HTML
+)->str:          # HTML
+    "What went well"
+    words = what if isinstance(what, str) else '<br>'.join(map(escape, facts(what)))
+    return f'<div class="good" role="status">{words}</div>'
 
 def named(path, word:str='')->str:
     "A name for what is made of a file, so that downloads can be told apart"

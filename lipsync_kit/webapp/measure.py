@@ -13,8 +13,11 @@ from .jobs import OWN, cancel, check_size, new_output, run_job, runs
 
 # %% ../../nbs/webapp/06_measure.ipynb #44fec7a5
 MEASURE_CSS = '''
-#measured table {font-size: .92em; border-collapse: collapse} #measured td, #measured th {padding: .3em .6em; text-align: left}
-#measured {overflow-x: auto} #measure {min-height: 48px}
+#measured table {font-size: .92em; border-collapse: collapse; border: 0 !important}
+#measured tr {border: 0 !important}
+#measured td, #measured th {padding: .3em .6em; text-align: left; border: 0 !important;
+  border-top: 1px solid color-mix(in srgb, currentColor 18%, transparent) !important}
+#measured {overflow-x: auto}
 '''
 
 def measured_report(

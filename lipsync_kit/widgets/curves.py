@@ -83,9 +83,9 @@ function render({ model, el }) {
   let at = 0, dragging = null, first = JSON.parse(JSON.stringify(model.get("curves")))
   const values = () => model.get("curves")[pick.value], limits = () => model.get("limits")[pick.value]
   const W = () => canvas.clientWidth, n = () => values().length
-  const x = i => LEFT + (W() - LEFT - 8) * i / Math.max(n() - 1, 1)
+  const x = i => LEFT + (W() - LEFT - 16) * i / Math.max(n() - 1, 1)
   const y = v => TOP + (H - TOP - BOTTOM) * (1 - (v - limits()[0]) / (limits()[1] - limits()[0]))
-  const frame = px => Math.min(n() - 1, Math.max(0, Math.round((px - LEFT) / (W() - LEFT - 8) * (n() - 1))))
+  const frame = px => Math.min(n() - 1, Math.max(0, Math.round((px - LEFT) / (W() - LEFT - 16) * (n() - 1))))
   const value = py => Math.min(limits()[1], Math.max(limits()[0],
     limits()[0] + (1 - (py - TOP) / (H - TOP - BOTTOM)) * (limits()[1] - limits()[0])))
   function draw() {
@@ -96,7 +96,7 @@ function render({ model, el }) {
     const fps = model.get("fps"), [low, high] = limits()
     g.globalAlpha = .15
     for (const v of [low, (low + high) / 2, high]) {
-      g.beginPath(); g.moveTo(LEFT, y(v)); g.lineTo(W() - 8, y(v)); g.stroke()
+      g.beginPath(); g.moveTo(LEFT, y(v)); g.lineTo(W() - 16, y(v)); g.stroke()
     }
     g.globalAlpha = .8; g.textAlign = "right"
     for (const v of [low, (low + high) / 2, high]) g.fillText(+v.toFixed(2), LEFT - 6, y(v) + 4)
@@ -163,7 +163,7 @@ export default { render }
 '''
 EDITOR_CSS = '''
 .lipsync-curves { color: var(--jp-ui-font-color1, var(--vscode-foreground, CanvasText)); max-width: 60rem; }
-.lipsync-curves canvas { width: 100%; height: 240px; touch-action: none; cursor: crosshair; display: block;
+.lipsync-curves canvas { width: 100%; height: 240px; box-sizing: border-box; touch-action: none; cursor: crosshair; display: block;
   border: 1px solid var(--jp-border-color2, #8884); border-radius: 6px; }
 .lipsync-curves canvas:focus-visible { outline: 2px solid #6366f1; }
 .lipsync-bar { display: flex; gap: .6em; align-items: center; margin-bottom: .4em; }

@@ -38,7 +38,8 @@ class Job:
     "Work with a bar and two buttons"
     def __init__(self, name:str):
         w = needed('ipywidgets')
-        self.go = w.Button(description=name, button_style='primary', icon='play', layout=dict(width='auto'))
+        self.go = w.Button(description=name, button_style='primary', icon='play',
+                           layout=dict(width='auto', flex='0 0 auto'))
         self.stop = w.Button(description='Cancel', disabled=True, icon='stop')
         self.bar = w.FloatProgress(value=0, max=1, layout=dict(width='14em', visibility='hidden'))
         self.said = w.HTML()

@@ -16,7 +16,7 @@ LOOPS = (
     Loop('emotions', 'Emotions', 'The same sentence, neutral, happy, surprised and angry; the lips still follow the speech.',
          'lipsync talk face.jpg speech.wav --emotion happy --strength 1.2 --frame head -o happy.mp4'),
     Loop('turn', 'A head that turns', 'A head of Gaussians, made of the photograph in seconds, turns as it speaks.',
-         'lipsync talk face.jpg speech.wav --model gaussian --head 1.6 -o turns.mp4'),
+         'lipsync talk face.jpg speech.wav --model gaussian --head 1.8 --frame head -o turns.mp4'),
     Loop('curve', 'The motion between sound and picture', "The opening of the mouth as a curve, and the moment that is drawn.",
          'lipsync motion speech.wav -o track.json\nlipsync talk face.jpg speech.wav --motion track.json -o again.mp4'),
     Loop('dub', 'A video says something else', 'A talking video and the same video dubbed with another sentence: what is not mouth or jaw stays.',
@@ -62,7 +62,7 @@ def emotions():
     rows = [frames(text=SENTENCE, frame='head', size=224, emotion=e, strength=1.3)[0] for e in ('neutral', 'happy', 'surprised', 'angry')]
     return there_and_back([np.hstack(p) for p in zip(*rows)])
 
-def turn(): return there_and_back(frames(text=SENTENCE, model='gaussian', head=1.8, size=384)[0])
+def turn(): return there_and_back(frames(text=SENTENCE, model='gaussian', head=1.8, frame='head', size=384)[0])
 
 def curve():
     import numpy as np

@@ -7,6 +7,7 @@ from fastcore.docments import docments
 
 NBS = Path('nbs')
 SOURCE = 'https://github.com/lipsync-kit/lipsync_kit/blob/main'
+INSTALLS = "find_spec('lipsync_kit') is None"    # the first cell of a tutorial, for Colab
 PICTURES = ('image/png', 'png'), ('image/jpeg', 'jpg')
 
 def notebooks()->list[Path]: return sorted(p for p in NBS.rglob('*.ipynb') if not any(q[0] in '._' for q in p.parts))
@@ -113,7 +114,8 @@ class Links:
         for line in text.split('\n'):
             if line.lstrip().startswith('```'): inside = not inside
             plain = inside or line.startswith('#')
-            res.append(line if plain else re.sub(r'(?<![\[`])`([A-Za-z_][\w.]*(?:\(\))?)`(?![\]`])', linked, line))
+            first = re.match(r'\|[^|]*\|', line)[0] if line.startswith('|') and line.count('|') > 1 else ''   # names what the row is of
+            res.append(line if plain else first + re.sub(r'(?<![\[`])`([A-Za-z_][\w.]*(?:\(\))?)`(?![\]`])', linked, line[len(first):]))
         return '\n'.join(res)
 
 class Page:
@@ -170,7 +172,7 @@ class Page:
             if c['cell_type'] == 'markdown': yield self.prose(text, i, links)
             elif told & {'export', 'exports'}:
                 for n in self.defined(c): yield documented(getattr(self.code, n))
-            elif c['cell_type'] == 'code' and not told & {'hide', 'exporti', 'default_exp'}:
+            elif c['cell_type'] == 'code' and not told & {'hide', 'exporti', 'default_exp'} and INSTALLS not in text:
                 shown = '\n'.join(l for l in text.splitlines() if not l.startswith('#|'))
                 if 'echo:false' not in told and shown.strip(): yield fenced(shown, 'python')
                 yield from self.outputs(c, dest, i + 1)
@@ -181,6 +183,7 @@ class Page:
             says = ' '.join(l.lstrip('> ') for l in more if l.strip())
             text = f'# {self.title}\n\n' + (f'*{says}*\n' if says else '')
         text = re.sub(r'\]\(([\w./-]+)\.ipynb(#[\w-]+)?\)', self.link, text)
+        text = re.sub(r'\[!\[Open in Colab\]\([^)]*\)\]\(([^)]*)\)', r'[Open in Colab](\1){ .button .plain }', text)
         return links.on(text.strip(), self.place) + '\n' if links else text.strip() + '\n'
 
     @staticmethod

@@ -26,5 +26,6 @@ class PersonalSettings:
 
 CARDS = (ModelCard(
     'personal', "draws a person's own mouth into film of that person, after a minute or two of learning",
-    'lipsync_kit.models.personal.model', inputs=('video',), driven_by=('motion',), capabilities=('trainable', 'realtime'),
+    'lipsync_kit.models.personal.model', inputs=('video',), driven_by=('motion',),
+    capabilities=('trainable', 'realtime'),
     settings=PersonalSettings, weights=('face_landmarker',), weights_from='ours', avatar='mouth', prepared=True),)

@@ -50,5 +50,6 @@ def card_of(
     c = read_card(folder)
     return ModelCard(str(folder), c['about'], 'lipsync_kit.models.trained.model', inputs=('image', 'video'),
                      driven_by=('motion',) if c['network']['generator'] == 'lips' else ('audio',),
-                     capabilities=('multi_face', 'trainable', 'realtime'), settings=TrainedSettings, weights=('face_landmarker',),
-                     weights_from='ours', licence=c['licence'], commercial=c['commercial'])
+                     capabilities=('multi_face', 'trainable', 'realtime'), settings=TrainedSettings,
+                     weights=('face_landmarker',), weights_from='ours', licence=c['licence'],
+                     commercial=c['commercial'])

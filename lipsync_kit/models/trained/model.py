@@ -212,7 +212,8 @@ class TrainedModel(Model):
         painted = self.painter.paint(windows, np.stack([j.known.mask for j in jobs]),
                                      np.stack([j.reference for j in jobs]), np.stack([j.shapes for j in jobs]),
                                      np.stack([j.numbers for j in jobs]), sound)
-        for (k, j), x in zip(todo, painted): out[k] = laid_back(out[k], self._sharper(x), self.painter.shown(j.known.mask), j.M)
+        for (k, j), x in zip(todo, painted):
+            out[k] = laid_back(out[k], self._sharper(x), self.painter.shown(j.known.mask), j.M)
         return out
 
     def _sharper(self, x:np.ndarray)->np.ndarray:

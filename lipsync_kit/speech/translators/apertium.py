@@ -35,8 +35,9 @@ def _mode(source:str, to:str)->str|None:
     return next((m for m in (f'{three(source)}-{three(to)}', f'{source}-{to}') if m in modes), None)
 
 def _lacks(source:str, to:str, detail:str)->str:
-    pair = f'{THREE.get(source, source or "xxx")}-{THREE.get(to, to)}'
-    if apertium_program() is None: return f'the program apertium with the pair {pair} (apt install apertium-{pair})'
+    to3 = THREE.get(to, to)
+    pair = f'{THREE.get(source, source)}-{to3}' if source else f'LANGUAGE-{to3}'
+    if apertium_program() is None: return f'the program apertium with a pair (apt install apertium-{pair})'
     return '' if _mode(source, to) else f'the pair {pair} of apertium (apt install apertium-{pair}), where there is one'
 
 def by_apertium(

@@ -20,7 +20,7 @@ PIECES = 'source.spm', 'target.spm'
 WEIGHTS = 'model.safetensors', 'pytorch_model.bin'
 INSTALL = "pip install 'lipsync_kit[translate]'"
 
-def pair_folder(source:str, to:str)->Path: return models_folder()/'marian'/f'{source or "xx"}-{to}'
+def pair_folder(source:str, to:str)->Path: return models_folder()/'marian'/f'{source or "LANGUAGE"}-{to}'
 
 def pair_folders()->dict[str, Path]:
     "The folders that are here, by pair"
@@ -37,7 +37,7 @@ def _lacks(source:str, to:str, folder:str)->str:
     missing = [m for m in ('ctranslate2', 'sentencepiece') if find_spec(m) is None]
     if missing: return f"{' and '.join(missing)}: {INSTALL}"
     path = marian_folder(source, to, folder)
-    if path is None: return f'a Marian folder in {pair_folder(source, to)} (Helsinki-NLP/opus-mt-*), or name one'
+    if path is None: return f'a Marian folder {pair_folder(source, to)} (Helsinki-NLP/opus-mt-*), or marian:FOLDER'
     needed = [n for n in PIECES if not (path/n).is_file()]
     if needed: return f'{path/needed[0]}; a Marian folder has {", ".join(PIECES)} and {WEIGHTS[0]} or model.bin'
     if (path/'model.bin').is_file() or any((path/w).is_file() for w in WEIGHTS): return ''

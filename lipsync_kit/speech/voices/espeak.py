@@ -38,4 +38,5 @@ def say_espeak(
 def _lacks()->str: return '' if espeak_program() else INSTALL
 
 CARDS = (VoiceCard('espeak', 'a hundred languages by rules, by the program espeak-ng (GPL-3.0, not part of the kit)',
-                   say_espeak, LANGUAGES, lacks=_lacks, rank=1),)
+                   say_espeak, LANGUAGES, lacks=_lacks, rank=1,
+                   errors=(('en', .17), ('de', .4), ('es', .49), ('fr', .66), ('it', 1.), ('pt', 1.))),)

@@ -83,4 +83,4 @@ def say_hibari(
     if not n: raise nothing_to_say(text)
 
 CARDS = (VoiceCard('hibari', 'an English voice of 8 MB, with the times of its phonemes', say_hibari, ('en',),
-                   weights=('hibari-us',), rank=2),)
+                   weights=('hibari-us',), rank=2, errors=(('en', 0.),)),)

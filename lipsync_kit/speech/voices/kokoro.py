@@ -110,4 +110,5 @@ def say_kokoro(
 def _spoken()->tuple[str, ...]: return (*LATIN, 'hi') if espeak_program() else ('en',)
 
 CARDS = (VoiceCard('kokoro', 'natural voices, 92 MB, with the times of their phonemes', say_kokoro, _spoken(),
-                   kokoro_speakers, weights=('kokoro', 'hibari-us'), rank=3),)
+                   kokoro_speakers, weights=('kokoro', 'hibari-us'), rank=3,
+                   errors=(('en', .06), ('es', 0.), ('fr', .2), ('it', .29), ('pt', .21))),)

@@ -65,4 +65,5 @@ def say_piper(
 def _lacks()->str: return '' if find_spec('piper') else 'piper (GPL-3.0): pip install piper-tts'
 
 CARDS = (VoiceCard('piper', 'voices of Piper in files of your own; its package is GPL-3.0', say_piper, LANGUAGES,
-                   lambda: tuple(piper_files()), lacks=_lacks, licence='GPL-3.0 (piper-tts)', open_speakers=True),)
+                   lambda: tuple(piper_files()), lacks=_lacks, licence='GPL-3.0 (piper-tts)', open_speakers=True,
+                   errors=(('en', .06),)),)      # the voice en_US-joe-medium
