@@ -69,9 +69,10 @@ def transcribe(
     out:Annotated[Optional[str], typer.Option('--out', '-o', help='.srt .vtt .ass .json .txt; left out: printed')]=None,
     model:Annotated[str, typer.Option(help="who listens: 'auto', 'whisper-base', 'whisper-tiny.en', ...")]='auto',
     language:Annotated[str, typer.Option(help="what is spoken, as in 'de'; left out: as it is heard")]='',
-    clean:Annotated[str, typer.Option(help="what is taken out of the sound first: 'off', 'auto', 'noise', 'music'")]='off',
-    speakers:Annotated[Optional[str], typer.Option(help='who speaks when (.rttm .json): lines get their names; `lipsync '
-                                                   'speakers` makes such a file')]=None,
+    clean:Annotated[str, typer.Option(help="what is taken out of the sound first: 'off', 'auto', 'noise', 'music'"
+                                      )]='off',
+    speakers:Annotated[Optional[str], typer.Option(help='who speaks when (.rttm .json): lines get their names; '
+                                                   '`lipsync speakers` makes such a file')]=None,
     as_json:Json=False,
     quiet:Quiet=False,
 ):
@@ -92,10 +93,10 @@ def transcribe(
 # %% ../../nbs/cli/04_speech.ipynb #9951ee7d
 def speakers(
     video:Annotated[str, typer.Argument(help='a video with sound')],
-    out:Annotated[Optional[str], typer.Option('--out', '-o', help='.rttm or .json, which knows their faces too; left out: '
-                                              'printed')]=None,
-    known:Annotated[Optional[str], typer.Option('--speakers', help='who speaks when, where that is known (.rttm .json .srt '
-                                                '.vtt .ass): then only their faces are looked for')]=None,
+    out:Annotated[Optional[str], typer.Option('--out', '-o', help='.rttm or .json, which knows their faces too; left '
+                                              'out: printed')]=None,
+    known:Annotated[Optional[str], typer.Option('--speakers', help='who speaks when, where that is known (.rttm .json '
+                                                '.srt .vtt .ass): then only their faces are looked for')]=None,
     names:Annotated[Optional[str], typer.Option('--speaker-map', help='whose face is whose: anna=0,ben=photo.jpg,'
                                                 'host=off')]=None,
     as_json:Json=False,
@@ -105,9 +106,10 @@ def speakers(
     from lipsync_kit.pipe.lips import known_turns, lips_notes
     with Bar(quiet) as bar: t = known_turns(video, known, names, progress=bar)
     path = t.save(out) if out else None
-    lines = [f'{x.start:8.2f} {x.end:8.2f}  {x.speaker}{"" if x.seen else ", not seen"} ({x.confidence:.2f})' for x in t.turns]
+    def line(x): return f'{x.start:8.2f} {x.end:8.2f}  {x.speaker}{"" if x.seen else ", not seen"} ({x.confidence:.2f})'
     notes = [f'note: {n}' for n in lips_notes(t)]
-    say(dict(t.as_dict(), path=str(path) if path else None), '\n'.join([*([str(path)] if path else lines), *notes]), as_json)
+    lines = [str(path)] if path else list(map(line, t.turns))
+    say(dict(t.as_dict(), path=str(path) if path else None), '\n'.join([*lines, *notes]), as_json)
 
 # %% ../../nbs/cli/04_speech.ipynb #3b19b998
 def chat(

@@ -236,6 +236,7 @@ def dub(
     refuse_marks(o, path)
     p = known or _new_project(video, text, script, to, translator, progress)
     p = replace(translated(p, project, progress), options=given)
+    if project is not None: save_project(project, p)
     kept = kept_folder(project) if project is not None else None
     turns = turns_for(video, o, script, voice_map, kept, progress)
     p = replace(p, lines=cast_lines(p.lines, turns, name_map(voice_map, 'voice map')))

@@ -25,7 +25,7 @@ def _face_named(groups:list[list[Mouth]], value, size, name:str)->int|None:
     if str(value).lower() in (OFF, 'nobody', 'none'): return None
     choice = face_choice(value)
     if isinstance(choice, int) and choice < len(groups): return choice
-    if isinstance(choice, tuple):
+    if isinstance(choice, (tuple, list)):
         place = np.array(choice) / size
         return int(np.argmin([np.linalg.norm(g[0].places[0][1:3] - place) for g in groups])) if groups else None
     if isinstance(choice, ByPicture):
@@ -33,8 +33,8 @@ def _face_named(groups:list[list[Mouth]], value, size, name:str)->int|None:
         alike = [max((float(m.vector @ vector_of(choice, by)) for m in g if m.looks), default=-1.) for g in groups]
         if alike and max(alike) >= by.same: return int(np.argmax(alike))
     raise KitError(f"the speaker map gives {name} the face {value!r}, and {len(groups)} "
-                   f"{'person is' if len(groups) == 1 else 'people are'} seen: a number from the left, 0 first, a point "
-                   "X:Y, a picture of the person, or 'off'")
+                   f"{'person is' if len(groups) == 1 else 'people are'} seen: a number from the left, 0 first, a "
+                   "point (in a .json file, as [x, y]), a picture of the person, or 'off'")
 
 def placed(
     turns:Turns,           # without people
@@ -48,15 +48,16 @@ def placed(
     groups, names = groups_of(mouths), turns.speakers
     check_names(faces or {}, names, 'speaker map')
     expected = prediction(audio, motion_model)
-    fit = np.array([[_mean_odds(curve_of(g, expected), turns, name) for g in groups] for name in names]).reshape(len(names), -1)
+    curves = [curve_of(g, expected) for g in groups]
+    fit = np.array([[_mean_odds(c, turns, name) for c in curves] for name in names]).reshape(len(names), -1)
     owner = {n: _face_named(groups, v, size, n) for n, v in (faces or {}).items()}
     for name, g in _matched(fit, [n not in owner for n in names], [g for g in owner.values() if g is not None]):
         owner[names[name]] = g
     people = people_of(groups)
     known = tuple(replace(people[g], name=n) for n, g in owner.items() if g is not None)
     seen = {p.name: p for p in known}
-    found = tuple(replace(t, seen=t.seen and t.speaker in seen and seen[t.speaker].at((t.start + t.end) / 2) is not None)
-                  for t in turns.turns)
+    def shown(t): return t.speaker in seen and seen[t.speaker].at((t.start + t.end) / 2) is not None
+    found = tuple(replace(t, seen=t.seen and shown(t)) for t in turns.turns)
     unseen = [n for n in names if n not in seen]
     return Turns(found, known, (*turns.notes, *((f"no face was found for {', '.join(unseen)}",) if unseen else ())))
 
@@ -91,8 +92,8 @@ def known_turns(
     turns, audio = load_turns(given), heard_in(video)
     length = float(probe(video).duration or audio.duration)
     if min(t.start for t in turns.turns) >= length:
-        raise KitError(f"{given} begins at {turns.turns[0].start:.1f} s, and {video} ends at {length:.1f} s: it belongs to "
-                       "another video")
+        raise KitError(f"{given} begins at {turns.turns[0].start:.1f} s, and {video} ends at {length:.1f} s: it "
+                       "belongs to another video")
     if turns.people and not faces: return turns
     clip = probe(video)
     mouths = watch(read_frames(video), length, progress)
@@ -155,7 +156,8 @@ def lips_of(
         res[name] = without(own, others)
     return Lips(turns.people, res)
 
-LEFT = "nobody in the picture is seen to speak, so no lips are drawn; speaker_selection='default' takes the face of `choose`"
+LEFT = ("nobody in the picture is seen to speak, so no lips are drawn; speaker_selection='default' takes the face of "
+        '`choose`')
 
 def lips_notes(
     turns:Turns,

@@ -111,13 +111,13 @@ class InputOptions:
                                 "picture of the person",
                                 check=face_choice,
                                 flags=('--face',))]='largest'
-    speaker_selection:Annotated[str, Param("who gets other lips in a video: the face of `choose`, whoever is seen to speak "
-                                           "in the video's own sound, or the face at the point of `choose`",
+    speaker_selection:Annotated[str, Param("who gets other lips in a video: the face of `choose`, whoever is seen to "
+                                           "speak in the video's own sound, or the face at the point of `choose`",
                                            choices=SELECTIONS, advanced=True)]='default'
     speakers:Annotated[str|None, Param("who speaks when, where it is known: .rttm, .json, or subtitles that name them",
                                        advanced=True)]=None
-    speaker_map:Annotated[Any, Param("whose face is whose: 'anna=0, ben=photo.jpg, host=off', numbers from the left, or a "
-                                     ".json file", check=speaker_faces, advanced=True)]=None
+    speaker_map:Annotated[Any, Param("whose face is whose: 'anna=0, ben=photo.jpg, host=off', from the left, or "
+                                     "a .json file", check=speaker_faces, advanced=True)]=None
     no_face:Annotated[str, Param("frames without the face: shown as they are, the last face kept, or an error",
                                  choices=NO_FACE,
                                  advanced=True)]='pass'

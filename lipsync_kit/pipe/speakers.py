@@ -250,8 +250,8 @@ def curve_of(
         res = np.where(np.isfinite(odds), odds, res)
     return res
 
-VOICES = ('voices are not told apart, only mouths are watched: `lipsync models download resemblyzer` (17 MB) lets a voice '
-          'be known again')
+VOICES = ('voices are not told apart, only mouths are watched: `lipsync models download resemblyzer` (17 MB) lets a '
+          'voice be known again')
 
 def people_of(groups:list[list[Mouth]])->list[Seen]:
     "The people with names by their order"

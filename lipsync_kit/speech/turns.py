@@ -68,7 +68,8 @@ class Turns:
         "Who speaks most in a span: the turn that covers most of it, cut to the span"
         share = {}
         for t in self.turns:
-            share[t.speaker, t.seen] = share.get((t.speaker, t.seen), 0.) + max(0., min(t.end, end) - max(t.start, start))
+            key, covered = (t.speaker, t.seen), max(0., min(t.end, end) - max(t.start, start))
+            share[key] = share.get(key, 0.) + covered
         who, most = max(share.items(), key=lambda kv: kv[1], default=(None, 0.))
         return Turn(start, end, *who, min(1., most / max(end - start, 1e-6))) if most > 0 else None
 
@@ -77,7 +78,8 @@ class Turns:
     )->'Turns':
         "The turns with other names"
         def other(x, k): return replace(x, **{k: names.get(getattr(x, k), getattr(x, k))})
-        return Turns(tuple(other(t, 'speaker') for t in self.turns), tuple(other(p, 'name') for p in self.people), self.notes)
+        turns, people = (other(t, 'speaker') for t in self.turns), (other(p, 'name') for p in self.people)
+        return Turns(tuple(turns), tuple(people), self.notes)
 
     def as_dict(self)->dict:
         "Ready for JSON"
@@ -98,7 +100,8 @@ class Turns:
         "Write the turns"
         kind = Path(path).suffix.lower()
         if kind not in ('.rttm', '.json'): raise KitError(f"{path} must end in .rttm or .json, as a file of turns")
-        text = self.rttm(Path(path).stem) if kind == '.rttm' else json.dumps(self.as_dict(), indent=1, ensure_ascii=False)
+        def as_json(): return json.dumps(self.as_dict(), indent=1, ensure_ascii=False)
+        text = self.rttm(Path(path).stem) if kind == '.rttm' else as_json()
         with replacing(path) as tmp: tmp.write_text(text, encoding='utf8')
         return Path(path)
 
@@ -134,7 +137,8 @@ def _json(text:str, path)->Turns|list[Turn]:
     try:
         facts = json.loads(text)
         if isinstance(facts, dict) and 'turns' in facts:
-            people = [Seen(str(p['name']), np.asarray(p['places'], float).reshape(-1, 4)) for p in facts.get('people', ())]
+            def places(p): return np.asarray(p['places'], float).reshape(-1, 4)
+            people = [Seen(str(p['name']), places(p)) for p in facts.get('people', ())]
             turns = [Turn(float(t['start']), float(t['end']), _word(str(t['speaker'])), bool(t.get('seen', True)),
                           float(t.get('confidence', 1.))) for t in facts['turns']]
             return Turns(tuple(turns), tuple(people), tuple(map(str, facts.get('notes', ()))))
@@ -163,7 +167,8 @@ def load_turns(
         try: text = Path(path).read_text(encoding='utf-8-sig')
         except UnicodeDecodeError as e: raise KitError(f"{path} is no text in UTF-8 ({e.reason})") from None
         found = (_rttm if kind == '.rttm' else _json)(text, path)
-    else: raise KitError(f"{path} must be a file of turns: .rttm, .json, or subtitles that name who speaks: .srt .vtt .ass")
+    else: raise KitError(f"{path} must be a file of turns: .rttm, .json, or subtitles that name who speaks: .srt .vtt "
+                         ".ass")
     turns = found if isinstance(found, Turns) else Turns(tuple(found))
     return _checked(turns, path)
 

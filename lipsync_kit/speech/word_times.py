@@ -99,7 +99,7 @@ def _span(word:tuple[str, float, float], own:list[int|None], heard)->Span|None:
 
 # %% ../../nbs/speech/03_word_times.ipynb #d2dc0ed4
 FAINT = .1                            # seconds that the beginning of a word may be as faint as a pause
-QUIET, PAUSE, REACH = 30., .2, .25   # dB below loud; seconds of a pause; seconds from a border in which one is looked for
+QUIET, PAUSE, REACH = 30., .2, .25    # dB below loud; seconds of a pause; from a border in which one is looked for
 
 def pauses(
     audio:Audio,
@@ -118,7 +118,7 @@ def by_pauses(
     res = []
     for i, (text, a, b) in enumerate(words):
         until = words[i + 1][1] if i + 1 < len(words) else np.inf
-        near = [p for p, q in quiet if a + .04 < p and b - REACH < p < b + REACH and q > b - REACH and p < until + REACH]
+        near = [p for p, q in quiet if a + .04 < p and abs(p - b) < REACH and p < until + REACH]
         into = [q for p, q in quiet if p - FAINT <= a < q - FAINT and q < b - .04]
         res.append((text, into[0] if into else a, min(near, key=lambda p: abs(p - b)) if near else b))
     return res
