@@ -34,7 +34,7 @@ def generator_batch(
     res = dict(true=true, mask=mask, mouth=each(b['mouth'])[:, None])
     if 'reference' in b: res['reference'] = each(as_pictures(b['reference']))
     for k in ('', 'other_'):
-        names = [k + n for n in ('fitted', 'frames') if k + n in b and k + n != 'frames']      # frames are there as `true`
+        names = [k + n for n in ('fitted', 'frames') if k + n in b and k + n != 'frames']   # those are `true`
         res |= {n: as_pictures(b[n]).flatten(0, 1) for n in names}
         if f'{k}shapes' in b: res[f'{k}shapes'] = b[f'{k}shapes'].flatten(0, 1).float() / 127.5 - 1
         if f'{k}motion' in b: res[f'{k}motion'] = b[f'{k}motion'].flatten(0, 1)

@@ -227,7 +227,7 @@ def load_manifest(
 def is_whole(manifest:dict)->bool:
     "Whether a manifest has what is read from it"
     m, need = manifest, {f.name for f in fields(ClipFacts)}
-    if not {'people', 'shards', 'clips', 'sources', 'duplicates'} <= m.keys(): return False
+    if not {'people', 'shards', 'clips'} <= m.keys(): return False
     return (all(need <= c.keys() and c['person'] in m['people'] for c in m['clips'])
             and all({'file', 'split', 'clips'} <= s.keys() for s in m['shards']))
 
@@ -278,7 +278,7 @@ class _Shards:
 def _known(folder:Path)->dict:
     "The manifest so far"
     empty = dict(version=VERSION, people={}, shards=[], clips=[], sources=[], duplicates={})
-    return load_manifest(folder) if (folder/'manifest.json').is_file() else empty
+    return empty | load_manifest(folder) if (folder/'manifest.json').is_file() else empty
 
 def packed(
     folder:Path,               # of the data set
