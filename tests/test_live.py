@@ -120,3 +120,29 @@ def test_the_workflow_of_n8n_is_whole():
     flow = json.loads((ROOT/'demos'/'n8n'/'talk.json').read_text())
     names = {n['name'] for n in flow['nodes']}
     for start, ways in flow['connections'].items(): assert {start} | {w['node'] for way in ways['main'] for w in way} <= names
+
+def test_a_finished_job_is_reported_until_it_is_taken_and_redirects_are_not_followed(tmp_path):
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+    from lipsync_kit.serve.jobs import Job, report
+    answers, seen = [500, 302, 204], []
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self):
+            seen.append((self.path, json.loads(self.rfile.read(int(self.headers['content-length'])))['id']))
+            self.send_response(answers.pop(0))
+            self.send_header('location', '/elsewhere')
+            self.send_header('content-length', '0')
+            self.end_headers()
+        def log_message(self, *_): pass
+    server = HTTPServer(('127.0.0.1', 0), Hook)
+    Thread(target=server.serve_forever, daemon=True).start()
+    job = Job('a', {}, tmp_path, f'http://127.0.0.1:{server.server_port}/hook', state='done')
+    assert report(job, (0, 0, 0)) and seen == [('/hook', 'a')] * 3
+    assert not report(Job('b', {}, tmp_path, 'http://127.0.0.1:9/'), (0,))
+    server.shutdown()
+
+def test_commands_that_the_skill_names_are_there():
+    import re
+    from lipsync_kit.cli.main import COMMANDS
+    named = set(re.findall(r'`lipsync ([a-z]+)', (ROOT/'SKILL.md').read_text()))
+    assert len(named) > 8 and named <= set(COMMANDS)
