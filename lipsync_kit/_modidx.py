@@ -11,6 +11,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'lipsync_kit.app.chosen_speech': ('app.html#chosen_speech', 'lipsync_kit/app.py'),
                                  'lipsync_kit.app.close_up': ('app.html#close_up', 'lipsync_kit/app.py'),
                                  'lipsync_kit.app.controls': ('app.html#controls', 'lipsync_kit/app.py'),
+                                 'lipsync_kit.app.drawing': ('app.html#drawing', 'lipsync_kit/app.py'),
                                  'lipsync_kit.app.example_buttons': ('app.html#example_buttons', 'lipsync_kit/app.py'),
                                  'lipsync_kit.app.example_file': ('app.html#example_file', 'lipsync_kit/app.py'),
                                  'lipsync_kit.app.face_inputs': ('app.html#face_inputs', 'lipsync_kit/app.py'),

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['PHOTO', 'SENTENCE', 'MONO', 'FONTS', 'NOTE', 'CSS', 'OWNERS', 'PLACED', 'EXAMPLES', 'IN_VIEW', 'TABS', 'COLOURS',
            'STYLES', 'visitor_settings', 'takes_of', 'controls', 'shown_for', 'given_options', 'chosen_face',
-           'chosen_speech', 'as_python', 'flag', 'as_command', 'recipes', 'asked', 'make', 'foretold', 'example_file',
-           'close_up', 'recording', 'film', 'face_inputs', 'speech_inputs', 'model_controls', 'answers', 'talk',
-           'for_programs', 'example_buttons', 'face_picker', 'talk_tab', 'build', 'serve']
+           'chosen_speech', 'as_python', 'flag', 'as_command', 'recipes', 'asked', 'drawing', 'make', 'foretold',
+           'example_file', 'close_up', 'recording', 'film', 'face_inputs', 'speech_inputs', 'model_controls', 'answers',
+           'talk', 'for_programs', 'example_buttons', 'face_picker', 'talk_tab', 'build', 'serve']
 
 # %% ../nbs/19_app.ipynb #0c0bc898
 import os, re, shlex, signal, sys, threading
@@ -143,12 +143,16 @@ def asked(
     if options.get('choose') in people: options['choose'] = people[options['choose']]
     return face, {k: v for k, v in speech.items() if v}, options
 
+@lru_cache(1)
+# made before the page is served, as a Space wants it
+def drawing(): return lent(lipsync)
+
 def make(session:str, job:str, progress, people:dict, *values):
     "The video and what is said about it"
     out = new_output(session, named(chosen_face(*values[:3])))
     def work(step):
         face, speech, options = asked(people, *values)
-        r = lent(lipsync)(face, **speech, out=out, progress=step, **options)
+        r = drawing()(face, **speech, out=out, progress=step, **options)
         return str(r.path), good(r)
     found, said = run_job(session, job, progress, work, out)
     return found or (None, said)
@@ -336,6 +340,7 @@ def build(
 )->gr.Blocks:
     "The whole page"
     os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')
+    drawing()
     with gr.Blocks(title='lipsync_kit', analytics_enabled=False, delete_cache=(600, KEEP)) as page:
         gr.Markdown('# Make a face speak\nA picture or a video, plus text or a recording. It runs on this machine; '
                     'the first model needs no GPU and no download.')

@@ -37,7 +37,7 @@ def lent(
     on_gpu = import_module('spaces').GPU(duration=seconds_for)(work)
     def run(face, **given):
         if not needs_gpu(given.get('model', INSTEAD)): return work(face, **given)
-        try: return on_gpu(face, **given)
+        try: return on_gpu(face, **{k: v for k, v in given.items() if k != 'progress'})   # it runs in another process
         except KitError: raise
         except Exception as e:
             log.warning('no GPU was lent (%s): %s draws', e, INSTEAD)

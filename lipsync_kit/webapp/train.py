@@ -99,10 +99,10 @@ def train_tab():
     def ready(page, request:gr.Request, progress=gr.Progress()):
         given = changed_values(prepare_settings(), [page[c] for c in how])
         return data_set(page[videos], given, request.session_hash, page[job], progress)
-    def learn(page, request:gr.Request, progress=gr.Progress()):
+    def train_on(page, request:gr.Request, progress=gr.Progress()):
         given = changed_values(train_settings(), [page[c] for c in options])
         path, told = trained(page[folder], given, request.session_hash, page[job], progress)
         return gr.update(value=path, visible=path is not None), told
     runs(make, ready, [videos, *how], [folder, report], report, job)
-    runs(go, learn, [folder, *options], [model, said], said, job)
+    runs(go, train_on, [folder, *options], [model, said], said, job)
     for b in stop_making, stop: b.click(cancel, queue=False, **OWN)
