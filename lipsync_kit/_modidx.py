@@ -273,6 +273,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                  'lipsync_kit/avatar/make.py'),
                                          'lipsync_kit.avatar.make.MadeAvatar.__str__': ( 'avatar/make.html#madeavatar.__str__',
                                                                                          'lipsync_kit/avatar/make.py'),
+                                         'lipsync_kit.avatar.make.MadeAvatar.as_dict': ( 'avatar/make.html#madeavatar.as_dict',
+                                                                                         'lipsync_kit/avatar/make.py'),
                                          'lipsync_kit.avatar.make.MadeAvatar.results': ( 'avatar/make.html#madeavatar.results',
                                                                                          'lipsync_kit/avatar/make.py'),
                                          'lipsync_kit.avatar.make._arrays': ('avatar/make.html#_arrays', 'lipsync_kit/avatar/make.py'),

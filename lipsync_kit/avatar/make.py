@@ -40,6 +40,11 @@ class MadeAvatar:
 
     def __str__(self)->str: return f'{self.report}\n\n{self.results}'
 
+    def as_dict(self)->dict:
+        "For programs"
+        figures = {name: f._asdict() for name, f in self.table}
+        return dict(path=str(self.path), figures=figures, remarks=[*self.report.remarks], notes=self.notes)
+
 def voice_text(voice:PersonalVoice)->str:
     "What was learned about the voice, in a line"
     g, own = voice.figures['generic'], voice.figures[voice.motion.way]

@@ -10,7 +10,7 @@ __all__ = ['ABOUT', 'avatar', 'Person', 'avatars', 'opened', 'held_out_rows', 'd
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
-from .bar import Bar, Quiet
+from .bar import Bar, Json, Quiet, say
 from ..core import KitError, OnProgress, no_progress
 
 # %% ../../nbs/cli/04_avatar.ipynb #23788081
@@ -63,9 +63,14 @@ def described(
     return [*lines, f"  hash: {identity.content_hash}"]
 
 @avatar.command('info')
-def avatar_info(person:Person):
+def avatar_info(
+    person:Person,
+    as_json:Json=False,
+):
     "What a prepared person is made of, how close it comes, and under which licence."
-    for line in described(opened(person)): typer.echo(line)
+    x = opened(person)
+    facts = {k: getattr(x, k) for k in ('model', 'source', 'licence', 'commercial', 'consent', 'content_hash', 'facts')}
+    say(facts, '\n'.join(described(x)), as_json)
 
 # %% ../../nbs/cli/04_avatar.ipynb #825842d0
 def write_as(
@@ -117,7 +122,9 @@ def avatar_export(
     scale:Annotated[float, typer.Option(help="pixels for one of the avatar's picture", min=.25, max=8)]=1.,
     whole:Annotated[bool, typer.Option('--whole', help='with what stands behind')]=False,
     quiet:Quiet=False,
+    as_json:Json=False,
 ):
     "Write an avatar for another program."
     with Bar(quiet) as bar: path = write_as(opened(person), out, scale, whole, Path(person).stem, bar)
-    typer.echo(f'{path} is written ({path.stat().st_size/1e6:.1f} MB)')
+    size = path.stat().st_size
+    say(dict(path=str(path), bytes=size), f'{path} is written ({size/1e6:.1f} MB)', as_json)

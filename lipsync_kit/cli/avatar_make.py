@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from ..avatar.options import avatar_settings
 from .avatar import avatar
-from .bar import Bar, Quiet
+from .bar import Bar, Json, Quiet, say
 from .options import with_options
 
 # %% ../../nbs/cli/04_avatar_make.ipynb #ca72a11b
@@ -19,6 +19,7 @@ def make(
     clip:Annotated[str, typer.Argument(help='a video of one person who speaks: from the front, 10 s and more')],
     out:Annotated[str, typer.Option('--out', '-o', help='the file to make: .avatar')]='me.avatar',
     quiet:Quiet=False,
+    as_json:Json=False,
     given:dict=None,
 ):
     "Learn a person from a clip, and say how close it comes."
@@ -28,14 +29,13 @@ def make(
     check_target(clip, out)
     kind = avatar_options(**given).kind
     wanted_parts(kind)
-    try: made = _made(clip, out, quiet, given)
+    try: made = _made(clip, out, quiet, as_json, given)
     except KeyboardInterrupt as e:
         e.kept = what_is_kept(out, kind)
         raise
-    typer.echo(made.results)
-    typer.echo(f'\n{made.path} is ready: lipsync talk {made.path} speech.wav')
+    say(made.as_dict(), f'{made.results}\n\n{made.path} is ready: lipsync talk {made.path} speech.wav', as_json)
 
-def _made(clip, out, quiet, options):
+def _made(clip, out, quiet, as_json, options):
     "The avatar, with what is said on the way"
     from lipsync_kit.avatar.clip import RefusedClip, open_clip
     from lipsync_kit.avatar.make import make_avatar
@@ -46,7 +46,7 @@ def _made(clip, out, quiet, options):
             typer.echo(e.report, err=True)
             raise
     bar.told.update(tracked.report.remarks)
-    typer.echo(f'{tracked.report}\n')
+    if not as_json: typer.echo(f'{tracked.report}\n')
     with Bar(quiet) as again:
         again.told |= bar.told
         return make_avatar(tracked, out, progress=again, **options)

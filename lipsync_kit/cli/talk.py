@@ -181,6 +181,7 @@ def schema_talk(
 def config_init(
     out:Annotated[str, typer.Option('--out', '-o', help='the file to write: .toml')]='job.toml',
     model:Annotated[str, typer.Option('--model', '-m', help='whose options it holds')]='portrait',
+    as_json:Json=False,
 ):
     "Write a configuration file in which every option is explained."
     from lipsync_kit.core import KitError, replacing
@@ -194,7 +195,7 @@ def config_init(
     files = '\n'.join(f'# {k} = ""   # {v}' for k, v in INPUTS.items())
     head = f'# lipsync talk --config {path.name}\n\n{files}\n\nmodel = "{model}"\n'
     with replacing(path) as tmp: tmp.write_text(head + config_text(settings), encoding='utf-8')
-    typer.echo(f'{path} is written; edit it, then: lipsync talk --config {path}')
+    say(dict(path=str(path)), f'{path} is written; edit it, then: lipsync talk --config {path}', as_json)
 
 # %% ../../nbs/cli/04_talk.ipynb #a1ded3ac
 DRAWN = talk, plan

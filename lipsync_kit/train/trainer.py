@@ -30,6 +30,9 @@ def accelerator_for(options:TrainOptions):
     "accelerate, as the options want it"
     try: from accelerate import Accelerator
     except ImportError as e: raise KitError("training needs accelerate: pip install 'lipsync_kit[train]'") from e
+    from accelerate.state import AcceleratorState, PartialState
+    # it remembers the first training of a process; another one may want another device or number type
+    if PartialState().num_processes == 1: AcceleratorState._reset_state(reset_partial_state=True)
     precision = 'no' if options.precision == 'float32' else options.precision
     return Accelerator(cpu=options.device == 'cpu', mixed_precision=precision)
 
