@@ -225,23 +225,23 @@ def app():
     from lipsync_kit import app
     return importlib.reload(app)
 
-def test_the_app_greys_models_without_weights(tmp_path, monkeypatch):
+def test_the_app_offers_no_models_without_weights(tmp_path, monkeypatch):
+    from lipsync_kit.webapp import models
     monkeypatch.setenv('LIPSYNC_KIT_HOME', str(tmp_path))
-    a = app()
-    assert 'input[value="wav2lip"]' in a.greyed() and 'value="portrait"' not in a.greyed()
-    assert 'lipsync models download wav2lip_gan' in a.missing() and 'research only' in a.missing()
+    assert 'wav2lip' not in models.usable() and 'portrait' in models.usable()
+    assert 'wav2lip_gan' in models.models_table() and 'research only' in models.models_table()
 
 def pressed(a, job, text, stop_after=None):
     "What the app answers to a click"
     values = [s.default for s in a.visitor_settings().values()]
     def progress(share, desc=''):
         if stop_after is not None and share >= stop_after: a.cancel(SimpleNamespace(session_hash='me'))
-    return a.make('me', job, progress, 'Image', str(PHOTO), None, 'Text', text, None, 'portrait', *values)
+    return a.make('me', job, progress, {}, 'Image', str(PHOTO), None, 'Text', text, None, None, 'portrait', *values)
 
 def test_the_app_keeps_nothing_of_a_stopped_job():
     from lipsync_kit.webapp import jobs
     a = app()
-    job = a.begin(SimpleNamespace(session_hash='me'))
+    job = jobs.begin(SimpleNamespace(session_hash='me'))
     video, said = pressed(a, job, 'This is said for a while, until it is stopped. ' * 3, stop_after=.3)
     assert video is None and 'Stopped' in said and not list(Path(jobs.outputs().name).iterdir()) and not jobs.stops['me']
     old = Path(jobs.outputs().name)/'.talk.mp4.parts'
@@ -253,13 +253,14 @@ def test_the_app_keeps_nothing_of_a_stopped_job():
 def test_a_second_click_leaves_the_first_job_its_cancel_button():
     from lipsync_kit.webapp import jobs
     a = app()
-    first, second = (a.begin(SimpleNamespace(session_hash='me')) for _ in range(2))
+    first, second = (jobs.begin(SimpleNamespace(session_hash='me')) for _ in range(2))
     assert first != second and len(jobs.stops['me']) == 2
     a.cancel(SimpleNamespace(session_hash='me'))
     assert all(stop.is_set() for stop in jobs.stops['me'].values())
 
 def test_the_app_has_limits():
+    from lipsync_kit.webapp import jobs
     a = app()
-    video, said = pressed(a, a.begin(SimpleNamespace(session_hash='me')), 'a' * 6000)
+    video, said = pressed(a, jobs.begin(SimpleNamespace(session_hash='me')), 'a' * 6000)
     assert video is None and 'at most 5000' in said
     assert not {'weights', 'device', 'policy', 'mark'} & {*a.visitor_settings()}       # decided by whoever runs it

@@ -46,9 +46,9 @@ class Result:
     warnings:tuple[str,...]=()                  # what was odd, in words
     licences:tuple[Licence,...]=()              # whose work took part
     motion:Any=None                             # the `MotionTrack` that was drawn: edit it and pass it back
-    subtitles:Path|None=None                    # a file of them beside the video
     # MB, the most that the process has held so far; 0 where the system does not tell
     memory:int=0
+    subtitles:Path|None=None                    # a file of them beside the video
 
     @property
     def realtime(self)->float:  # seconds of video made in a second
