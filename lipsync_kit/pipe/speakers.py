@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['LEAST', 'STEP', 'SELDOM', 'AROUND', 'LAGS', 'TREMBLE', 'WEIGHTS', 'SHUT', 'HELD', 'PIECE', 'EVERY', 'ALIKE',
            'STRENGTH', 'MOST', 'CLEAR', 'ENOUGH', 'LOW', 'HIGH', 'AGAINST', 'CHANGE', 'PAUSE', 'EACH', 'HIDDEN',
-           'SHORT', 'VOICES', 'SILENT', 'Mouth', 'watch', 'groups_of', 'follows', 'shut', 'voices_at', 'own_voices',
-           'best_way', 'way_of', 'turns_of', 'voiced_steps', 'curve_of', 'people_of', 'found_turns', 'heard_in',
-           'who_speaks']
+           'SHORT', 'SEEN_FPS', 'VOICES', 'SILENT', 'grey_face', 'Mouth', 'watch', 'groups_of', 'follows', 'shut',
+           'voices_at', 'own_voices', 'best_way', 'way_of', 'turns_of', 'voiced_steps', 'speaking_odds', 'judged',
+           'curve_of', 'people_of', 'found_turns', 'heard_in', 'who_speaks']
 
 # %% ../../nbs/pipe/04_speakers.ipynb #048f097f
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-import numpy as np
+from functools import lru_cache
+import cv2, numpy as np
 from ..audio.signal import loudness, resample
 from ..audio.speaker_vectors import speaker_vectors
 from ..audio.voice import voice_spans
@@ -21,12 +22,14 @@ from ..faces.face_quality import face_quality
 from ..faces.identity import embed, embedder
 from ..faces.people import APART, Look, Track, grouped, together
 from ..faces.track import FaceReport, track_faces
-from ..hub.cards import available
+from ..hub.cards import available, find
 from ..media.probe import probe
 from ..media.read import read_audio, read_frames
 from ..metrics.clip import MOUTH, mouth_of
 from ..metrics.mouth_sync import at_times, high_pass, prediction
+from ..metrics.syncnet import sync_mfcc, whole_samples
 from ..motion.network import FPS
+from ..nn.lr_asd import SIDE, load_lr_asd, odds_of
 from ..speech.turns import OFF, Seen, Turn, Turns
 
 # %% ../../nbs/pipe/04_speakers.ipynb #60040932
@@ -34,18 +37,32 @@ LEAST = .5     # seconds, below which a face is passed over
 STEP = .2      # seconds between two places that are kept of a face
 SELDOM = 10.   # seconds between two looks at a face, at most
 
+def grey_face(
+    image:np.ndarray,      # [h,w,3] uint8 RGB
+    points:np.ndarray,     # [p,2+] pixels
+)->np.ndarray:             # [112,112] uint8
+    "The lower part of a face as LR-ASD sees it: 1.4 half sides of its box, two fifths of one below its middle"
+    low, high = points[:, :2].min(0), points[:, :2].max(0)
+    half = max(float((high - low).max()) / 2, 1.)
+    (x, y), scale = (low + high) / 2 + (0, .4 * half), SIDE / (1.4 * half)
+    m = np.array([[scale, 0, SIDE / 2 - scale * x], [0, scale, SIDE / 2 - scale * y]])
+    grey = cv2.cvtColor(np.ascontiguousarray(image[..., :3]), cv2.COLOR_RGB2GRAY)
+    return cv2.warpAffine(grey, m, (SIDE, SIDE), flags=cv2.INTER_AREA, borderValue=110)
+
 @dataclass
 class Mouth(Track):
     "One face until the next cut, and what its mouth does"
     mouths:list[np.ndarray]=field(default_factory=list)   # [3] each, see `metrics.clip.mouth_of`
     places:list[tuple]=field(default_factory=list)        # (seconds, x, y, width), see `speech.turns.Seen`
     next:float=0.                                         # seconds, when it is looked at again
+    grey:list[np.ndarray]=field(default_factory=list)     # [112,112] uint8 each, where LR-ASD is to judge them
 
-    def see(self, frame:Frame, face:Face, by):
+    def see(self, frame:Frame, face:Face, by, grey:bool=False):
         "One more moment"
         t, (w, h) = float(frame.time), frame.size
         self.times.append(t)
         self.mouths.append(mouth_of(face))
+        if grey: self.grey.append(grey_face(frame.image, face.points))
         if not self.places or t - self.places[-1][0] >= STEP:
             (x, y), wide = face.points[:, :2].mean(0), np.ptp(face.points[:, 0])
             self.places.append((t, x / w, y / h, wide / w))
@@ -60,9 +77,9 @@ def watch(
     progress:OnProgress=no_progress,
 )->list[Mouth]:
     "Every face in a video, by the time it came"
-    by, found = embedder(), {}
+    by, found, grey = embedder(), {}, available('lr_asd')
     for frame, faces in track_faces(frames, choose='all', smooth=False, max_gap=0.):
-        for f in faces: found.setdefault(f.id, Mouth()).see(frame, f, by)
+        for f in faces: found.setdefault(f.id, Mouth()).see(frame, f, by, grey)
         progress(Progress('watching', min(float(frame.time) / max(seconds, 1e-3), 1.)))
     return [m for m in found.values() if m.times[-1] - m.times[0] >= LEAST]
 
@@ -238,15 +255,48 @@ def voiced_steps(spans, n:int)->np.ndarray:   # (start, end) seconds -> [n] bool
     for a, b in spans: res[round(a * FPS):round(b * FPS)] = True
     return res
 
+SEEN_FPS = 25     # of LR-ASD
+
+@lru_cache(1)
+def _lr_asd(path): return load_lr_asd(path)
+
+def speaking_odds(
+    faces:np.ndarray,     # [n,112,112] uint8 grey, 25 a second
+    audio:Audio,          # from the first of them
+    net=None,             # left out: that of the card `lr_asd`
+)->np.ndarray:            # [n] log odds that the face makes the sound
+    "What LR-ASD says of a face"
+    return odds_of(net or _lr_asd(find('lr_asd')), faces, sync_mfcc(whole_samples(audio)))
+
+def judged(
+    m:Mouth,
+    audio:Audio, n:int,   # the whole sound; steps of 20 ms
+    net=None,
+)->np.ndarray:            # [n] log odds, 0 where LR-ASD does not see the face
+    "What LR-ASD adds; nothing where its weights are not on this machine"
+    res = np.zeros(n)
+    if len(m.grey) < 2: return res
+    t = np.arange(m.times[0], m.times[-1], 1 / SEEN_FPS)
+    near = np.searchsorted(m.times, t, 'right') - 1
+    x = Audio(audio.samples[round(m.times[0] * audio.rate):], audio.rate)
+    if not len(x.samples): return res
+    odds = speaking_odds(np.stack(m.grey)[near], x, net)
+    steps = np.arange(n) / FPS
+    inside = (steps >= m.times[0]) & (steps <= m.times[-1])
+    res[inside] = np.interp(steps[inside], t, odds)
+    return res
+
 def curve_of(
     group:list[Mouth],       # of one person
     expected:np.ndarray,     # [n,3] from `prediction`
+    audio:Audio|None=None,   # for LR-ASD
 )->np.ndarray:               # [n] log odds, NaN where they are not seen
     "Whether a person speaks, by their mouth"
     res = np.full(len(expected), np.nan)
     for m in group:
         mouth = at_times(np.array(m.times), np.array(m.mouths), len(expected))
-        odds = np.clip(follows(mouth, expected), LOW, HIGH) - AGAINST * shut(mouth[:, 0])
+        more = judged(m, audio, len(expected)) if audio is not None and m.grey else 0.
+        odds = np.clip(follows(mouth, expected), LOW, HIGH) + np.clip(more, LOW, HIGH) - AGAINST * shut(mouth[:, 0])
         res = np.where(np.isfinite(odds), odds, res)
     return res
 
@@ -270,7 +320,7 @@ def found_turns(
     people = people_of(groups)
     if not spans: return Turns((), tuple(people), (SILENT,))
     expected, hears = prediction(audio, motion_model), available('resemblyzer') and bool(groups)
-    curves = np.column_stack([np.zeros((len(expected), 0)), *(curve_of(g, expected) for g in groups)])
+    curves = np.column_stack([np.zeros((len(expected), 0)), *(curve_of(g, expected, audio) for g in groups)])
     voiced, level = voiced_steps(spans, len(expected)), np.resize(loudness(audio, FPS), len(expected))
     heard = voices_at(audio, spans) if hears else (np.zeros(0), np.zeros((0, 256)))
     way, sure = way_of(curves, voiced, level, *heard)
