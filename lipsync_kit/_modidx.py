@@ -509,6 +509,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                       'lipsync_kit/batch/workers.py'),
                                            'lipsync_kit.batch.workers._end_with_parent': ( 'batch/workers.html#_end_with_parent',
                                                                                            'lipsync_kit/batch/workers.py'),
+                                           'lipsync_kit.batch.workers._unwind': ( 'batch/workers.html#_unwind',
+                                                                                  'lipsync_kit/batch/workers.py'),
                                            'lipsync_kit.batch.workers.attempt': ( 'batch/workers.html#attempt',
                                                                                   'lipsync_kit/batch/workers.py'),
                                            'lipsync_kit.batch.workers.failed': ( 'batch/workers.html#failed',

@@ -36,6 +36,10 @@ def attempt(
 # %% ../../nbs/batch/01_workers.ipynb #ac3521d3
 READY = 'ready'
 
+def _unwind(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)   # a second one would end the unwinding with a traceback
+    sys.exit(1)
+
 def _end_with_parent():
     parent_process().join(); os._exit(1)
 
@@ -46,7 +50,7 @@ def serve(
 ):
     "What a worker does: rows in, answers out, until the other side is gone"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, _unwind)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.dup2(2, 1)
     if threads: os.environ.setdefault('OMP_NUM_THREADS', str(threads))   # before anything heavy is imported
