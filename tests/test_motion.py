@@ -110,7 +110,7 @@ def test_live():
     assert len(taken)*n/a.rate < 1.1 and first.seconds > .7
     live, whole = join([first, *pieces]), speech_to_motion(a, motion_model='rules', emotion='happy')
     assert len(live) == len(whole)
-    assert np.corrcoef(live.mouth_open, whole.mouth_open)[0, 1] > .75      # labels of sounds at the ends of pieces differ
+    assert np.corrcoef(live.mouth_open, whole.mouth_open)[0, 1] > .8
     blink = ARKIT.index('eyeBlinkLeft')
     assert live.sources == whole.sources and live.blendshapes[:, blink].max() > .6
     assert np.abs(np.diff(live.head, axis=0)).max() < 2

@@ -301,7 +301,7 @@ def speech_to_motion(
 
 # %% ../../nbs/motion/06_audio2motion.ipynb #f0c2b87f
 SEAM = 3           # frames that are blended
-STEP = .5          # seconds of new sound before the next piece
+STEP = .6          # seconds of new sound before the next piece
 BACK = 1.6         # seconds that an interrupted stream can go back
 HEAD_DELAY = .45   # seconds from a stressed syllable to the nod
 
