@@ -9079,7 +9079,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                  'lipsync_kit/webapp/faces.py'),
                                           'lipsync_kit.webapp.faces._is_still': ( 'webapp/faces.html#_is_still',
                                                                                   'lipsync_kit/webapp/faces.py'),
-                                          'lipsync_kit.webapp.faces._path': ('webapp/faces.html#_path', 'lipsync_kit/webapp/faces.py'),
                                           'lipsync_kit.webapp.faces._runs': ('webapp/faces.html#_runs', 'lipsync_kit/webapp/faces.py'),
                                           'lipsync_kit.webapp.faces._shown': ('webapp/faces.html#_shown', 'lipsync_kit/webapp/faces.py'),
                                           'lipsync_kit.webapp.faces._which': ('webapp/faces.html#_which', 'lipsync_kit/webapp/faces.py'),

@@ -186,7 +186,7 @@ def test_a_recording_becomes_an_avatar_that_is_kept_and_opened_again(page, film,
     page.get_by_role('tabpanel').get_by_text('For experts').locator('visible=true').click()
     page.locator('#me-steps input').fill('0')
     page.get_by_role('button', name='Learn my avatar').click()
-    page.locator('#learned .good').wait_for(timeout=120_000)
+    answered(page, '#learned', before='tick the box')
     assert 'appearance model' in page.locator('#learned').inner_text()
     width, n = spoken(page, tmp_path, 'first.mp4')
     assert width == 340 and n > 5
@@ -200,7 +200,7 @@ def test_a_recording_becomes_an_avatar_that_is_kept_and_opened_again(page, film,
     page.set_viewport_size(dict(width=1280, height=1000))
     avatar_tab(page)                                     # a new visit
     page.locator('#avatar input[type=file]').set_input_files(str(tmp_path/'me.avatar'))
-    page.locator('#about-avatar .good').wait_for(timeout=60_000)
+    answered(page, '#about-avatar')
     assert spoken(page, tmp_path, 'second.mp4') == (width, n)
 
 def test_a_recording_that_will_not_do_is_explained(page, film, tmp_path):
@@ -268,6 +268,14 @@ def pressed(page, button, answer):
         except timeout:
             if not left: raise
 
+def answered(page, where, before=None):
+    "What is said after what was said `before`; it has to be good, and a bad answer ends the wait as well"
+    said = page.locator(f'{where} .good, {where} .bad').filter(has_not_text=before).first
+    said.wait_for(timeout=180_000)
+    text = said.inner_text()
+    assert page.locator(f'{where} .good').count(), text
+    return text
+
 def test_faces_are_shown_chosen_and_restored(page, tmp_path):
     faces_tab(page)
     assert 'choose a picture or a video first' in pressed(page, '#restore', '#faces-said .bad')
@@ -277,8 +285,7 @@ def test_faces_are_shown_chosen_and_restored(page, tmp_path):
     assert 'px between the eyes' in page.locator('#who').inner_text()
     page.locator('#which input').click(); page.get_by_role('option', name='only 1').click()
     page.locator('#restore').click()
-    page.locator('#faces-said .good').wait_for(timeout=120_000)
-    assert 'faces: 1' in page.locator('#faces-said').inner_text()
+    assert 'faces: 1' in answered(page, '#faces-said')
     page.wait_for_function("[...document.querySelectorAll('#both img')].filter(i => i.naturalWidth > 100).length >= 2", timeout=60_000)
     with page.expect_download() as d: page.locator('#faces-file a').first.click()
     d.value.save_as(tmp_path/'restored.jpg')
@@ -319,7 +326,7 @@ def test_a_video_is_restored_beside_what_was_given(page, film, tmp_path):
     page.get_by_role('tabpanel').get_by_text('Options', exact=True).locator('visible=true').first.click()
     page.locator('#enhance-model input').click(); page.get_by_role('option', name='filter').click()
     page.locator('#restore').click()
-    page.locator('#faces-said .good').wait_for(timeout=120_000)
+    answered(page, '#faces-said')
     page.wait_for_function("document.querySelector('#faces-result video')?.readyState >= 2", timeout=60_000)
     page.wait_for_function("[...document.querySelectorAll('#both img')].filter(i => i.naturalWidth > 100).length >= 2", timeout=60_000)
     shot(page, tmp_path, 'faces_video')
