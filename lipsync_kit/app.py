@@ -93,11 +93,15 @@ def given_options(model:str, values)->dict:
     return ({'model': model} if model != 'portrait' else {}) | {k: v for k, v in changed.items() if k in takes}
 
 # %% ../nbs/19_app.ipynb #3e3a1814
-def chosen_face(kind:str, image, video): return video if kind == 'Video' else image
+def chosen_face(kind:str, image, video):
+    "The file of the open tab, or else the one that was given"
+    return video or image if kind == 'Video' else image or video
 
 def chosen_speech(kind:str, text, audio, motion=None)->dict:
-    "The speech as arguments of `lipsync`"
-    return dict(text=text or '') if kind == 'Text' else dict(motion=motion) if kind == 'Motion' else dict(audio=audio)
+    "The speech as arguments of `lipsync`: of the open tab, or else what was given"
+    given = dict(text=text or '', audio=audio, motion=motion)
+    name = kind.lower() if given[kind.lower()] else next((k for k, v in given.items() if v), kind.lower())
+    return {name: given[name]}
 
 def as_python(face, speech:dict, options:dict)->str:
     "The same call in Python"
@@ -135,7 +139,7 @@ def asked(
     "Face, speech and options of a job; an error says what is missing"
     face, speech = chosen_face(face_kind, image, video), chosen_speech(speech_kind, text, audio, motion)
     if not face: raise KitError('choose a picture or a video with a face first')
-    if not any(speech.values()) and face_kind == 'Image':
+    if not any(speech.values()) and face == image:
         raise KitError('write what shall be said, or give a recording')
     check_size(face, speech)
     options = given_options(model, values)
