@@ -23,7 +23,7 @@ def address(tmp_path_factory):
             if app.poll() is not None: log.seek(0); pytest.fail(log.read())
             time.sleep(.2)
     yield url
-    app.terminate(); app.wait()
+    app.terminate(); app.wait(); log.close()
 
 @pytest.fixture(scope='module')
 def chromium():

@@ -70,8 +70,10 @@ def output_path(
 # %% ../../nbs/pipe/09_run.ipynb #077c3fdd
 def peak_memory()->int:   # MB; 0 where the system does not say
     "The most memory that this process has held so far, without what its parent held before it began"
-    try: return round(next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM')) / 1e3)
-    except (OSError, StopIteration): pass                   # not Linux
+    try: lines = Path('/proc/self/status').read_text().splitlines()
+    except OSError: lines = []                              # not Linux
+    for l in lines:
+        if l.startswith('VmHWM'): return round(int(l.split()[1]) / 1e3)
     try: from resource import RUSAGE_SELF, getrusage
     except ImportError: return 0                            # Windows
     return round(getrusage(RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == 'darwin' else 1e3))
