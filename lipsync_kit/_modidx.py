@@ -2095,6 +2095,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'lipsync_kit/live/conversation.py'),
                                                'lipsync_kit.live.conversation.heard_until': ( 'live/conversation.html#heard_until',
                                                                                               'lipsync_kit/live/conversation.py'),
+                                               'lipsync_kit.live.conversation.names_sound': ( 'live/conversation.html#names_sound',
+                                                                                              'lipsync_kit/live/conversation.py'),
                                                'lipsync_kit.live.conversation.pieces_of': ( 'live/conversation.html#pieces_of',
                                                                                             'lipsync_kit/live/conversation.py'),
                                                'lipsync_kit.live.conversation.soon_begun': ( 'live/conversation.html#soon_begun',

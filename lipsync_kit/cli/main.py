@@ -7,8 +7,9 @@ __all__ = ['MAKE', 'MEASURE', 'SET_UP', 'COMMANDS', 'UsageError', 'STOPPED', 'OU
            'build_app', 'complain', 'error_object', 'run', 'Stopped', 'main']
 
 # %% ../../nbs/cli/05_main.ipynb #8e8383e8
-import json, sys
+import json, re, sys
 from dataclasses import asdict
+from errno import ENAMETOOLONG
 from typing import Annotated, Optional
 import typer
 from .animate import animate_with_flags
@@ -198,7 +199,10 @@ def _explained(e:BaseException, command:str='', as_json:bool=False)->int:
     elif isinstance(e, UsageError):
         text, code, kind = f'{e.format_message()} (lipsync --help lists what there is)', 2, 'usage'
     elif isinstance(e, KitError): text, code, kind = str(e), 2, 'bad_input'
+    elif isinstance(e, OSError) and e.errno == ENAMETOOLONG:
+        text, code, kind = f'{e.filename!r} is too long for the name of a file', 2, 'bad_input'
     else: text, code, kind = f'unexpected {type(e).__name__}: {e}. {OUR_FAULT}', 1, 'internal'
+    text = re.sub(r'(\S{60})\S{400,}', r'\1…', text)      # a value of thousands of letters hides the message
     if as_json: typer.echo(json.dumps(error_object(spoken(text, command), kind), ensure_ascii=False))
     else: complain(text, command)
     return code

@@ -14,6 +14,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
 from fractions import Fraction
+from os.path import isfile
 from pathlib import Path
 from typing import Any, NamedTuple
 import numpy as np
@@ -126,7 +127,7 @@ def is_available(
 )->Availability:
     "Whether the model called `name` can draw on this machine"
     card = model_card(name)
-    own = [f'the file {weights}'] if weights and not Path(weights).is_file() else []
+    own = [f'the file {weights}'] if weights and not isfile(weights) else []
     names = files_of(card, preset, weights)[bool(weights):]
     return Availability(name, (*_missing_packages(card), *own, *_missing_files(names)))
 

@@ -11,13 +11,14 @@ import json, tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from os.path import isfile
 from pathlib import Path
 import numpy as np
 from ..audio.signal import RATE
 from ..core import KitError, OnProgress, Progress, no_progress, replacing
 from ..media.captions import Caption, load_pysubs2, read_captions
 from ..media.loudness import Pieces, levelled, pieces_of, write_pieces
-from ..media.probe import probe
+from ..media.probe import existing, probe
 from ..media.read import audio_blocks
 from ..media.streams import StreamReport
 from .dub_speakers import by_speaker, cast_lines, direct, followed, turns_for, undirected
@@ -164,7 +165,7 @@ def _new_project(video, text, script, to, translator, progress)->Project:
     if sum(x is not None for x in (text, script, to)) != 1:
         raise KitError("give one of text, script, to, or a project that is there: what is to be said?")
     if script is not None: return Project(str(video), lines_of_script(script))
-    if text is not None and not Path(text).is_file(): raise KitError(f"there is no file {text}")
+    if text is not None: existing(text)
     code = language_code(to) if to is not None else ''
     if to is not None: chosen_translator(translator, '', code)        # which says what is missing
     heard = transcribe(video, progress=progress)
@@ -225,10 +226,10 @@ def dub(
 )->Result:
     "Let other words be spoken in a video"
     load_pysubs2()                                  # which says how to install it, before anything is spoken
-    if isinstance(video, (str, Path)) and Path(video).is_file() and probe(video).kind != 'video':
+    if isinstance(video, (str, Path)) and isfile(video) and probe(video).kind != 'video':
         raise KitError(f"{video} is no video; a picture speaks with lipsync talk")
     path = output_path(out, VIDEOS)
-    again = project is not None and Path(project).is_file()
+    again = project is not None and isfile(project)
     known = _known_project(project, video, text, script, to) if again else None
     watched = {} if 'choose' in options else {'speaker_selection': 'auto-detect'}
     given = {'subtitles': SUBTITLES, **watched, **(known.options if again else {}), **options}

@@ -8,6 +8,7 @@ __all__ = ['names_in', 'turns_for', 'cast_lines', 'dub_lips', 'by_speaker', 'fol
 # %% ../../nbs/pipe/12_dub_speakers.ipynb #917d1058
 from dataclasses import replace
 from hashlib import sha256
+from os.path import isfile
 from pathlib import Path
 from ..audio.signal import RATE
 from ..core import OnProgress, no_progress
@@ -51,7 +52,7 @@ def _kept_turns(video, given, o:Options, kept:Path|None, progress)->Turns:
     "The turns, found anew where the video or what is said of it has changed"
     faces, judge = dict(o.speaker_map or ()), judge_of(o)
     if kept is None: return known_turns(video, given, faces, judge, progress)
-    files = [Path(f) for f in (video, given) if isinstance(f, (str, Path)) and Path(f).is_file()]
+    files = [Path(f) for f in (video, given) if isinstance(f, (str, Path)) and isfile(f)]
     stamps = [(str(f), f.stat().st_mtime_ns) for f in files]
     path = kept/f'speakers-{sha256(repr((stamps, faces, judge)).encode()).hexdigest()[:12]}.json'
     if path.is_file(): return load_turns(path)

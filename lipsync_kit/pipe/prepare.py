@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from importlib import import_module
+from os.path import exists
 from pathlib import Path
 from ..faces.cover import CoverReport
 from ..core import KitError, OnProgress, Progress, as_fps, device as chosen_device, no_progress, part_of
@@ -200,7 +201,7 @@ def covers_wanted(options:Options)->bool:
     "Whether covered mouths are looked for: not where an official program is to be repeated, or the policy forbids it"
     return setting(options, 'preset', 'best') != 'original' and looks_for_covers(options.policy)
 
-def _missing(x)->bool: return isinstance(x, (str, Path)) and not Path(x).exists()
+def _missing(x)->bool: return isinstance(x, (str, Path)) and not exists(x)
 
 def asks_speakers(options:Options)->bool:
     "Whether lips depend on who speaks in the video"

@@ -6,6 +6,7 @@
 __all__ = ['turns', 'answered', 'converse_inputs', 'converse_tab']
 
 # %% ../../nbs/webapp/08_converse.ipynb #741f331d
+from pathlib import Path
 import gradio as gr
 from ..core import KitError
 from ..live.conversation import Conversation
@@ -32,7 +33,7 @@ def answered(
         same = talk is not None and (talk.face, talk.chat, talk.asked) == (face, chat, voice)
         mine = talk if same else Conversation(face, chat=chat, voice=voice)
         mine.asked = voice
-        r = mine.ask(audio or text, out, step)
+        r = mine.ask(Path(audio) if audio else text, out, step)
         return mine, turns(mine), str(r.path), good(r)
     found, said = run_job(session, job, progress, work, out)
     return found or (talk, turns(talk), None, said)

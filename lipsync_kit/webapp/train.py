@@ -8,6 +8,7 @@ __all__ = ['USE', 'FOLDERS', 'TRAIN_CSS', 'train_settings', 'prepare_settings', 
 # %% ../../nbs/webapp/09_train.ipynb #2131dff9
 import shutil
 from html import escape
+from os.path import isdir
 from pathlib import Path
 import gradio as gr
 from ..core import KitError
@@ -54,7 +55,7 @@ def trained(
     "A model of a data set"
     out = new_output(session, 'model.zip')
     def work(step):
-        if not data or not Path(data).is_dir(): raise KitError('make a data set first')
+        if not data or not isdir(data): raise KitError('make a data set first')
         no_files(options)
         folder = train(step, data=data, out=str(out.with_name('model')), **options)
         shutil.make_archive(str(out.with_suffix('')), 'zip', folder)
