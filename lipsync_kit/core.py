@@ -349,8 +349,10 @@ def replacing(
         tmp = _temporary(path)
     except OSError as e:
         raise KitError(f"can't write to {path.parent}: {e.strerror or e}; choose another folder with -o") from e
+    mode = tmp.stat().st_mode
     try:
         yield tmp
+        if tmp.stat().st_mode != mode: tmp.chmod(mode)   # safetensors puts one in its place that nobody else may read
         os.replace(tmp, path)
     except Exception as e:
         if (found := system_error(e)) is None: raise

@@ -24,7 +24,7 @@ def places_in(
 )->dict[str, dict[str, tuple[int, int]]]:   # key -> file -> offset, bytes
     "Where everything lies in an archive"
     res = {}
-    with tarfile.open(path) as t:
+    with tarfile.open(path, 'r:') as t:
         for m in t:
             key, _, name = m.name.partition('.')
             if m.isfile(): res.setdefault(key, {})[name] = m.offset_data, m.size
@@ -54,15 +54,17 @@ class Clips:
             if s['split'] != split: continue
             try: places = places_in(self.folder/s['file'])
             except (OSError, tarfile.TarError) as e:
-                self.notes.append(f"{s['file']} is left out: {e}")
+                self.notes.append(f"{s['file']} is left out: {getattr(e, 'strerror', None) or e}")
                 continue
             before = len(self.facts)
             for key in s['clips']:
                 if people is None or facts[key]['person'] in people: self._add(facts[key], s['file'], places.get(key))
-            if check and self._changed(s): self._keep_whole(before, s['file'])
+            if check and len(self.facts) > before and self._changed(s): self._keep_whole(before, s['file'])
+        if not self.facts and self.notes:
+            raise KitError(f"in {folder} no clip of the part {split!r} can be read ({'; '.join(self.notes)}); run "
+                           'lipsync prepare again into a new folder')
         if not self.facts:
-            raise KitError(f"{folder} has no clips in its part {split!r}; prepare more people, or take another part"
-                           + ''.join(f'; {n}' for n in self.notes))
+            raise KitError(f"{folder} has no clips in its part {split!r}; prepare more people, or take another part")
 
     def _add(self, facts, file, places):
         need = (f"{facts['frames'] - 1:04d}.", 'points.npy', 'json')

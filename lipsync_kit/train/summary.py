@@ -11,16 +11,18 @@ from pathlib import Path
 from ..hub.cards import content_id
 from .manifest import load_manifest
 from .options import TrainOptions
+from .samples import ClipFacts
 
 # %% ../../nbs/train/18_summary.ipynb #ce60a470
-def data_facts(folder)->dict:
+def data_facts(
+    folder,                   # of the data set
+    clips:list[ClipFacts],    # that it learns from: those of its part `train` that can be read
+)->dict:
     "What a model was trained on"
-    m = load_manifest(folder)
-    people = {c['person'] for c in m['clips'] if m['people'][c['person']] == 'train'}
-    own = [c for c in m['clips'] if c['person'] in people]
-    return dict(people=len(people), held_out=sum(s != 'train' for s in m['people'].values()),
-                seconds=round(sum(c['seconds'] for c in own), 1), licences=sorted({c['licence'] for c in own}),
-                consents=sorted({c['consent'] for c in own}), content=content_id(Path(folder)/'manifest.json'))
+    people = load_manifest(folder)['people']
+    return dict(people=len({c.person for c in clips}), held_out=sum(s != 'train' for s in people.values()),
+                seconds=round(sum(c.seconds for c in clips), 1), licences=sorted({c.licence for c in clips}),
+                consents=sorted({c.consent for c in clips}), content=content_id(Path(folder)/'manifest.json'))
 
 # licences of footage, as stated, that allow commercial use
 FREE_LICENCES = 'cc0', 'cc0-1.0', 'public domain', 'cc-by', 'cc-by-4.0', 'mit', 'apache-2.0', 'yours', 'own'

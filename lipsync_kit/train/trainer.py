@@ -38,7 +38,8 @@ class Trainer:
     ):
         device(options.device)      # says so where there is none like that
         self.o, self.progress, self.out = options, progress, Path(options.out)
-        self.facts, self.clips, self.notes = data_facts(options.data), Clips(options.data, 'train', check=True), []
+        self.clips, self.notes = Clips(options.data, 'train', check=True), []
+        self.facts = data_facts(options.data, self.clips.facts)
         self.unseen = self._held_out()
         made_folder(self.out)
         self.notes += self.clips.notes
