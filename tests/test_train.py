@@ -1,6 +1,7 @@
 "Training on a generated clip: goes on bit for bit, loses nothing, and leaves a folder that talks."
 import json, os, signal, subprocess, sys
 from pathlib import Path
+from types import SimpleNamespace
 import av, numpy as np, pytest
 pytest.importorskip('webdataset'), pytest.importorskip('accelerate')
 import torch
@@ -13,7 +14,9 @@ from lipsync_kit.models.contract import model_card
 from lipsync_kit.pipe.run import lipsync
 from lipsync_kit.speech.tts import speak
 from lipsync_kit.metrics import reference
-from lipsync_kit.train import losses, stages, trainer
+from lipsync_kit.metrics.metric import Value
+from lipsync_kit.train import losses, stages, trainer, validate
+from lipsync_kit.train.example_set import example_set
 from lipsync_kit.train.options import train_options
 from lipsync_kit.train.prepare import prepare
 from lipsync_kit.train.state import rate_at, read_checkpoint
@@ -58,7 +61,12 @@ def test_resumed_equals_uninterrupted(data, tmp_path):
     made(data, tmp_path/'a', steps=12, recipe=ALL).run()
     for at in 1, 3, 6, 8, 11:       # in each stage
         with pytest.raises(Stop): Trainer(train_options(data=data, out=str(tmp_path/'b'), steps=12, recipe=ALL, **TINY), stopping(at)).run()
+    left = tmp_path/'b'/'checkpoints'/'.step-00000011.0123456789abcdef.safeten'       # what kill -9 leaves: half a checkpoint,
+    whole = sorted(left.parent.iterdir())[-1]
+    for p in left, left.with_name('step-00000012.safetensors'): p.write_bytes(whole.read_bytes()[:100_000])
+    with open(tmp_path/'b'/'metrics.jsonl', 'a') as f: f.write('{"step": 11, "lo')         # and half a line
     made(data, tmp_path/'b', steps=12, recipe=ALL).run()
+    assert not left.exists()
     (_, a), (_, b) = last(tmp_path/'a'), last(tmp_path/'b')
     assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
     lines = [json.loads(l) for l in (tmp_path/'b'/'metrics.jsonl').read_text().splitlines()]
@@ -145,6 +153,16 @@ def test_a_batch_is_learned_by_heart_and_a_clip_is_drawn(data, tmp_path):
     loss = [one.steps.step('generator', [batch], rate_at(one.o, k, 300))['reconstruction'] for k in range(300)]
     # it begins at the moved reference: .381, and .047 in the end, were measured where the held reference has .519
     assert loss[-1] < .1 * held and loss[-1] < .15 * loss[0], (held, loss[0], loss[-1])
+
+def test_a_person_held_out_is_judged_on_a_clip_that_is_long_enough_for_every_metric(tmp_path, monkeypatch):
+    data = example_set(read_image(Path(lipsync_kit.__file__).parent/'data'/'astronaut.jpg').image, tmp_path/'set', dict(Ann='train', Bob='val'), 160)
+    t, seen = made(str(data), tmp_path/'a', steps=1, recipe='generator:1'), []
+    def judge(video, reference, metrics):
+        seen.append((probe(video).duration, probe(reference).duration))
+        return SimpleNamespace(values={m: Value(.5, baselines=dict(real=.25)) for m in metrics})
+    monkeypatch.setattr(validate, 'evaluate', judge)
+    found = validate.evaluated(t.painter(), t.unseen)
+    assert min(seen[0]) > 6 and found['mouth_learned'] == dict(people=1, drawn=.5, real=.25)     # `mouth_learned` asks for 5 s
 
 SEEN = ('actor_selfie', 'grid_bbaf2n', 'grid_lbbc2a', 'grid_lwbsza', 'grid_pwij3p', 'grid_swiz3n', 'hdtf_aoc', 'hdtf_peterroskam0',
         'hdtf_radio13', 'hdtf_radio18', 'hdtf_radio42', 'hdtf_radio8', 'president_address_offset')
