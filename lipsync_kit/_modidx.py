@@ -8823,6 +8823,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'lipsync_kit/train/trainer.py'),
                                            'lipsync_kit.train.trainer.Trainer.shape': ( 'train/trainer.html#trainer.shape',
                                                                                         'lipsync_kit/train/trainer.py'),
+                                           'lipsync_kit.train.trainer.Trainer.stale': ( 'train/trainer.html#trainer.stale',
+                                                                                        'lipsync_kit/train/trainer.py'),
                                            'lipsync_kit.train.trainer.Trainer.sync_figures': ( 'train/trainer.html#trainer.sync_figures',
                                                                                                'lipsync_kit/train/trainer.py'),
                                            'lipsync_kit.train.trainer.train': ('train/trainer.html#train', 'lipsync_kit/train/trainer.py')},

@@ -36,6 +36,7 @@ def train_on_ray(
 )->Path:                  # the folder of the model
     "A model from a data set, trained on a Ray cluster"
     try:
+        import ray
         from ray.train import ScalingConfig, TrainingFailedError
         from ray.train.torch import TorchTrainer
     except ImportError as e:
@@ -43,6 +44,8 @@ def train_on_ray(
     if processes < 1: raise KitError(f'processes must be 1 or more, not {processes}')
     o = train_options(**options)
     load_manifest(o.data)
+    try: ray.is_initialized() or ray.init(include_dashboard=False, logging_level='ERROR')
+    except Exception as e: raise KitError(f'Ray did not start: {str(e)[:200]}') from e    # it has no class for that
     how = ScalingConfig(num_workers=processes, use_gpu=gpus)
     try: TorchTrainer(trained_there, train_loop_config=options | absolute(o), scaling_config=how).fit()
     except TrainingFailedError as e: raise KitError(told_there(e)) from e

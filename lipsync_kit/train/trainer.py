@@ -107,7 +107,7 @@ class Trainer:
     def run(self)->Path:          # the folder of the model
         "Train to the end of the recipe"
         for text in self.notes: self._say(text)
-        while self.state.step < self.o.steps:
+        while self.state.step < self.o.steps and not self.stale:
             stage, k, n = stage_at(self.stages, self.state.step)
             if self._run_stage(stage, k, n): break
         return self.finish()
@@ -205,7 +205,12 @@ class Trainer:
             s.best, s.since = good, 0
             s.best_weights = {k: v.clone() for k, v in s.average.items()}
         else: s.since += 1
-        return self.acc.num_processes == 1 and bool(o.patience) and s.since >= o.patience
+        return self.stale
+
+    @property
+    def stale(self)->bool:
+        "Whether nothing better was found for too long; several processes would not know it at the same step"
+        return self.acc.num_processes == 1 and 0 < self.o.patience <= self.state.since
 
     def _pictures(self, painter):
         "A sheet and a short video of a clip held out"
