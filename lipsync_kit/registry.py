@@ -36,17 +36,25 @@ class Registry:
         if name not in cards: raise unknown(self.kind, name, cards)
         return cards[name]
 
+    def at(self, folder):
+        "The card that a folder is; None where no page knows such a folder"
+        self.all()
+        return next((c for card_at in self.readers if (c := card_at(folder)) is not None), None)
+
     def refresh(self):
         "Search again at the next call"
         with self.lock: self.found = None
 
     def _inside(self)->Iterator:
         "Cards of the package's own folder"
-        self.own = []
+        self.own, self.readers = [], []
         for m in pkgutil.iter_modules(import_module(self.package).__path__):
             name = f'{self.package}.{m.name}'
             if m.ispkg: name = f'{name}.card' if find_spec(f'{name}.card') else None
-            for card in getattr(import_module(name), 'CARDS', ()) if name else ():
+            if not name: continue
+            page = import_module(name)
+            if hasattr(page, 'card_at'): self.readers.append(page.card_at)
+            for card in getattr(page, 'CARDS', ()):
                 self.own.append(card.name)
                 yield card
 

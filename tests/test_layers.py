@@ -36,6 +36,8 @@ def modules(): return {'.'.join(p.relative_to(LIB).with_suffix('').parts): p for
 def imported(path):
     here = path.relative_to(LIB).with_suffix('').parts
     for x in ast.walk(ast.parse(path.read_text())):
+        if isinstance(x, ast.Call) and getattr(x.func, 'id', '') == 'import_module' and isinstance(x.args[0], ast.Constant):
+            if x.args[0].value.startswith('lipsync_kit.'): yield x.args[0].value.removeprefix('lipsync_kit.')
         if isinstance(x, ast.Import):
             yield from (a.name.removeprefix('lipsync_kit.') for a in x.names if a.name.startswith('lipsync_kit.'))
         if not isinstance(x, ast.ImportFrom): continue

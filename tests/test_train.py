@@ -1,6 +1,7 @@
 "Training on a generated clip: goes on bit for bit, loses nothing, and leaves a folder that talks."
 import json, os, signal, subprocess, sys
 from pathlib import Path
+from types import SimpleNamespace
 import av, numpy as np, pytest
 pytest.importorskip('webdataset'), pytest.importorskip('accelerate')
 import torch
@@ -13,13 +14,15 @@ from lipsync_kit.models.contract import model_card
 from lipsync_kit.pipe.run import lipsync
 from lipsync_kit.speech.tts import speak
 from lipsync_kit.metrics import reference
-from lipsync_kit.train import losses, stages, trainer
+from lipsync_kit.metrics.metric import Value
+from lipsync_kit.train import losses, stages, trainer, validate
+from lipsync_kit.train.example_set import example_set
 from lipsync_kit.train.options import train_options
-from lipsync_kit.train.shards import prepare
+from lipsync_kit.train.prepare import prepare
 from lipsync_kit.train.state import rate_at, read_checkpoint
 from lipsync_kit.train.stages import batches, stage_data
 from lipsync_kit.train.trainer import Trainer
-from lipsync_kit.train.windows import Clips
+from lipsync_kit.train.dataset import Clips
 from test_avatar import filmed
 
 TEXT = 'How about an apple, a plum, or a wide open mouth? We saw many old friends there.'
@@ -58,7 +61,12 @@ def test_resumed_equals_uninterrupted(data, tmp_path):
     made(data, tmp_path/'a', steps=12, recipe=ALL).run()
     for at in 1, 3, 6, 8, 11:       # in each stage
         with pytest.raises(Stop): Trainer(train_options(data=data, out=str(tmp_path/'b'), steps=12, recipe=ALL, **TINY), stopping(at)).run()
+    left = tmp_path/'b'/'checkpoints'/'.step-00000011.0123456789abcdef.safeten'       # what kill -9 leaves: half a checkpoint,
+    whole = sorted(left.parent.iterdir())[-1]
+    for p in left, left.with_name('step-00000012.safetensors'): p.write_bytes(whole.read_bytes()[:100_000])
+    with open(tmp_path/'b'/'metrics.jsonl', 'a') as f: f.write('{"step": 11, "lo')         # and half a line
     made(data, tmp_path/'b', steps=12, recipe=ALL).run()
+    assert not left.exists()
     (_, a), (_, b) = last(tmp_path/'a'), last(tmp_path/'b')
     assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
     lines = [json.loads(l) for l in (tmp_path/'b'/'metrics.jsonl').read_text().splitlines()]
@@ -66,8 +74,8 @@ def test_resumed_equals_uninterrupted(data, tmp_path):
 
 def test_another_training_is_not_mixed_in(data, tmp_path):
     made(data, tmp_path/'a', steps=2, recipe='judges:1, generator:1').run()
-    with pytest.raises(KitError, match='holds another training'): made(data, tmp_path/'a', steps=2, recipe='judges:1, generator:1', rate=.01)
-    made(data, tmp_path/'a', steps=2, recipe='judges:1, generator:1', rate=.01, resume=False)
+    with pytest.raises(KitError, match='holds another training'): made(data, tmp_path/'a', steps=2, recipe='judges:1, generator:1', batch=4)
+    made(data, tmp_path/'a', steps=2, recipe='judges:1, generator:1', batch=4, resume=False)
 
 def test_a_training_begins_with_a_trained_model(data, tmp_path):
     made(data, tmp_path/'a', steps=4, recipe='generator:1', width=16).run()
@@ -86,19 +94,27 @@ def test_a_loss_that_is_no_number_stops_with_its_batch(data, tmp_path, monkeypat
     t = made(data, tmp_path/'a', steps=6, recipe='generator:1')
     real = stages.reconstruction_loss
     monkeypatch.setattr(stages, 'reconstruction_loss', lambda y, x: real(y, x) * (float('nan') if t.state.step == 3 else 1))
-    with pytest.raises(KitError, match=r'\(reconstruction\) is not a number at step 3'): t.run()
+    with pytest.raises(KitError, match='^reconstruction is not a number at step 3; the batch is in .*; there is no checkpoint yet'): t.run()
     from safetensors.torch import load_file
     assert load_file(tmp_path/'a'/'bad-batch-00000003.safetensors')['frames'].shape[0] == 2
     assert not (tmp_path/'a'/'card.json').exists()
 
 def test_a_full_disk_is_noted_and_the_training_goes_on(data, tmp_path, monkeypatch):
-    def full(*_, **__): raise KitError("can't write: No space left on device; free some space")
-    t, said = made(data, tmp_path/'a', steps=4, recipe='judges:1, generator:1'), []
+    import safetensors.torch
+    real, said, fail = safetensors.torch.save_file, [], [True]
+    def full(*a, **k):        # as safetensors says it
+        if fail[0]: raise RuntimeError('Error while serializing: I/O error: No space left on device (os error 28)')
+        real(*a, **k)
+    monkeypatch.setattr(safetensors.torch, 'save_file', full)
+    how = dict(steps=4, recipe='judges:1, generator:1')
+    t = made(data, tmp_path/'a', **how)
     t.progress = lambda p: said.append(p.note)
-    real, n = trainer.save_checkpoint, []
-    monkeypatch.setattr(trainer, 'save_checkpoint', lambda *a: full() if not n and not n.append(1) else real(*a))
-    t.run()
-    assert any('no checkpoint at step 2' in s for s in said) and last(tmp_path/'a')[0]['step'] == 4
+    with pytest.raises(KitError, match="can't write .*model.safetensors: No space left on device"): t.run()     # the model itself
+    assert sum('no checkpoint at step' in s for s in said) == 2 and not (tmp_path/'a'/'card.json').exists()
+    assert not [p for p in (tmp_path/'a').rglob('*.safetensors')]
+    fail[0] = False
+    made(data, tmp_path/'a', **how).run()
+    assert last(tmp_path/'a')[0]['step'] == 4
 
 def test_a_reader_that_is_killed_is_replaced(data):
     o = train_options(data=data, **TINY)
@@ -134,9 +150,19 @@ def test_a_batch_is_learned_by_heart_and_a_clip_is_drawn(data, tmp_path):
     one = made(data, tmp_path/'b', steps=300, recipe='generator:1', width=16, batch=4, noise=0., perceptual=0., rate=3e-3)
     x = one.losses.inputs(batch, one.state)
     held = float(losses.reconstruction_loss(x['true'] + x['mask'] * (x['reference'] - x['true']), x))
-    loss = [one.step('generator', [batch], rate_at(one.o, k, 300))['reconstruction'] for k in range(300)]
+    loss = [one.steps.step('generator', [batch], rate_at(one.o, k, 300))['reconstruction'] for k in range(300)]
     # it begins at the moved reference: .381, and .047 in the end, were measured where the held reference has .519
     assert loss[-1] < .1 * held and loss[-1] < .15 * loss[0], (held, loss[0], loss[-1])
+
+def test_a_person_held_out_is_judged_on_a_clip_that_is_long_enough_for_every_metric(tmp_path, monkeypatch):
+    data = example_set(read_image(Path(lipsync_kit.__file__).parent/'data'/'astronaut.jpg').image, tmp_path/'set', dict(Ann='train', Bob='val'), 160)
+    t, seen = made(str(data), tmp_path/'a', steps=1, recipe='generator:1'), []
+    def judge(video, reference, metrics):
+        seen.append((probe(video).duration, probe(reference).duration))
+        return SimpleNamespace(values={m: Value(.5, baselines=dict(real=.25)) for m in metrics})
+    monkeypatch.setattr(validate, 'evaluate', judge)
+    found = validate.evaluated(t.painter(), t.unseen)
+    assert min(seen[0]) > 6 and found['mouth_learned'] == dict(people=1, drawn=.5, real=.25)     # `mouth_learned` asks for 5 s
 
 SEEN = ('actor_selfie', 'grid_bbaf2n', 'grid_lbbc2a', 'grid_lwbsza', 'grid_pwij3p', 'grid_swiz3n', 'hdtf_aoc', 'hdtf_peterroskam0',
         'hdtf_radio13', 'hdtf_radio18', 'hdtf_radio42', 'hdtf_radio8', 'president_address_offset')

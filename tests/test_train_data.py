@@ -10,9 +10,12 @@ from lipsync_kit.media.probe import probe
 from lipsync_kit.media.read import read_audio, read_frames, read_image
 from lipsync_kit.media.write import Writer
 from lipsync_kit.speech.tts import speak
-from lipsync_kit.train import shards
-from lipsync_kit.train.shards import load_manifest, prepare, samples_in
-from lipsync_kit.train.windows import Clips, Windows
+from lipsync_kit.train import prepare as prepare_page
+from lipsync_kit.train.manifest import load_manifest
+from lipsync_kit.train.prepare import prepare
+from lipsync_kit.train.shards import samples_in
+from lipsync_kit.train.dataset import Clips
+from lipsync_kit.train.windows import Windows
 from test_avatar import filmed
 
 pytest.importorskip('webdataset')
@@ -106,10 +109,10 @@ def test_a_full_disk_while_packing_keeps_what_was_prepared(film, tmp_path, monke
     (tmp_path/'v').mkdir()
     (tmp_path/'v'/'ann.mp4').write_bytes(film.read_bytes())
     with monkeypatch.context() as m:
-        m.setattr(shards, 'packed', full)
+        m.setattr(prepare_page, 'packed', full)
         with pytest.raises(OSError): prepare(tmp_path/'v', tmp_path/'s', size=128, sharp=0)
     with monkeypatch.context() as m:
-        m.setattr(shards, 'prepare_source', lambda *a, **k: pytest.fail('prepared again'))
+        m.setattr(prepare_page, 'prepare_source', lambda *a, **k: pytest.fail('prepared again'))
         assert prepare(tmp_path/'v', tmp_path/'s', size=128, sharp=0).manifest['clips']
 
 def killing(job, mark):

@@ -181,7 +181,8 @@ class OnRay:
         except ImportError as e: raise KitError("the engine 'ray' needs Ray: pip install 'lipsync_kit[ray]'") from e
         self.ray, self.n, self.limit, self.mine, self.busy = ray, n, limit, not ray.is_initialized(), {}
         os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
-        if self.mine: ray.init(log_to_driver=False, logging_level='ERROR', include_dashboard=False)
+        try: self.mine and ray.init(log_to_driver=False, logging_level='ERROR', include_dashboard=False)
+        except Exception as e: raise KitError(f'Ray did not start: {str(e)[:200]}') from e    # it has no class for that
         gpus = min(1, ray.cluster_resources().get('GPU', 0) / n)
         self.packed, self.places = cloudpickle.dumps(job), [os.path.abspath(p) for p in sys.path]
         self.task = ray.remote(remote_attempt).options(max_retries=0, num_cpus=1, num_gpus=int(gpus * 100) / 100)

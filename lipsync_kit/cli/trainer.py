@@ -27,7 +27,7 @@ def prepare(
 ):
     "Make a data set for training: shots, faces, clips, a reason for each dropped second. Run it again to go on."
     from lipsync_kit.batch.workers import find_engine
-    from lipsync_kit.train.shards import prepare as prepared
+    from lipsync_kit.train.prepare import prepare as prepared
     run = find_engine(engine, workers)
     with Bar(quiet) as bar:
         made = prepared(folder, out, run if workers > 1 or engine != 'local' else None, workers, bar, **given)
@@ -49,6 +49,7 @@ def train(
     from lipsync_kit.core import unknown
     from lipsync_kit.models.trained.card import read_card
     from lipsync_kit.params import read_config
+    from lipsync_kit.train.summary import evaluation_text
     from lipsync_kit.train.trainer import train as trained
     found = read_config(config) if config else {}
     for k in found:
@@ -57,7 +58,8 @@ def train(
     if int(os.environ.get('RANK', 0)): return      # one of several processes: the first one speaks
     card = read_card(folder)
     use = spoken(f'{folder} is ready: lipsync talk face.mp4 speech.wav --model {folder}')
-    say(dict(path=str(folder), **card), f"{card['about']}\n\n{use}", as_json)
+    text = '\n'.join(filter(None, (card['about'], evaluation_text(card['evaluation']))))
+    say(dict(path=str(folder), **card), f'{text}\n\n{use}', as_json)
 
 def train_with_flags():
     "The command with its flags"

@@ -79,8 +79,7 @@ def model_card(
     name:str,     # as in `lipsync(..., model=name)`
 )->ModelCard:
     "The card of the model called `name`, or of the trained folder of that path"
-    if name not in MODELS.all() and (Path(name)/'card.json').is_file():
-        return import_module('lipsync_kit.models.trained.card').card_of(name)
+    if name not in MODELS.all() and (card := MODELS.at(name)) is not None: return card
     return MODELS.get(name)
 
 # %% ../../nbs/models/00_contract.ipynb #37bb27bb

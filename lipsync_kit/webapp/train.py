@@ -14,7 +14,7 @@ import gradio as gr
 from ..core import KitError
 from ..params import Setting, settings_of
 from ..train.options import PrepareOptions, TrainOptions
-from ..train.shards import prepare
+from ..train.prepare import prepare
 from ..train.trainer import train
 from .controls import changed_values, in_rows
 from .jobs import OWN, cancel, check_size, good, new_output, no_files, run_job, runs
