@@ -4,8 +4,10 @@ Spleeter's two stems there (what takes music out of the sound takes memory too):
 
     python bench/speeds.py                      # writes lipsync_kit/data/speeds.jsonl
     python bench/speeds.py --keep runs.jsonl    # a run that was stopped goes on from the jobs in that file
+    python bench/speeds.py --memory             # the peak memory alone, once a job: on a busy machine, where seconds would be wrong
 
-Seconds are of processor time; what other programs took meanwhile is on each line (`others`).
+Seconds are of processor time; what other programs took meanwhile is on each line (`others`). After `--memory` the lines with seconds are
+those that were there, and others, without seconds, tell the memory.
 """
 import argparse, os, subprocess, sys, tempfile
 from dataclasses import replace
@@ -20,9 +22,9 @@ import sys
 from lipsync_kit.core import Audio
 from lipsync_kit.media.read import read_audio
 from lipsync_kit.pipe.run import lipsync
-face, speech, seconds, text, clean = sys.argv[1:6]
+face, speech, seconds, text, clean, times = sys.argv[1:7]
 audio = None if text or not speech else read_audio(speech).cut(0, float(seconds))
-for n in range(2): lipsync(face, audio, text=text or None, clean=clean)
+for n in range(int(times)): lipsync(face, audio, text=text or None, clean=clean)
 '''
 
 def jobs():
@@ -36,31 +38,37 @@ def jobs():
     yield from ((*j, 'auto') for j in clips)
     yield from ((*clips[i], 'off') for i in (0, 3, 5))
 
+def measured(job, times, own):
+    "The lines that a job leaves"
+    own.unlink(missing_ok=True)
+    subprocess.run([sys.executable, '-c', ONE, *map(str, job), str(times)], check=True, stderr=subprocess.DEVNULL,
+                   env=os.environ | dict(LIPSYNC_KIT_SPEEDS=str(own), PYTHONPATH=str(ROOT)))
+    if len(lines := own.read_text().splitlines()) != times: sys.exit(f'{len(lines)} runs were noted in place of {times}')
+    return lines
+
 def main():
     ask = argparse.ArgumentParser()
     ask.add_argument('--keep', type=Path, help='a file of finished jobs')
-    keep = ask.parse_args().keep
+    ask.add_argument('--memory', action='store_true', help='measure the peak memory alone')
+    a = ask.parse_args()
     sys.path.insert(0, str(ROOT))
     from lipsync_kit.hub.cards import available
-    from lipsync_kit.pipe.speeds import Measured, _line, probe, read_speeds
+    from lipsync_kit.pipe.speeds import Measured, _line, probe, read_speeds, reference
     if not available('spleeter-2stems'): sys.exit('run `lipsync models download spleeter-2stems` first')
     with tempfile.TemporaryDirectory() as d:
-        kept = keep or Path(d)/'speeds.jsonl'
-        os.environ.update(PYTHONPATH=str(ROOT))
-        done = len(read_speeds(kept)) // 2
-        for i, job in enumerate(jobs()):
-            if i < done: continue
+        kept = a.keep or Path(d)/'speeds.jsonl'
+        done = sum(m.memory > 0 for m in read_speeds(kept))         # one line of each job has it
+        for job in list(jobs())[done:]:
             print(Path(job[0]).name, job[-1], flush=True)
-            own = Path(d)/'own.jsonl'
-            own.unlink(missing_ok=True)
-            subprocess.run([sys.executable, '-c', ONE, *map(str, job)], check=True, stderr=subprocess.DEVNULL,
-                           env=os.environ | dict(LIPSYNC_KIT_SPEEDS=str(own)))
-            if len(read_speeds(own)) != 2: sys.exit(f'{len(read_speeds(own))} runs were noted in place of 2')
-            with kept.open('a') as f: f.write(own.read_text())
+            lines = measured(job, 1 if a.memory else 2, Path(d)/'own.jsonl')
+            with kept.open('a') as f: f.write('\n'.join(lines) + '\n')
         runs = read_speeds(kept)
-    everything = [Measured('probe', cpu=probe(50)), *runs]
-    lines = [_line(replace(m, machine='reference')) for m in everything]
+    if a.memory:
+        speed, old = reference()
+        runs = [*(replace(m, memory=0) for m in old if m.cost), *(replace(m, cpu=0., wall=0.) for m in runs if m.memory)]
+    else: speed = probe(50)
+    lines = [_line(replace(m, machine='reference')) for m in (Measured('probe', cpu=speed), *runs)]
     (ROOT/'lipsync_kit'/'data'/'speeds.jsonl').write_text('\n'.join(lines) + '\n')
-    print(f'{len(runs)} runs')
+    print(f'{len(runs)} lines')
 
 if __name__ == '__main__': main()

@@ -56,9 +56,9 @@ class Work:
         n = self.frames
         return np.array([1., self.first, self.speech, self.spoken, n, n * self.drawn, n * self.read, n * self.face])
 
-    def held(self)->np.ndarray:    # [4]
+    def held(self)->np.ndarray:    # [6]
         "What the memory is a sum of, up to factors"
-        return np.array([1., self.drawn, self.read, self.speech / 60])
+        return np.array([1., self.drawn, self.read, self.speech / 60, self.cleaning > 0, self.spoken > 0])
 
 @dataclass(frozen=True)
 class Measured(Work):
@@ -312,8 +312,8 @@ def estimate(
     if not own and not ref: return None
     k = probe() / speed if speed and (work.cleaning or not own) else 1.
     def rest(m): return max(m.cost - k * m.cleaning, .2 * m.cost)
-    cpu = (1. if own else k) * _fitted(work, own, ref, Work.terms, rest) + k * work.cleaning
-    with_memory = [m for m in own if m.memory]
+    with_seconds, with_memory = [m for m in ref if m.cost], [m for m in own if m.memory]
+    cpu = (1. if own else k) * _fitted(work, own, with_seconds, Work.terms, rest) + k * work.cleaning
     memory = _fitted(work, with_memory, [m for m in ref if m.memory], Work.held, lambda m: m.memory)
     return Estimate(cpu * lasting(own, work, others), cpu, round(memory), _basis(own))
 

@@ -152,7 +152,6 @@ def marked_frames(
 SURE = 27.            # score from which a mark is said to be there
 LONGEST = 1280        # pixels at which a picture is read
 SPAN, STRIDE = 2., .004   # how much larger or smaller than usual the tile may be; in what steps
-
 NOISE = 10.   # square levels: what an encoder leaves of a place without detail is worth no more
 NEAR = 5      # frequencies on a side over which the spectrum of a tile is evened
 
