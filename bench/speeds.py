@@ -1,6 +1,6 @@
 """The figures from which `lipsync plan` starts on a machine that has made nothing yet: runs of the portrait model on stills and clips of many
 sizes, each in a process of its own, and a short calculation that other machines repeat. Run it on two quiet cores, with the weights of
-Spleeter's two stems there (what takes music out of the sound takes memory too):
+Spleeter's two stems and of Kokoro there (taking music out of the sound and speaking take memory too):
 
     python bench/speeds.py                      # writes lipsync_kit/data/speeds.jsonl
     python bench/speeds.py --keep runs.jsonl    # a run that was stopped goes on from the jobs in that file
@@ -22,21 +22,22 @@ import sys
 from lipsync_kit.core import Audio
 from lipsync_kit.media.read import read_audio
 from lipsync_kit.pipe.run import lipsync
-face, speech, seconds, text, clean, times = sys.argv[1:7]
+face, speech, seconds, text, clean, voice, times = sys.argv[1:8]
 audio = None if text or not speech else read_audio(speech).cut(0, float(seconds))
-for n in range(int(times)): lipsync(face, audio, text=text or None, clean=clean)
+for n in range(int(times)): lipsync(face, audio, text=text or None, clean=clean, voice=voice)
 '''
 
 def jobs():
-    "Face, speech ('' for that of the video), seconds of it, text, what is taken out of the sound"
+    "Face, speech ('' for that of the video), seconds of it, text, what is taken out of the sound, voice"
     speech = MEDIA/'speech'/'hdtf_radio31_en.wav'
     stills = [(MEDIA/'portraits'/n, speech, s, '') for s, n in zip((3, 6, 2, 4, 5), STILLS)]
     clips = [(MEDIA/'clips'/n, '', 0, '') for n in CLIPS]
-    yield from ((*j, 'auto') for j in stills)
-    yield from ((*stills[i], 'off') for i in (0, 2, 3))
-    yield *stills[1][:1], '', 0, 'Some words are spoken by the voice, so that its time is known as well.', 'auto'
-    yield from ((*j, 'auto') for j in clips)
-    yield from ((*clips[i], 'off') for i in (0, 3, 5))
+    yield from ((*j, 'auto', 'auto') for j in stills)
+    yield from ((*stills[i], 'off', 'auto') for i in (0, 2, 3))
+    for voice in 'kokoro', 'hibari':
+        yield stills[1][0], '', 0, 'Some words are spoken by the voice, so that its time is known as well.', 'auto', voice
+    yield from ((*j, 'auto', 'auto') for j in clips)
+    yield from ((*clips[i], 'off', 'auto') for i in (0, 3, 5))
 
 def measured(job, times, own):
     "The lines that a job leaves"
@@ -54,12 +55,13 @@ def main():
     sys.path.insert(0, str(ROOT))
     from lipsync_kit.hub.cards import available
     from lipsync_kit.pipe.speeds import Measured, _line, probe, read_speeds, reference
-    if not available('spleeter-2stems'): sys.exit('run `lipsync models download spleeter-2stems` first')
+    lacking = [n for n in ('spleeter-2stems', 'kokoro', 'hibari-us') if not available(n)]
+    if lacking: sys.exit(f"run `lipsync models download {' '.join(lacking)}` first")
     with tempfile.TemporaryDirectory() as d:
         kept = a.keep or Path(d)/'speeds.jsonl'
         done = sum(m.memory > 0 for m in read_speeds(kept))         # one line of each job has it
         for job in list(jobs())[done:]:
-            print(Path(job[0]).name, job[-1], flush=True)
+            print(Path(job[0]).name, *job[-2:], flush=True)
             lines = measured(job, 1 if a.memory else 2, Path(d)/'own.jsonl')
             with kept.open('a') as f: f.write('\n'.join(lines) + '\n')
         runs = read_speeds(kept)
