@@ -189,13 +189,13 @@ def main():
     with tempfile.TemporaryDirectory() as d:
         d, picture = Path(d), str(Path(d)/'face.png')
         write_image(picture, data.astronaut())
-        if alone: return chain(path, networks(d/'full'), picture)
+        if alone: return chain(path, networks(d/'chain', width=32), picture, 48)
         memory(path, networks(d/'small', width=4, blocks=1), picture)
         beside_the_network()
         full = networks(d/'full')
         print(f"untrained network: {(full/'inswapper_128.onnx').stat().st_size / 1e6:.0f} MB")
         cost(path, full, picture)
         job(path, full, picture, d)
-        chain(path, full, picture)
+        chain(path, networks(d/'chain', width=32), picture, 48)
 
 if __name__ == '__main__': main()
