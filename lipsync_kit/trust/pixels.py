@@ -179,7 +179,7 @@ def _folded(fine:np.ndarray, cell:float)->np.ndarray:   # [64,64]
     return whole.reshape(-(-h // TILE), TILE, -(-w // TILE), TILE).sum((0, 2))
 
 def _evened(tile:np.ndarray)->np.ndarray:   # [64,64] complex
-    "The Fourier transform of a tile, as strong in one part of the band as in the next: a picture has more in the coarse one"
+    "The Fourier transform of a tile, as strong in each part of the band: a picture has more in the coarse one"
     own = np.fft.fftshift(np.fft.fft2(tile))
     power = cv2.blur(np.abs(own) ** 2, (NEAR, NEAR)).clip(0)      # running sums may end a little below
     return np.fft.ifftshift(own / (np.sqrt(power) + 1e-9))
