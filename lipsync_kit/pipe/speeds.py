@@ -118,7 +118,7 @@ def work_for(
     clip = source.clip
     read = 0. if source.still else clip.width * clip.height / source.scale ** 2 / 1e6
     original = setting(options, 'preset', 'best') == 'original'
-    own = dict.fromkeys(w for v in spoken for w in VOICES.get(v).weights)       # files that several voices share count once
+    own = {w for v in spoken for w in VOICES.get(v).weights}       # files that several voices share count once
     way = 'off' if spoken or (original and options.clean == 'auto') else options.clean
     return Work(options.model, variant_of(options), device_of(options), source.still, is_first(options.model), speech,
                 speech if spoken else 0., frames, size[0] * size[1] / 1e6, read, face, cleaning_seconds(way, speech),
@@ -318,7 +318,8 @@ def estimate(
     def rest(m): return max(m.cost - k * m.cleaning, .2 * m.cost)
     with_memory = [m for m in own if m.memory]
     cpu = (1. if own else k) * _fitted(work, own, ref, Work.terms, rest) + k * work.cleaning
-    alike = [m for m in everything if m.memory and (m.model, m.device) == (work.model, work.device)]     # stills and videos
+    # of stills and videos
+    alike = [m for m in everything if m.memory and (m.model, m.device) == (work.model, work.device)]
     memory = _fitted(work, with_memory, alike, Work.held, lambda m: m.memory)
     return Estimate(cpu * lasting(own, work, others), cpu, round(memory), _basis(own))
 
