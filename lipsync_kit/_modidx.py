@@ -8992,6 +8992,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'lipsync_kit/trust/pixels.py'),
                                           'lipsync_kit.trust.pixels._cells': ('trust/pixels.html#_cells', 'lipsync_kit/trust/pixels.py'),
                                           'lipsync_kit.trust.pixels._detail': ('trust/pixels.html#_detail', 'lipsync_kit/trust/pixels.py'),
+                                          'lipsync_kit.trust.pixels._evened': ('trust/pixels.html#_evened', 'lipsync_kit/trust/pixels.py'),
                                           'lipsync_kit.trust.pixels._folded': ('trust/pixels.html#_folded', 'lipsync_kit/trust/pixels.py'),
                                           'lipsync_kit.trust.pixels._matched': ( 'trust/pixels.html#_matched',
                                                                                  'lipsync_kit/trust/pixels.py'),

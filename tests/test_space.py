@@ -27,7 +27,7 @@ def serve_and_ask(python, folder, tmp_path):
     log = (tmp_path/'log').open('w+')
     app = subprocess.Popen([python, 'app.py'], cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
     try:
-        for _ in range(600):
+        for _ in range(1500):
             try: urllib.request.urlopen(f'http://127.0.0.1:{port}', timeout=5).read(); break
             except OSError:
                 if app.poll() is not None: log.seek(0); pytest.fail(log.read())

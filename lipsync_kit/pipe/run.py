@@ -239,7 +239,7 @@ def made_video(
         write_frames(marks.on_frames(tally.each(frames)), writer, rendering, job.clock)
         n, last, whole = writer.n, writer.last_time, not writer.done
     if whole:
-        work = work_for(o, job.source, job.speech_seconds, bool(job.sound.voices), n, job.size, tally.mean)
+        work = work_for(o, job.source, job.speech_seconds, job.sound.voices, n, job.size, tally.mean)
         finished(watch, work, peak_memory())
     beside = write_captions(job.captions or (), path, o.subtitles)
     made = replace(result_of(job, path, report, n, float(last + 1 / job.fps), effects), subtitles=beside)
