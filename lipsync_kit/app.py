@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['PHOTO', 'SENTENCE', 'MONO', 'FONTS', 'NOTE', 'CSS', 'OWNERS', 'PLACED', 'EXAMPLES', 'IN_VIEW', 'TABS', 'COLOURS',
            'STYLES', 'visitor_settings', 'takes_of', 'controls', 'shown_for', 'given_options', 'chosen_face',
-           'chosen_speech', 'as_python', 'flag', 'as_command', 'recipes', 'asked', 'drawing', 'make', 'foretold',
-           'example_file', 'close_up', 'recording', 'film', 'face_inputs', 'speech_inputs', 'model_controls', 'answers',
-           'talk', 'for_programs', 'example_buttons', 'face_picker', 'talk_tab', 'build', 'serve']
+           'chosen_speech', 'as_python', 'flag', 'as_command', 'recipes', 'asked', 'make', 'foretold', 'example_file',
+           'close_up', 'recording', 'film', 'face_inputs', 'speech_inputs', 'model_controls', 'answers', 'talk',
+           'for_programs', 'example_buttons', 'face_picker', 'talk_tab', 'build', 'serve']
 
 # %% ../nbs/19_app.ipynb #0c0bc898
 import os, re, shlex, signal, sys, threading
@@ -32,9 +32,9 @@ from .webapp.controls import changed_values, control, in_rows
 from .webapp.converse import converse_tab
 from .webapp.dub import dub_tab
 from .webapp.faces import EVERYBODY, FACES_CSS, choices_of, faces_for_programs, faces_tab, found_faces
-from .webapp.gpu import lent
-from .webapp.jobs import KEEP, LONGEST_TEXT, OWN, QUEUE, cancel, check_size, forget, good, named
-from .webapp.jobs import new_output, no_files, outputs, run_job, runs
+from .webapp.gpu import drawing
+from .webapp.jobs import KEEP, LONGEST_TEXT, OWN, QUEUE, answer_of, cancel, check_size, forget, good, named
+from .webapp.jobs import new_output, no_files, outputs, runs
 from .webapp.measure import MEASURE_CSS, measure_tab
 from .webapp.models import AUTO, MODELS_CSS, about_model, models_tab, usable
 from .webapp.train import TRAIN_CSS, train_tab
@@ -143,10 +143,6 @@ def asked(
     if options.get('choose') in people: options['choose'] = people[options['choose']]
     return face, {k: v for k, v in speech.items() if v}, options
 
-@lru_cache(1)
-# made before the page is served, as a Space wants it
-def drawing(): return lent(lipsync)
-
 def make(session:str, job:str, progress, people:dict, *values):
     "The video and what is said about it"
     out = new_output(session, named(chosen_face(*values[:3])))
@@ -154,16 +150,14 @@ def make(session:str, job:str, progress, people:dict, *values):
         face, speech, options = asked(people, *values)
         r = drawing()(face, **speech, out=out, progress=step, **options)
         return str(r.path), good(r)
-    found, said = run_job(session, job, progress, work, out)
-    return found or (None, said)
+    return answer_of(session, job, progress, work, out)
 
 def foretold(session:str, job:str, progress, people:dict, *values)->str:   # HTML
     "What a job will take, which model would draw, and where trouble waits"
     def work(step):
         face, speech, options = asked(people, *values)
         return good(f'<pre>{escape(str(plan(face, **speech, **options)))}</pre>')
-    found, said = run_job(session, job, progress, work, new_output(session))
-    return found or said
+    return answer_of(session, job, progress, work, new_output(session), ())
 
 # %% ../nbs/19_app.ipynb #3a519422
 def example_file(name:str, make)->str:

@@ -6,7 +6,7 @@
 __all__ = ['ARKIT', 'EYE_CORNERS', 'INNER_LIPS', 'NAME_BYTES', 'OnProgress', 'log', 'KitError', 'unknown', 'as_fps', 'frame_at',
            'time_of', 'n_frames', 'sample_at', 'same_value', 'value_hash', 'ByValue', 'AudioInfo', 'Clip', 'Rect',
            'Frame', 'Audio', 'Phoneme', 'eye_centres', 'interocular', 'mouth_open', 'Face', 'name_limit', 'beside',
-           'checked_name', 'replacing', 'Progress', 'no_progress', 'part_of', 'device', 'check_shape']
+           'checked_name', 'replacing', 'Progress', 'no_progress', 'part_of', 'time_left', 'device', 'check_shape']
 
 # %% ../nbs/00_core.ipynb #0a0e97b0
 import logging, os
@@ -376,6 +376,16 @@ def part_of(
         stage = f'{name}: {p.stage}' if name else p.stage
         progress(Progress(stage, start + (end - start) * p.share, note=p.note))
     return report
+
+def time_left(
+    share:float,           # that is done
+    seconds:float,         # that it took
+)->str:                    # '' while nobody can tell
+    "How long it still takes, in words"
+    if share < .05 or seconds < 3 or share >= 1: return ''
+    left = seconds * (1 - share) / share
+    if left < 5: return ', a few seconds left'
+    return f', about {round(left / 5) * 5:.0f} s left' if left < 90 else f', about {left / 60:.0f} minutes left'
 
 # %% ../nbs/00_core.ipynb #a20249f9
 def device(

@@ -8,20 +8,30 @@ from importlib.util import find_spec
 from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES, OUT = ROOT/'nbs'/'tutorials', ROOT/'out'/'tutorials'
 EXTRAS = 'whisper,diffusion,metrics,train,notebook'
 
 def run(page, out=OUT, kernel='python3', timeout=600):
-    "Execute a page in an empty folder; gives how many videos it shows"
+    "Execute a page in an empty folder; gives which of its visible cells show a video, from 1"
     nb, t = nbformat.read(page, 4), time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     NotebookClient(nb, timeout=timeout, kernel_name=kernel, resources=dict(metadata=dict(path=str(out)))).execute()
     nbformat.write(nb, out/page.name)
-    videos = sum('<video' in str(o) for c in nb.cells for o in c.get('outputs', ()))
-    print(f'{page.name}: {len(nb.cells)} cells, {videos} videos, {time.monotonic() - t:.0f} s', flush=True)
+    cells = [c for c in nb.cells if c.cell_type == 'code' and not c.source.startswith('#| hide')]
+    videos = [i for i, c in enumerate(cells, 1) if '<video' in str(c.outputs)]
+    print(f"{page.name}: {len(cells)} cells, videos in {videos or 'none'}, {time.monotonic() - t:.0f} s", flush=True)
     return videos
+
+def tried(page, kernel)->bool:
+    "Whether a page runs to its end; one that fails is told of and ends nothing"
+    try: run(page, kernel=kernel)
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as e:
+        print(f'{page.name}: failed\n{e}', flush=True)
+        return False
+    return True
 
 def call(*words, cwd:Path):
     "Run a program that sees nothing of this working tree"
@@ -62,5 +72,6 @@ def fresh(folder:Path, lend:bool=False)->str:
 if __name__ == '__main__':
     wanted = [a for a in sys.argv[1:] if a != '--fresh']
     kernel = fresh(ROOT/'out'/'fresh') if '--fresh' in sys.argv else 'python3'
-    for page in sorted(PAGES.glob('*.ipynb')):
-        if not wanted or any(w in page.name for w in wanted): run(page, kernel=kernel)
+    pages = [p for p in sorted(PAGES.glob('*.ipynb')) if not wanted or any(w in p.name for w in wanted)]
+    failed = [page.name for page in pages if not tried(page, kernel)]
+    if failed: sys.exit(f"{len(failed)} of {len(pages)} tutorials failed: {', '.join(failed)}")

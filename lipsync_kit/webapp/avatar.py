@@ -26,8 +26,8 @@ from ..models.identity import FILM, SUFFIX, Identity, open_identity
 from ..pipe.result import facts
 from ..pipe.run import lipsync
 from .controls import changed_values, in_rows
-from .jobs import KEEP, LONGEST_TEXT, OWN, QUEUE, begin, cancel, check_size, new_output, owned
-from .jobs import run_job
+from .jobs import KEEP, LONGEST_TEXT, OWN, QUEUE, answer_of, begin, cancel, check_size, new_output
+from .jobs import owned, run_job
 
 # %% ../../nbs/webapp/02_avatar.ipynb #37f7858a
 ALOUD = ('Read this aloud, from the front, in even light, with nothing before your mouth: *Hello, this is me, and I am '
@@ -146,8 +146,7 @@ def learn(
         if not agreed: raise KitError(f'tick the box first: "{AGREED}"')
         made = make_avatar(clip, out, progress=step, **{'consent': AGREED, **options})
         return str(made.path), outcome(made)
-    found, said = run_job(session, job, progress, work, out)
-    return found or (None, said)
+    return answer_of(session, job, progress, work, out)
 
 # %% ../../nbs/webapp/02_avatar.ipynb #bdd8f809
 def brought(path)->Identity:
@@ -180,8 +179,7 @@ def speak(
         check_size(None, speech)
         r = lipsync(open_identity(brought(path)), **speech, out=out, progress=step)
         return str(r.path), '<div class="good">' + '<br>'.join(map(escape, facts(r))) + '</div>'
-    found, said = run_job(session, job, progress, work, out)
-    return found or (None, said)
+    return answer_of(session, job, progress, work, out)
 
 # %% ../../nbs/webapp/02_avatar.ipynb #8aebdf15
 AVATAR_CSS = '''

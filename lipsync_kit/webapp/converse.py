@@ -11,7 +11,7 @@ from ..core import KitError
 from ..live.conversation import Conversation
 from ..speech.chat import CHATS
 from ..speech.tts import voice_names
-from .jobs import KEEP, LONGEST_TEXT, OWN, cancel, check_size, good, named, new_output, run_job, runs
+from .jobs import KEEP, LONGEST_TEXT, OWN, answer_of, cancel, check_size, good, named, new_output, runs
 
 # %% ../../nbs/webapp/08_converse.ipynb #37a5d06a
 def turns(talk:Conversation|None)->list[dict]:
@@ -34,8 +34,7 @@ def answered(
         mine.asked = voice
         r = mine.ask(audio or text, out, step)
         return mine, turns(mine), str(r.path), good(r)
-    found, said = run_job(session, job, progress, work, out)
-    return found or (talk, turns(talk), None, said)
+    return answer_of(session, job, progress, work, out, (talk, turns(talk), None))
 
 # %% ../../nbs/webapp/08_converse.ipynb #ed279b7b
 def converse_inputs()->tuple:
