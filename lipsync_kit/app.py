@@ -61,6 +61,12 @@ button.lg {min-height: 48px}
   .tab-container {max-width: calc(100vw - 48px); flex-wrap: wrap; height: auto !important; overflow: hidden}
   .tab-container button {padding: .5em !important; height: auto !important}}
 .dark .tab-container button.selected {color: #a5b4fc !important}
+:root {--focus: #4338ca} .dark {--focus: #c7d2fe}
+.gradio-container :is(button, a, summary, input, textarea, select, video, [tabindex]):focus-visible {
+  outline: 3px solid var(--focus) !important; outline-offset: 2px !important}
+.gradio-container .wrap:has(> .wrap-inner input:focus-visible), .gradio-container label:has(> input:focus-visible) {
+  outline: 3px solid var(--focus) !important; outline-offset: 1px !important}
+.gradio-container .tab-container button:focus-visible {outline-offset: -3px !important}
 .grey {font-size: .9em} .grey code {user-select: all; white-space: normal}
 '''
 # options that whoever runs the app decides, not its visitors; and those that have a control of their own

@@ -2,7 +2,7 @@
 
 With `--fresh` as in Colab: the wheel that `python -m build` makes, installed into an environment of its own (out/fresh), with nothing of
 this folder beside the notebook."""
-import json, os, shutil, subprocess, sys, sysconfig, time
+import json, os, re, shutil, subprocess, sys, sysconfig, time
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +12,6 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES, OUT = ROOT/'nbs'/'tutorials', ROOT/'out'/'tutorials'
-EXTRAS = 'whisper,diffusion,metrics,train,notebook'
 
 def run(page, out=OUT, kernel='python3', timeout=600):
     "Execute a page in an empty folder; gives which of its visible cells show a video, from 1"
@@ -32,6 +31,11 @@ def tried(page, kernel)->bool:
         print(f'{page.name}: failed\n{e}', flush=True)
         return False
     return True
+
+def extras()->str:
+    "What the first cells of the pages install, together"
+    code = [c.source for p in PAGES.glob('*.ipynb') for c in nbformat.read(p, 4).cells if c.cell_type == 'code' and 'lipsync_kit[' in c.source]
+    return ','.join(sorted({e for c in code for e in re.search(r'lipsync_kit\[([\w,]+)\] @', c)[1].split(',')}))
 
 def call(*words, cwd:Path):
     "Run a program that sees nothing of this working tree"
@@ -60,7 +64,7 @@ def fresh(folder:Path, lend:bool=False)->str:
         call(*pip, '--no-deps', made, cwd=folder)
         site = next((folder/'env'/'lib').glob('python*/site-packages'))
         (site/'lent.pth').write_text(sysconfig.get_path('purelib') + '\n')
-    else: call(*pip, '-c', ROOT/'constraints.txt', f'{made}[{EXTRAS}]', 'ipykernel', cwd=folder)
+    else: call(*pip, '-c', ROOT/'constraints.txt', f'{made}[{extras()}]', 'ipykernel', cwd=folder)
     spec = folder/'share'/'kernels'/'fresh'
     spec.mkdir(parents=True)
     env = dict(PYTHONPATH='', MPLBACKEND='module://matplotlib_inline.backend_inline')
