@@ -71,7 +71,8 @@ def test_a_process_that_was_forked_finds_faces_too():
 
 @pytest.mark.skipif(not os.environ.get('LIPSYNC_SPACE'), reason='LIPSYNC_SPACE=1 installs the Space into an environment of its own (minutes, network)')
 def test_it_starts_in_an_environment_of_its_own(tmp_path):
-    def run(*args, **kw): subprocess.run(list(map(str, args)), check=True, **kw)
+    env = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}      # or pip finds this folder and installs no package
+    def run(*args): subprocess.run(list(map(str, args)), check=True, env=env)
     shutil.copytree(SPACE, tmp_path/'space')
     run(sys.executable, '-m', 'venv', tmp_path/'venv')
     python = tmp_path/'venv'/'bin'/'python'
