@@ -66,6 +66,8 @@ button.lg {min-height: 48px}
 .gradio-container .wrap:has(> .wrap-inner input:focus-visible), .gradio-container label:has(> input:focus-visible) {
   outline: 3px solid var(--focus) !important; outline-offset: 1px !important}
 .gradio-container .tab-container button:focus-visible {outline-offset: -3px !important}
+.block[style^='height'] > .video-container:has(> .source-selection) > .wrap {flex: 1 1 0; min-height: 0; width: 100%}
+.block[style^='height'] > .video-container:has(> .source-selection) .mirror-wrap {height: 100% !important}
 .grey {font-size: .9em} .grey code {user-select: all; white-space: normal}
 '''
 # options that whoever runs the app decides, not its visitors; and those that have a control of their own

@@ -192,6 +192,22 @@ def test_two_players_keep_together(page, tmp_path):
     page.evaluate("document.querySelectorAll('.pair video')[0].currentTime = 1.2")
     page.wait_for_function("Math.abs(document.querySelectorAll('.pair video')[1].currentTime - 1.2) < .2", timeout=10_000)
 
+CLIPPED = """() => [...document.querySelectorAll('.source-selection, .video-container .controls')].filter(e => e.checkVisibility() && e.clientHeight)
+  .map(e => [e.closest('.block').id, e.getBoundingClientRect().bottom - e.closest('.block').getBoundingClientRect().bottom]).filter(([, by]) => by > 1)"""
+
+def test_nothing_is_cut_off_under_a_video(page, tmp_path):
+    from lipsync_kit.media.write import Writer
+    with Writer(tmp_path/'grey.mp4', 64, 80, 10) as w:
+        for i in range(3): w.write(np.full((80, 64, 3), 60 * i, np.uint8))
+    page.reload(); page.get_by_role('button', name='Make it talk').wait_for(timeout=120_000)
+    for tab, box in ('Talk', 'video'), ('Dub', 'dub-video'), ('Measure', 'measure-video'):
+        page.get_by_role('tab', name=tab, exact=True).first.click()
+        if tab == 'Talk': page.get_by_role('tabpanel').get_by_role('tab', name='Video').first.click()
+        page.locator(f'#{box} input[type=file]').set_input_files(str(tmp_path/'grey.mp4'))
+        page.locator(f'#{box} video').first.wait_for(timeout=60_000)
+        page.locator(f'#{box} video').first.hover()
+        assert page.evaluate(CLIPPED) == [], tab
+
 SAID = ('How about an apple, a plum, or a wide open mouth? We saw many old friends there, and my mother laughed. Five big boats '
         'move slowly past a blue harbour. Wow, who would have thought so, far away?')
 

@@ -193,9 +193,10 @@ AVATAR_CSS = '''
    border-top: 1px solid color-mix(in srgb, currentColor 15%, transparent)}
 .report tr.advice td {border-top: 0; padding-top: 0; font-weight: 500}
 .report tr td:first-child {width: 1.4em; font-weight: 700}
-.report tr.good td:first-child {color: #2a9d4a}
-.report tr.better td:first-child {color: #d08700}
-.report tr.stop td:first-child, .report tr.stop.advice td {color: #d33}
+.report tr.good td:first-child {color: color-mix(in srgb, #2a9d4a 70%, currentColor)}
+.report tr.better td:first-child {color: color-mix(in srgb, #d08700 65%, currentColor)}
+.report tr.stop td:first-child, .report tr.stop.advice td {color: color-mix(in srgb, #d33 75%, currentColor)}
+#report:has(> .wrap:not(.hide)) {min-height: 92px}
 .faces {display: flex; gap: .5em} .faces img {border-radius: 8px; max-height: 150px; max-width: 48%}
 #learn, #speak {min-height: 48px}
 #learned {min-height: 76px}
