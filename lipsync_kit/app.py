@@ -224,7 +224,7 @@ def speech_inputs()->tuple:
                               max_length=LONGEST_TEXT)
             voice = control(COMMON['voice'])
         with gr.Tab('Recording', id='Audio') as s2:
-            audio = gr.Audio(type='filepath', sources=['upload', 'microphone'], label='Speech')
+            audio = gr.Audio(type='filepath', sources=['upload', 'microphone'], buttons=['download'], label='Speech')
         with gr.Tab('Motion', id='Motion') as s3:
             motion = gr.File(type='filepath', label='A motion track that was saved', height=120, elem_id='motion')
     speech_kind = gr.State('Text')

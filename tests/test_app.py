@@ -178,6 +178,32 @@ def test_models_say_what_they_need_and_downloads_are_closed(page):
     page.locator('#models table').wait_for(timeout=120_000)
     assert 'research only' in page.locator('#models').inner_text() and page.get_by_text('--allow-downloads').is_visible()
 
+from test_hub import BODY, server, toy
+
+def test_a_model_is_fetched_with_a_button(chromium, server, toy, monkeypatch):
+    import gradio as gr
+    from lipsync_kit.models.contract import MODELS, ModelCard
+    from lipsync_kit.webapp.models import models_tab
+    monkeypatch.setenv('HF_ENDPOINT', server.url)
+    dest = toy('hf:owner/repo/sub/toy.pth')
+    card = ModelCard('toy', 'a toy', 'json', inputs=('image',), driven_by=('motion',), weights=('toy',))
+    known = {**MODELS.all(), 'toy': card}
+    monkeypatch.setattr(MODELS, 'all', lambda: known); monkeypatch.setattr(MODELS, 'get', known.get)
+    with gr.Blocks() as blocks: models_tab(True, gr.Dropdown([], label='Model'))
+    _, url, _ = blocks.queue().launch(prevent_thread_lock=True, server_name='127.0.0.1')
+    browser = chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    try:
+        page = browser.new_page(); page.goto(url)
+        row = page.locator('#models tr').filter(has=page.locator('b', has_text=re.compile('^toy$')))
+        row.get_by_text('needs 1.3 MB').wait_for(timeout=60_000)
+        assert 'choose a model first' in pressed(page, '#fetch', '#fetched .bad')
+        page.locator('#fetch-which input').click(); page.get_by_role('option', name='toy: 1.3 MB, MIT').click()
+        page.locator('#fetch').click()
+        page.locator('#fetched .good').wait_for(timeout=60_000)
+        row.get_by_text('ready').wait_for(timeout=60_000)                # the table is made anew
+        assert dest.read_bytes() == BODY and not page.locator('#fetch-which input').input_value()
+    finally: browser.close(); blocks.close()
+
 def test_two_players_keep_together(page, tmp_path):
     from lipsync_kit.core import Audio
     from lipsync_kit.media.write import Writer
@@ -303,7 +329,7 @@ def test_programs_learn_and_speak(address, film, tmp_path):
     with pytest.raises(Exception, match='no prepared person'):
         client.predict(handle_file(str(film)), 'Wow.', None, api_name='/speak')
 
-def test_a_webcam_is_recorded(address, chromium, film, tmp_path):
+def test_a_webcam_and_a_microphone_are_recorded(address, chromium, film, tmp_path):
     from lipsync_kit.media.read import read_frames
     with av.open(str(tmp_path/'me.y4m'), 'w', format='yuv4mpegpipe') as c:
         s = c.add_stream('wrapped_avframe', rate=12)
@@ -318,6 +344,16 @@ def test_a_webcam_is_recorded(address, chromium, film, tmp_path):
     page.locator('#film button').first.click()
     page.locator('#report .report').wait_for(timeout=120_000)
     assert 'at least 10 s are needed' in page.locator('#report').inner_text()
+    page.get_by_role('tab', name='Talk', exact=True).click(); page.get_by_role('tab', name='Recording').click()
+    page.get_by_label('Record audio').locator('visible=true').click()
+    page.get_by_role('button', name='Record', exact=True).click()
+    page.wait_for_timeout(2000)
+    page.get_by_role('button', name='Stop', exact=True).click()
+    link = page.get_by_role('link', name='Download').locator('visible=true')
+    link.wait_for(timeout=60_000)
+    (tmp_path/'said.wav').write_bytes(page.request.get(link.get_attribute('href')).body())
+    with av.open(str(tmp_path/'said.wav')) as c: assert c.streams.audio[0].duration * c.streams.audio[0].time_base > .5
+    assert not page.get_by_role('button', name='Share').count()          # a voice is sent nowhere
     page.context.browser.close()
 
 def faces_tab(page):

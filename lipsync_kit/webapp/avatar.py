@@ -231,7 +231,8 @@ def talking()->tuple:
             text = gr.Textbox(label='What to say (English voice)', lines=3, max_length=LONGEST_TEXT,
                               elem_id='avatar-text', placeholder='Hello! I learned to speak in a minute.')
         with gr.Tab('Recording'):
-            audio = gr.Audio(type='filepath', sources=['upload', 'microphone'], label='Speech, in place of the text')
+            audio = gr.Audio(type='filepath', sources=['upload', 'microphone'], buttons=['download'],
+                             label='Speech, in place of the text')
     with gr.Row():
         go = gr.Button('Let it speak', variant='primary', elem_id='speak', scale=3)
         stop = gr.Button('Cancel', elem_id='stop-speaking', scale=1)

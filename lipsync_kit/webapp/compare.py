@@ -71,7 +71,8 @@ def compare_inputs()->tuple:
             text = gr.Textbox(label='What to say', lines=3, max_length=LONGEST_TEXT, elem_id='compare-text',
                               info='empty with a video: what is said in it')
         with gr.Column(min_width=220):
-            audio = gr.Audio(type='filepath', sources=['upload', 'microphone'], label='Or a recording')
+            audio = gr.Audio(type='filepath', sources=['upload', 'microphone'], buttons=['download'],
+                             label='Or a recording')
     return face, text, audio
 
 def compare_tab():

@@ -42,7 +42,7 @@ def converse_inputs()->tuple:
     face = gr.Image(type='filepath', label='The face that answers', height=260, elem_id='converse-face',
                     sources=['upload', 'webcam', 'clipboard'])
     text = gr.Textbox(label='Your question', lines=2, max_length=LONGEST_TEXT, elem_id='question')
-    audio = gr.Audio(type='filepath', sources=['microphone', 'upload'], label='Or say it')
+    audio = gr.Audio(type='filepath', sources=['microphone', 'upload'], buttons=['download'], label='Or say it')
     with gr.Row():
         chat = gr.Dropdown(['auto', *CHATS.all()], value='auto', label='Who answers', elem_id='who-answers',
                            info='auto: a server with the interface of OpenAI where its key is set, else a script')

@@ -36,7 +36,8 @@ def measure_tab():
     with gr.Row():
         video = gr.Video(label='The video', sources=['upload'], height=280, elem_id='measure-video')
         real = gr.Video(label='A real clip to compare with, if there is one', sources=['upload'], height=280)
-    audio = gr.Audio(type='filepath', sources=['upload'], label='The sound, where the video has none')
+    audio = gr.Audio(type='filepath', sources=['upload'], buttons=['download'],
+                     label='The sound, where the video has none')
     with gr.Row():
         go = gr.Button('Measure', variant='primary', elem_id='measure', scale=3)
         stop = gr.Button('Cancel', elem_id='stop-measure', scale=1)
