@@ -59,7 +59,7 @@ button.lg {min-height: 48px}
   .tab-wrapper {max-width: calc(100vw - 48px); height: auto !important}
   .tab-container {max-width: calc(100vw - 48px); flex-wrap: wrap; height: auto !important; overflow: hidden}
   .tab-container button {padding: .5em !important; height: auto !important}}
-.dark .tab-container button.selected {color: #a5b4fc !important}
+.dark .tab-container button.selected, .dark .source-selection .selected {color: #a5b4fc !important}
 :root {--focus: #4338ca} .dark {--focus: #c7d2fe}
 .gradio-container :is(button, a, summary, input, textarea, select, video, [tabindex]):focus-visible {
   outline: 3px solid var(--focus) !important; outline-offset: 2px !important}
@@ -226,7 +226,7 @@ def speech_inputs()->tuple:
         with gr.Tab('Recording', id='Audio') as s2:
             audio = gr.Audio(type='filepath', sources=['upload', 'microphone'], buttons=['download'], label='Speech')
         with gr.Tab('Motion', id='Motion') as s3:
-            motion = gr.File(type='filepath', label='A motion track that was saved', height=120, elem_id='motion')
+            motion = gr.File(type='filepath', label='A motion track that was saved', height=170, elem_id='motion')
     speech_kind = gr.State('Text')
     for tab, kind in (s1, 'Text'), (s2, 'Audio'), (s3, 'Motion'):
         tab.select(lambda kind=kind: kind, None, speech_kind, **OWN)
@@ -371,7 +371,9 @@ COLOURS = dict(   # that can be read: 4.5:1 at least on what lies behind
     block_label_text_color='*primary_700', block_title_text_color='*primary_700',
     block_info_text_color='*neutral_500', block_info_text_color_dark='*neutral_400',
     body_text_color_subdued='*neutral_500', body_text_color_subdued_dark='*neutral_400',
-    input_placeholder_color='*neutral_500', input_placeholder_color_dark='*neutral_400')
+    input_placeholder_color='*neutral_500', input_placeholder_color_dark='*neutral_400',
+    body_background_fill='*neutral_100', checkbox_border_color='*neutral_500', checkbox_border_color_dark='*neutral_400',
+    input_border_width='1px', input_border_color='#8a93a3', input_border_color_dark='*neutral_500')
 STYLES = CSS, AVATAR_CSS, FACES_CSS, MEASURE_CSS, TRAIN_CSS, MODELS_CSS
 
 def serve(

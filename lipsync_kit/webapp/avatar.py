@@ -223,8 +223,8 @@ def recording()->tuple:
 def talking()->tuple:
     "The right column: the avatar and what it shall say"
     gr.Markdown('### 3 · Talk')
-    avatar = gr.File(label='The avatar: download it, or drop one here', file_types=[SUFFIX], type='filepath',
-                     height=150, elem_id='avatar')
+    avatar = gr.File(label='The avatar file', file_types=[SUFFIX], type='filepath',
+                     height=170, elem_id='avatar')
     about = gr.HTML(elem_id='about-avatar')
     with gr.Tabs():
         with gr.Tab('Text'):
