@@ -101,6 +101,20 @@ def test_an_edit_calls_the_voice_for_its_line_alone(film, toy, undrawn, tmp_path
     assert not toy and any('all lines were kept' in w for w in r.warnings)
     assert len(list(kept_folder(path).iterdir())) <= 6           # of what nobody needs nothing is left
 
+def test_new_voices_are_marked(film, toy, undrawn, tmp_path, monkeypatch):
+    "Each line once, where voices can be marked and nothing but the tag was not asked for"
+    from lipsync_kit.pipe import dub_sound, marks
+    marked = []
+    monkeypatch.setattr(dub_sound, 'mark_voice', lambda audio: (marked.append(audio.duration), audio)[1])
+    monkeypatch.setattr(marks, 'can_mark_voices', lambda: True)
+    def run(**options): return dub(film/'film.mp4', tmp_path/'a.mp4', script=film/'a.srt', project=tmp_path/'p.json', voice='toy', **options)
+    run(mark='tag')
+    assert not marked
+    run(mark='auto')
+    assert len(marked) >= 3 and len(toy) == 2 * len(marked)      # what was kept had no mark
+    run(mark='auto')
+    assert len(toy) == 2 * len(marked)
+
 def test_separated_once(film, toy, undrawn, tmp_path, monkeypatch):
     "The old voice is taken out of each channel once; the rest stays in stereo"
     from lipsync_kit.pipe import dub_sound
