@@ -60,6 +60,7 @@ def _kept_turns(video, given, o:Options, kept:Path|None, progress)->Turns:
     if turns.turns:
         kept.mkdir(parents=True, exist_ok=True)
         turns.save(path)
+        return load_turns(path)        # as the next run will have them
     return turns
 
 def cast_lines(
@@ -100,7 +101,8 @@ def by_speaker(
     if turns is None: return sound
     who = [t.speaker if t is not None and t.seen else '' for t in (turns.of(x.start, x.end) for x in lines)]
     own = [[s for s, n in zip(spoken, who) if n == p.name] for p in turns.people]
-    parts = {i: Sound(voice_of(said, RATE, seconds), phonemes_of(said)) for i, said in enumerate(own)}
+    parts = {i: Sound(voice_of(said, RATE, seconds), phonemes_of(said), pieces=tuple(said))
+             for i, said in enumerate(own)}
     return replace(sound, parts=parts) if parts else sound
 
 def followed(o:Options, turns:Turns|None)->Turns|None:
