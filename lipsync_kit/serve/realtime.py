@@ -179,8 +179,10 @@ class Exchange:
     def do(self, event):
         "Answer an event"
         answers = self.session.handle(event)
+        created = any(a['type'] == 'response.created' for a in answers)
+        if created: self.settle()                            # the end of the response before it is told first
         for a in answers: self.send(a)
-        if not answers or answers[0]['type'] != 'response.created': return
+        if not created: return
         self.giving = threading.Thread(target=self._give, daemon=True)
         self.giving.start()
 

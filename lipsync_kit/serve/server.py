@@ -18,6 +18,7 @@ from ..live.conversation import Conversation
 from .guard import ServeOptions, own_request, right_token
 from .jobs import STATES, Jobs, fault
 from .realtime import MOST_EVENT, Exchange, RealtimeSession, Seats
+from .turns import ListeningSession
 from fastapi import FastAPI, HTTPException, Request, Response, UploadFile, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError, StarletteHTTPException
 from fastapi.responses import FileResponse, JSONResponse
@@ -190,7 +191,7 @@ def _add_realtime(app:FastAPI, o:ServeOptions, metrics:Metrics, seats:Seats):
         finally: seats.free(socket)
 
 def _new_session(face, o:ServeOptions)->RealtimeSession:
-    return RealtimeSession(Conversation(face, o.stt, o.chat, o.voice, language=o.language, **o.options))
+    return ListeningSession(Conversation(face, o.stt, o.chat, o.voice, language=o.language, **o.options))
 
 async def talk(socket:WebSocket, metrics:Metrics, session:RealtimeSession):
     "Events to and fro, until the client leaves"
