@@ -19,6 +19,7 @@ from .guard import ServeOptions, own_request, right_token
 from .jobs import STATES, Jobs, fault
 from .realtime import MOST_EVENT, Exchange, RealtimeSession, Seats
 from .turns import ListeningSession
+from .voice_socket import add_avatar
 from fastapi import FastAPI, HTTPException, Request, Response, UploadFile, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError, StarletteHTTPException
 from fastapi.responses import FileResponse, JSONResponse
@@ -219,6 +220,7 @@ def build_server(o:ServeOptions=ServeOptions())->FastAPI:
     _add_uploads(app, jobs)
     _add_jobs(app, o, jobs)
     _add_realtime(app, o, metrics, seats)
+    add_avatar(app, o.face or str(files('lipsync_kit')/'data'/'astronaut.jpg'), o, seats)
 
     @app.get('/health', response_model=Health, tags=['server'])
     def health(): return dict(status='ok', version=__version__, waiting=jobs.waiting.qsize())
