@@ -21,7 +21,7 @@ from .fit import fit
 from .models import models
 from .options import completion_words
 from .score import bench, compare, score
-from .serve import mcp, serve
+from .serve import livekit, mcp, serve
 from .speech import chat, speakers, transcribe, voices
 from .trainer import prepare_with_flags, train_with_flags
 from .talk import command_with_flags, config, demo, enhance, motion, plan, process, schema, talk
@@ -90,6 +90,7 @@ COMMANDS = {    # name -> the part of the help it stands in, an example
     'app': (MAKE, 'lipsync app --port 7860'),
     'serve': (MAKE, 'lipsync serve --folder media'),
     'mcp': (MAKE, 'lipsync mcp'),
+    'livekit': (MAKE, 'lipsync livekit face.jpg --url wss://example.org --room lobby'),
     'motion': (MAKE, 'lipsync motion --text "Hello there." -o track.json'),
     'process': (MAKE, 'lipsync process clip.mp4 --then sharpen:amount=.5 -o sharp.mp4'),
     'enhance': (MAKE, 'lipsync enhance talk.mp4 --where mouth -o clear.mp4'),
@@ -129,7 +130,8 @@ def build_app(
                        context_settings=dict(help_option_names=['-h', '--help']),
                        epilog='Example: lipsync demo    Each command has its own: lipsync talk --help')
     root.callback()(top)
-    flags = {c.__name__: command_with_flags(c, list(args)) for c in (talk, process, enhance, motion, plan)}
+    flags = {c.__name__: command_with_flags(c, list(args)) for c in (talk, process, enhance, motion, plan,
+                                                                             livekit)}
     plain = {c.__name__: c for c in (demo, app, serve, mcp, fit, batch, faces, score, compare, bench, verify, doctor,
                                      voices, transcribe, speakers, chat)}
     flags |= dict(swap=swap_with_flags(list(args)), prepare=prepare_with_flags(), train=train_with_flags(),
