@@ -108,7 +108,7 @@ class Conversation:
         self.prepare()
         hello = tts.speak('Hello, can you hear me?', self.voice).audio
         with suppress(KitError): question_of(hello, self.stt, self.language)      # typed questions need no ears
-        self._next.result()
+        if self._next: self._next.result()
 
     def ask(self,
         question,             # as for `heard`
