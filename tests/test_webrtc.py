@@ -1,10 +1,10 @@
 "A talk over WebRTC: by aiortc as the client, and by a real browser with a false microphone"
-import asyncio, json, os, shutil, signal, socket, subprocess, sys, time, wave
+import asyncio, json, os, shutil, signal, socket, subprocess, sys, threading, time, wave
 from fractions import Fraction
 from pathlib import Path
 import av, httpx, numpy as np, pytest
 from lipsync_kit.audio.signal import resample
-from lipsync_kit.core import KitError
+from lipsync_kit.core import Audio, KitError
 from lipsync_kit.speech.stt import chosen_recogniser
 from lipsync_kit.speech.tts import speak
 
@@ -325,3 +325,47 @@ def test_the_server_ends_while_peers_are_there(served):
     assert served.process.returncode in (0, -signal.SIGINT, 130), said
     assert 'shutdown complete' in said
     assert not any(word in said for word in ('Traceback', 'Warning', 'ERROR', 'never retrieved', 'was destroyed')), said
+
+def test_the_stages_of_a_live_answer_come_out_as_spans(monkeypatch):
+    "A real SDK of OpenTelemetry, whose exporter keeps them"
+    pytest.importorskip('opentelemetry.sdk', reason='opentelemetry-sdk is not installed')
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    from test_live import Stuck
+    from lipsync_kit import logs
+    from lipsync_kit.live.avatar import AudioFrame, Avatar
+    from lipsync_kit.live.spoken import SpokenConversation
+    provider, kept = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    monkeypatch.setattr(logs, '_tracer', lambda: provider.get_tracer('lipsync_kit'))
+    talk = SpokenConversation(Avatar(Stuck(), rate=16000), chat='scripted', voice='hibari')
+    thread = threading.Thread(target=lambda: list(talk.stream(QUESTION)), daemon=True)
+    thread.start()
+    while thread.is_alive():
+        for item in talk.avatar.next(): talk.played(item)
+    monkeypatch.setattr('lipsync_kit.live.conversation.question_of', lambda *_: QUESTION)     # a recogniser may be missing
+    talk.heard(Audio(np.zeros(160, np.float32), 16000))
+    spans = {}
+    for s in kept.get_finished_spans(): spans.setdefault(s.name, []).append(s.end_time - s.start_time)
+    assert set(spans) >= {'live.answer', 'live.words', 'live.sentence', 'live.voice', 'live.turn', 'live.frame', 'live.draw', 'live.hear'}
+    assert all(d >= 0 for ds in spans.values() for d in ds) and max(spans['live.answer']) >= max(spans['live.voice']) > 0
+
+def test_spans_go_to_the_collector_that_the_environment_names(tmp_path):
+    code = 'from lipsync_kit.logs import send_spans, stage\nassert send_spans()\nwith stage("live.draw"): pass\nfrom opentelemetry import trace\ntrace.get_tracer_provider().shutdown()'
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    got = []
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self):
+            got.append((self.path, self.rfile.read(int(self.headers['content-length']))))
+            self.send_response(200)
+            self.send_header('content-length', '0')
+            self.end_headers()
+        def log_message(self, *_): pass
+    server = HTTPServer(('127.0.0.1', 0), Collector)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    own = os.environ | dict(PYTHONPATH=os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')]), OTEL_EXPORTER_OTLP_ENDPOINT=f'http://127.0.0.1:{server.server_port}', OTEL_EXPORTER_OTLP_COMPRESSION='none')
+    r = subprocess.run([sys.executable, '-c', code], env=own, capture_output=True, text=True)
+    server.shutdown()
+    if r.returncode: assert "pip install 'lipsync_kit[otel]'" in r.stderr            # the exporter is not installed
+    else: assert got and got[0][0] == '/v1/traces' and b'live.draw' in got[0][1] and b'lipsync_kit' in got[0][1]

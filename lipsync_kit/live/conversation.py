@@ -19,6 +19,7 @@ from ..audio.signal import RATE, resample
 from ..core import Audio, KitError, OnProgress, no_progress, replacing
 from ..flow import prefetch
 from .opening import open_session
+from ..logs import stage
 from ..pipe.result import Result
 from ..pipe.run import lipsync
 from ..speech import chat as chats
@@ -95,7 +96,8 @@ class Conversation:
     )->str:
         "The question as text"
         if isinstance(question, str) and not Path(question).is_file(): text = question
-        else: text = question_of(question, self.stt, self.language)
+        else:
+            with stage('live.words'): text = question_of(question, self.stt, self.language)
         if not text.strip(): raise KitError('nothing was said in the question; speak louder, or type it')
         return text
 
@@ -141,8 +143,12 @@ class Conversation:
 
     def _spoken(self)->Iterator[tuple[str, Speech]]:
         "Sentences of the answer with their sound"
-        for sentence in soon_begun(sentences_in(chats.stream(self.history, self.chat))):
-            yield sentence, tts.joined(list(tts.stream(sentence, self.voice)))
+        sentences = soon_begun(sentences_in(chats.stream(self.history, self.chat)))
+        while True:
+            with stage('live.sentence'): sentence = next(sentences, None)
+            if sentence is None: return
+            with stage('live.voice'): speech = tts.joined(list(tts.stream(sentence, self.voice)))
+            yield sentence, speech
 
     def stream(self,
         question,             # as for `heard`
