@@ -222,6 +222,9 @@ class Peer:
         except Exception as e: raise BadOffer(f'the offer can not be taken: {e or type(e).__name__}') from e
         self.session = await asyncio.to_thread(make)
         self.avatar = self.session.conversation.avatar
+        if self.closed:       # the server ended meanwhile
+            await asyncio.to_thread(self.avatar.close)
+            raise BadOffer('the server ends')
         self.exchange = Exchange(self.session, self.send, self.first)
         self.send(self.session.opened())
         try: await self.pc.setLocalDescription(await self.pc.createAnswer())
