@@ -1,5 +1,6 @@
 "A talk over WebRTC: by aiortc as the client, and by a real browser with a false microphone"
 import asyncio, json, os, shutil, signal, socket, subprocess, sys, threading, time, wave
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 import av, httpx, numpy as np, pytest
@@ -126,7 +127,7 @@ class Client:
 def talks(work, url, **kw):
     async def run():
         async with httpx.AsyncClient(base_url=url, timeout=60, **kw) as http: return await work(http)
-    return asyncio.run(run())
+    with ThreadPoolExecutor(1) as own: return own.submit(asyncio.run, run()).result()     # the browser's tests have a loop in this one
 
 async def seats(http): return (await http.get('/v1/talk')).json()['taken']
 
