@@ -132,6 +132,7 @@ class RealtimeSession:
         try:
             for e in self.conversation.stream(question):
                 if self.cancelled: self.conversation.interrupt()     # it was, before the answer began
+                if self.cancelled and e.kind != 'heard': continue
                 for event in self._told(e): send(event)
         except KitError as e: status, error = 'failed', str(e)
         except Exception:
