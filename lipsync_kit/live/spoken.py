@@ -61,13 +61,16 @@ class SpokenConversation(Conversation):
         "Sentences and sounds, until they were heard or interrupted"
         self.giving, self.pushed = True, 0.
         self.heard_to_end.clear()
-        speeches = prefetch(self._spoken(), 2, stop=self._stop)
+        speeches = prefetch(self._spoken(), 4, stop=self._stop)
         try:
             for sentence, speech in speeches:
+                if speech is None:
+                    yield 'sentence', sentence
+                    continue
                 said.append(Said(sentence, self.pushed, self.pushed + speech.audio.duration))
-                yield 'sentence', sentence
                 yield 'audio', speech.audio
                 if not self._push(speech.audio): return
+                self._seen.set()
             with self.lock: self.avatar.end_segment()
             while self.pushed and not self._stop.is_set() and not self.heard_to_end.wait(.05): pass
         finally:
