@@ -114,7 +114,7 @@ def table(done):
     "Predictions against what was measured, and regret"
     from lipsync_kit.pipe.auto import chosen_for
     from lipsync_kit.select.choose import SLOW
-    errors, memories, regret = [], [], {'fast': [], 'balanced': [], 'best': []}
+    errors, memories, regret, scores = [], [], {'fast': [], 'balanced': [], 'best': []}, {'balanced': [], 'best': []}
     everything = {}
     print('\ninput, model: processor seconds predicted / measured, MB predicted / measured, quality')
     for i in done:
@@ -136,7 +136,8 @@ def table(done):
             if not order: continue
             passing = [m for m in order if known[m]['follows']] if word == 'best' else order     # where one fails the next goes on
             mine = passing[0] if passing else max(order, key=lambda m: known[m]['quality'])
-            all_of.append(1 - known[mine]['quality'] / max(r['quality'] for r in known.values()))
+            scores[word].append((known[mine]['quality'], max(r['quality'] for r in known.values())))
+            all_of.append(1 - scores[word][-1][0] / scores[word][-1][1])
         for c in ranking.candidates:
             if (r := rows.get(c.model)) is None or c.prediction is None: continue
             p = c.prediction
@@ -148,6 +149,9 @@ def table(done):
         print(f'{name}: off by {100 * np.median(e):.0f} % in the median, at most {100 * e.max():.0f} %; within 30 %: {(e <= .3).sum()} of {len(e)}')
     for word, e in regret.items():
         print(f'regret {word}: {100 * np.mean(e):.1f} % in the mean, at most {100 * np.max(e):.1f} %, over {len(e)} inputs')
+        if word in scores:      # a mouth that follows the speech little with any model weighs as little
+            mine, top = np.array(scores[word]).T
+            print(f'  all inputs together: {mine.mean():.3f} where the best model of each has {top.mean():.3f}, {100 * (1 - mine.mean() / top.mean()):.1f} % less')
 
 def main():
     ask = argparse.ArgumentParser()

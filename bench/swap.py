@@ -1,10 +1,12 @@
 """What a swap costs beside its network, whether its memory grows, and whether two in a chain use two cores.
 
     python bench/swap.py [video with one face, at least 5 s]
+    python bench/swap.py chain [video]     # the last figures alone
 Cost: alignment, colours and paste of one face with a network that does nothing, in milliseconds and beside reading the face's landmarks; then processor time of the
 effect, and of a whole job (reading, following the face, swapping, marking, encoding), over that of the network alone, with an untrained network of the layers of
 inswapper_128 (554 MB). Memory: the peak after 25 frames and after all of the video, with a small network. Chain: processor seconds for each second of the wall clock
-while one swap works, and while two work behind each other."""
+while one swap works, and while two work behind each other; and, since other programs take the processors on a busy machine, the threads that had work at a time:
+seconds that threads computed or waited for a processor, for each second of the wall clock (Linux)."""
 import resource, sys, tempfile, time
 from itertools import islice
 from pathlib import Path
@@ -154,15 +156,24 @@ def memory(path, weights, picture):
         if i == 25: peaks.append(peak())
     print(f'memory: {peaks[0]:.0f} MB after 25 frames, {peak():.0f} MB after {i}')
 
+class Ready:
+    "Seconds that the threads of this process computed or were ready to and waited for a processor, by thread"
+    def __init__(self): self.first, self.last = self.now(), {}
+    @staticmethod
+    def now(): return {t.parent.name: sum(map(int, t.read_text().split()[:2])) / 1e9 for t in Path('/proc/self/task').glob('*/schedstat')}
+    def look(self): self.last |= self.now()     # a thread that has ended keeps what it had
+    @property
+    def seconds(self): return sum(x - self.first.get(t, 0.) for t, x in self.last.items())
+
 def chain(path, weights, picture, n=8):
     pairs = list(islice(track_faces(read_frames(path)), n))
     for count in 1, 2:
         effects = [effect(weights, picture) for _ in range(count)]
         for e in effects: e.prepare('cpu')
-        cpu, wall = time.process_time(), time.perf_counter()
-        for _ in chained(iter(pairs), effects, EffectContext(None, device='cpu')): pass
+        cpu, wall, ready = time.process_time(), time.perf_counter(), Ready()
+        for _ in chained(iter(pairs), effects, EffectContext(None, device='cpu')): ready.look()
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        print(f'{count} in a chain: {cpu:.1f} core-s in {wall:.1f} s, {cpu / wall:.2f} cores')
+        print(f'{count} in a chain: {cpu:.1f} core-s in {wall:.1f} s, {cpu / wall:.2f} cores; {ready.seconds / wall:.2f} threads had work at a time', flush=True)
 
 def cut(path, out, n):
     from lipsync_kit.media.write import Writer
@@ -172,16 +183,19 @@ def cut(path, out, n):
     return out
 
 def main():
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else MEDIA/'clips'/'news_german_anchor.mp4'
+    words = sys.argv[1:]
+    alone = words[:1] == ['chain'] and words.pop(0)
+    path = Path(words[0]) if words else MEDIA/'clips'/'news_german_anchor.mp4'
     with tempfile.TemporaryDirectory() as d:
         d, picture = Path(d), str(Path(d)/'face.png')
         write_image(picture, data.astronaut())
+        if alone: return chain(path, networks(d/'chain', width=32), picture, 48)
         memory(path, networks(d/'small', width=4, blocks=1), picture)
         beside_the_network()
         full = networks(d/'full')
         print(f"untrained network: {(full/'inswapper_128.onnx').stat().st_size / 1e6:.0f} MB")
         cost(path, full, picture)
         job(path, full, picture, d)
-        chain(path, full, picture)
+        chain(path, networks(d/'chain', width=32), picture, 48)
 
 if __name__ == '__main__': main()

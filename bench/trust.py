@@ -1,10 +1,11 @@
 """What the mark in the pixels outlives, what it costs the picture, and its time beside that of an encoder.
 
-    python bench/trust.py [--clips N] [--lines N ...]
+    python bench/trust.py [--clips N] [--lines N ...] [--keep rows.jsonl]
 
 Clips are brought to so many lines, marked, written as the kit writes them (H.264, crf 16) and encoded again. A row says in how many
-of them all 32 bits were read; a score tells a mark from none (`trust.pixels.SURE`). Times are seconds of processor, as ratios."""
-import argparse, os, tempfile
+of them all 32 bits were read; a score tells a mark from none (`trust.pixels.SURE`). Times are seconds of processor, as ratios.
+With `--keep` each finished clip is a line of a file, so that a stopped run goes on where it was."""
+import argparse, json, os, tempfile
 from pathlib import Path
 from time import process_time
 import cv2, numpy as np
@@ -55,23 +56,42 @@ def variants(folder, path):
 
 def psnr(a, b): return 10 * np.log10(255**2 / ((a.astype(float) - b)**2).mean())
 
-def survival(clips, lines):
-    found, scores, quality, bare = {}, {}, [], []
+def clip_row(name, lines):
+    "What was measured of one clip: decibels of its frames, the score where it was not marked, and whether and how well each variant was read"
+    images = film_of(next(MEDIA.glob(f'clips/{name}.*')), lines)
+    mark = PixelMark(BITS, *images[0].shape[1::-1])
+    marked = [mark.on(x) for x in images]
+    bare = read_pixels(images[::4])
+    row = dict(clip=name, lines=lines, frames=len(images), psnr=[psnr(a, b) for a, b in zip(images, marked)],
+               bare=bare and bare.score, variants={})
+    with tempfile.TemporaryDirectory() as d:
+        for what, pictures in variants(Path(d), written(Path(d)/'a.mp4', marked)):
+            r = read_pixels(pictures)
+            row['variants'][what] = [r is not None and r.bits == BITS, r and r.score]
+    return row
+
+def rows_of(clips, lines, keep):
+    "One row a clip; those that an earlier, stopped run has left in the file `keep` are not measured again"
+    lines_kept = keep.read_text().splitlines() if keep and keep.exists() else []
+    known = {(r['clip'], r['lines']): r for r in map(json.loads, lines_kept)}
     for name in clips:
-        images = film_of(next(MEDIA.glob(f'clips/{name}.*')), lines)
-        mark = PixelMark(BITS, *images[0].shape[1::-1])
-        marked = [mark.on(x) for x in images]
-        quality += [psnr(a, b) for a, b in zip(images, marked)]
-        bare.append(read_pixels(images[::4]))
-        with tempfile.TemporaryDirectory() as d:
-            for what, pictures in variants(Path(d), written(Path(d)/'a.mp4', marked)):
-                r = read_pixels(pictures)
-                found.setdefault(what, []).append(r is not None and r.bits == BITS)
-                if r: scores.setdefault(what, []).append(r.score)
-    print(f'\n{lines} lines, {len(clips)} clips: PSNR {np.mean(quality):.1f} dB, at least {min(quality):.1f}; '
-          f'unmarked ones taken for marked: {sum(r is not None for r in bare)}')
-    for what, ok in found.items():
-        s = scores.get(what)
+        row = known.get((name, lines))
+        if row is None:
+            row = clip_row(name, lines)
+            if keep:
+                with keep.open('a') as f: f.write(json.dumps(row) + '\n')
+        print(f"  {name}: {sum(ok for ok, _ in row['variants'].values())} of {len(row['variants'])}", flush=True)
+        yield row
+
+def survival(clips, lines, keep=None):
+    print(f'\n{lines} lines', flush=True)
+    rows = list(rows_of(clips, lines, keep))
+    quality = np.concatenate([r['psnr'] for r in rows])
+    print(f"{len(rows)} clips: PSNR {quality.mean():.1f} dB, at least {quality.min():.1f}; "
+          f"unmarked ones taken for marked: {sum(r['bare'] is not None for r in rows)}")
+    for what in rows[0]['variants']:
+        ok, scores = zip(*(r['variants'][what] for r in rows))
+        s = [x for x in scores if x]
         print(f"  {what:52} {sum(ok)}/{len(ok)}" + (f'   score {np.mean(s):.0f}, at least {min(s):.0f} (limit {SURE:g})' if s else ''))
 
 def cost(lines=720):
@@ -92,7 +112,8 @@ if __name__ == '__main__':
     p = argparse.ArgumentParser()
     p.add_argument('--clips', type=int, default=len(CLIPS))
     p.add_argument('--lines', type=int, nargs='+', default=[720, 1080, 512, 256], help='of the marked clips')
+    p.add_argument('--keep', type=Path, help='a file of finished clips')
     a = p.parse_args()
     if not (MEDIA/'clips').is_dir(): raise SystemExit(f'no clips at {MEDIA}; set LIPSYNC_MEDIA')
     cost()
-    for lines in a.lines: survival(CLIPS[:a.clips], lines)
+    for lines in a.lines: survival(CLIPS[:a.clips], lines, a.keep)

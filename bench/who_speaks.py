@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from measure import MEDIA
 from lipsync_kit.media.read import read_audio, read_frames
-from lipsync_kit.pipe.speakers import found_turns, watch
+from lipsync_kit.pipe.speakers import found_turns, watch, who_speaks
 from lipsync_kit.speech.turns import OFF, load_turns
 
 LABELS = Path(__file__).parent.parent/'tests'/'data'
@@ -35,7 +35,7 @@ def main():
         total = np.zeros(5)
         print(f'collar {collar:g} s around each labelled change')
         for name in CLIPS:
-            if name not in seen: seen[name] = found_turns(watch(read_frames(MEDIA/'clips'/name)), read_audio(MEDIA/'clips'/name))
+            if name not in seen: seen[name] = who_speaks(MEDIA/'clips'/name)
             r = scored(seen[name], load_turns(LABELS/f'{Path(name).stem}.rttm'), collar)
             total += r
             print(line(name, r), flush=True)

@@ -13,6 +13,7 @@ import hashlib, json, math, os, platform, re, time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from os.path import exists
 from pathlib import Path, PurePosixPath
 import numpy as np
 from . import __version__
@@ -410,7 +411,7 @@ def run_id(
     motion_models=None,   # a folder
 )->str:
     "A short hash of all that the rows depend on"
-    paths = [v for v in (motion_models, *options.values()) if isinstance(v, (str, Path)) and v and Path(v).exists()]
+    paths = [v for v in (motion_models, *options.values()) if isinstance(v, (str, Path)) and v and exists(v)]
     facts = [asdict(protocol), options, str(motion_models or ''), __version__, [content_id(p) for p in paths]]
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 

@@ -7,10 +7,10 @@ __all__ = ['ARKIT', 'EYE_CORNERS', 'INNER_LIPS', 'NAME_BYTES', 'LEFT', 'OnProgre
            'frame_at', 'time_of', 'n_frames', 'sample_at', 'same_value', 'value_hash', 'ByValue', 'AudioInfo', 'Clip',
            'Rect', 'Frame', 'Audio', 'Phoneme', 'eye_centres', 'interocular', 'mouth_open', 'Face', 'name_limit',
            'beside', 'checked_name', 'system_error', 'replacing', 'clear_unfinished', 'Progress', 'no_progress',
-           'part_of', 'device', 'check_shape']
+           'part_of', 'time_left', 'device', 'caches_of', 'empty_caches', 'check_shape']
 
 # %% ../nbs/00_core.ipynb #0a0e97b0
-import logging, os, re
+import gc, logging, os, re, sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -19,6 +19,7 @@ from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 import numpy as np
 
@@ -399,6 +400,16 @@ def part_of(
         progress(Progress(stage, start + (end - start) * p.share, note=p.note))
     return report
 
+def time_left(
+    share:float,           # that is done
+    seconds:float,         # that it took
+)->str:                    # '' while nobody can tell
+    "How long it still takes, in words"
+    if share < .05 or seconds < 3 or share >= 1: return ''
+    left = seconds * (1 - share) / share
+    if left < 5: return ', a few seconds left'
+    return f', about {round(left / 5) * 5:.0f} s left' if left < 90 else f', about {left / 60:.0f} minutes left'
+
 # %% ../nbs/00_core.ipynb #a20249f9
 def device(
     want:str='auto',  # 'auto' | 'cpu' | 'cuda' | 'mps' | 'cuda:1' ...
@@ -415,6 +426,29 @@ def device(
     if not has[kind]():
         raise KitError(f"this machine has no {kind} that torch {torch.__version__} can use; take device='cpu'")
     return want
+
+# %% ../nbs/00_core.ipynb #3193f15c
+_put_aside = []
+
+def caches_of(
+    package:str,       # its name; modules below it count too
+)->Iterator:           # what `lru_cache` made of functions
+    "Caches of functions in the modules that are loaded"
+    for name, module in list(sys.modules.items()):
+        if name.split('.')[0] != package: continue
+        for f in list(vars(module).values()):
+            if hasattr(f, 'cache_clear') and getattr(f, '__module__', '') == name: yield f
+
+def empty_caches(package:str='lipsync_kit'):
+    "Begin with empty caches, as in a new process; nothing is freed"
+    for cache in caches_of(package):
+        held = gc.get_referents(cache)
+        held += [x for d in held if isinstance(d, dict) for x in d.values()]
+        if any(isinstance(x, TemporaryDirectory) for x in held): continue
+        _put_aside.append(held)
+        cache.cache_clear()
+
+if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=empty_caches)
 
 # %% ../nbs/00_core.ipynb #423ac02c
 def check_shape(

@@ -111,7 +111,9 @@ def checked(
 ):                  # as it is to be taken
     "`value`, if the setting allows it"
     if value is None and s.optional: return None
-    if isinstance(value, str): value = dict(s.param.words).get(value, value)
+    if isinstance(value, str):
+        if '\0' in value: raise KitError(f"{s.name} holds a zero character, which no text and no name of a file has")
+        value = dict(s.param.words).get(value, value)
     if s.param.check: return s.param.check(value)
     value = _of_kind(s, value)
     if s.choices and value not in s.choices:

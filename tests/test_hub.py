@@ -184,7 +184,7 @@ print(fetch.download('toy', home), flush=True)
 '''
 def spawn(url, home): return subprocess.Popen([sys.executable, '-c', DRIVER, url, SHA, str(len(BODY)), str(home)], stdout=subprocess.PIPE, text=True)
 
-def wait_for(what, seconds=20):
+def wait_for(what, seconds=300):
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, 'it never came'
@@ -202,7 +202,7 @@ def test_killed_while_downloading_it_resumes(server, toy):
 def test_two_processes_fetch_once(server, toy):
     dest = toy()
     ps = [spawn(f'{server.url}/slow/a', dest.parent.parent) for _ in range(2)]
-    assert [p.communicate(timeout=60)[0].strip() for p in ps] == [str(dest)] * 2
+    assert [p.communicate(timeout=300)[0].strip() for p in ps] == [str(dest)] * 2
     assert len(server.gets) == 1 and dest.read_bytes() == BODY
 
 def test_threads_fetch_once(server, toy):
@@ -386,26 +386,37 @@ def test_many_threads_under_a_tight_budget(models):
                 if a.load(name, 'cpu') is not x: wrong.append(name)
         except Exception as e: wrong.append(e)
     ts = [threading.Thread(target=work, args=(i,)) for i in range(24)]
-    [t.start() for t in ts]; [t.join(30) for t in ts]
+    [t.start() for t in ts]; [t.join(300) for t in ts]
     assert not wrong and not any(t.is_alive() for t in ts) and a.bytes <= 15 and not a._loading
 
 def test_an_error_reaches_all_who_wait_and_is_forgotten(models):
-    a, tries, errors, gate = models[0].ModelManager(), [], [], threading.Event()
-    def bad(path, device): tries.append(1); gate.wait(5); raise KitError('no good')
+    a, tries, errors, gate, here = models[0].ModelManager(), [], [], threading.Event(), []
+    def bad(path, device): tries.append(1); gate.wait(300); raise KitError('no good')
     def work():
+        here.append(1)
         try: a.load('silero-vad', 'cpu', bad)
         except KitError as e: errors.append(str(e))
     ts = [threading.Thread(target=work) for _ in range(4)]
-    [t.start() for t in ts]; time.sleep(.3); gate.set(); [t.join() for t in ts]
+    [t.start() for t in ts]; wait_for(lambda: len(here) == 4 and tries); time.sleep(.3); gate.set(); [t.join() for t in ts]
     assert errors == ['no good'] * 4 and len(tries) == 1 and a.load('silero-vad', 'cpu').nbytes == 10
 
-def test_async_code_awaits_and_others_run_meanwhile(models):
+def test_async_code_awaits_and_others_run_meanwhile(models, monkeypatch):
     m, made = models
+    ticking, left = threading.Event(), threading.Event()         # what a build waits for: the others, and that nobody waits any more
+    def build(path, device, till):
+        assert till.wait(300)
+        made.append((path.name, device))
+        return Thing(10)
+    for name, till in ('silero-vad', ticking), ('hama-asr', left):
+        monkeypatch.setitem(m.BUILDERS, name, lambda path, device, till=till: build(path, device, till))
     async def main():
         ticks = 0
         async def tick():
             nonlocal ticks
-            while True: ticks += 1; await asyncio.sleep(.005)
+            while True:
+                ticks += 1
+                if ticks > 1: ticking.set()
+                await asyncio.sleep(.005)
         t = asyncio.ensure_future(tick())
         async with m.ModelManager() as a:
             x, y = await asyncio.gather(a.get('silero-vad', 'cpu'), a.get('silero-vad', 'cpu'))
@@ -413,8 +424,9 @@ def test_async_code_awaits_and_others_run_meanwhile(models):
             async with a.using('silero-vad', 'cpu') as z: assert z is x; a.cleanup(); assert a.loaded()
             held = asyncio.ensure_future(a.using('hama-asr', 'cpu').__aenter__()); await asyncio.sleep(.01); held.cancel()
             with pytest.raises(asyncio.CancelledError): await held
+            left.set()
             while len(made) < 2: await asyncio.sleep(.01)
-            for _ in range(500):                        # the thread that was asked goes on, and gives back what nobody took
+            for _ in range(30_000):                     # the thread that was asked goes on, and gives back what nobody took
                 if not a._loading and not any(s.users for s in a._store.kept.values()): break
                 await asyncio.sleep(.01)
         t.cancel()

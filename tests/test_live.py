@@ -121,6 +121,55 @@ def test_the_workflow_of_n8n_is_whole():
     names = {n['name'] for n in flow['nodes']}
     for start, ways in flow['connections'].items(): assert {start} | {w['node'] for way in ways['main'] for w in way} <= names
 
+def test_a_client_of_openai_sends_its_microphone_and_is_answered_and_interrupts(monkeypatch):
+    "Over a socket, with the client of OpenAI; what was said is not recognised here but taken as given"
+    from threading import Thread
+    from time import sleep
+    openai, uvicorn = pytest.importorskip('openai'), pytest.importorskip('uvicorn')
+    from lipsync_kit.audio.signal import resample
+    from lipsync_kit.live.conversation import Conversation
+    from lipsync_kit.serve.guard import ServeOptions
+    from lipsync_kit.serve.server import build_server
+    from lipsync_kit.speech.tts import speak
+    heard = []
+    def hear(self, question):
+        heard.append(question.duration)
+        return 'How are you?'
+    monkeypatch.setattr(Conversation, 'heard', hear)
+    app = build_server(ServeOptions(chat='scripted', voice='hibari', options=dict(size=128, motion_model='rules')))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level='critical'))
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started: sleep(.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    speech = resample(speak('Good morning, how are you?', 'hibari').audio, 24000)
+    pcm = np.rint(np.concatenate([speech.samples, np.zeros(12000, np.float32)]) * 32767).astype('<i2')
+    got = []
+    with openai.OpenAI(websocket_base_url=f'ws://127.0.0.1:{port}/v1', api_key='none').beta.realtime.connect(model='any') as c:
+        def until(kind):
+            got.append(c.recv())
+            while got[-1].type not in (kind, 'error'): got.append(c.recv())
+            assert got[-1].type == kind, got[-1]
+            return got[-1]
+        def say():
+            for piece in np.array_split(pcm, 20): c.input_audio_buffer.append(audio=base64.b64encode(piece.tobytes()).decode())
+        assert until('session.created').session.turn_detection.type == 'server_vad'
+        c.session.update(session=dict(turn_detection=dict(type='server_vad', silence_duration_ms=400)))
+        assert until('session.updated').session.turn_detection.silence_duration_ms == 400
+        say()
+        until('response.audio.delta')
+        say()                                        # the answer is being given
+        assert until('response.done').response.status == 'cancelled'
+        assert until('response.done').response.status == 'completed'
+    kinds = [e.type.removeprefix('input_audio_buffer.') for e in got]
+    turn = [k for k in kinds if k in ('speech_started', 'speech_stopped', 'committed', 'response.created', 'response.done')]
+    assert turn[:5] == ['speech_started', 'speech_stopped', 'committed', 'response.created', 'speech_started']
+    assert [k for k in turn if k.startswith('response')] == ['response.created', 'response.done'] * 2
+    starts, ends = [e.audio_start_ms for e in got if hasattr(e, 'audio_start_ms')], [e.audio_end_ms for e in got if hasattr(e, 'audio_end_ms')]
+    assert abs(starts[1] - starts[0] - len(pcm) / 24) < 60 and all(abs(e - s - 1000 * h) < 60 for s, e, h in zip(starts, ends, heard))
+    server.should_exit = True
+    thread.join(20)
+
 def test_a_finished_job_is_reported_until_it_is_taken_and_redirects_are_not_followed(tmp_path):
     from http.server import BaseHTTPRequestHandler, HTTPServer
     from threading import Thread

@@ -1,4 +1,5 @@
 "LR-ASD by its published layout: shapes, the loader, the order of time; nothing changes without its weights."
+from pathlib import Path
 import numpy as np, pytest, torch
 from lipsync_kit import KitError
 from lipsync_kit.core import Audio
@@ -65,20 +66,34 @@ def mouth(start=.4, n=24, fps=12.):
 
 SOUND = Audio((.1 * np.random.default_rng(0).standard_normal(48_000)).astype(np.float32), 16_000)
 
+def watched(m, faces, net, piece=150):
+    m.judge = speakers.Judge(SOUND, net, piece)
+    for t, face in zip(m.times, faces): m.judge.see(t, face)
+    return m
+
 def test_odds_lie_where_the_face_is_seen_and_are_added():
-    m, net = mouth(), lambda faces, sound: faces.mean((2, 3)) / 50 + 0 * sound.sum()
-    m.grey = [np.full((112, 112), 10 * i, np.uint8) for i in range(24)]
-    odds = speakers.judged(m, SOUND, 150, net)
+    "Judged in pieces or at once, and never more than a piece of pictures in memory"
+    faces, net = [np.full((112, 112), 10 * i, np.uint8) for i in range(24)], lambda faces, sound: faces.mean((2, 3)) / 50 + 0 * sound.sum()
+    m = watched(mouth(), faces, net)
+    odds = m.judge.at(150)
     assert not odds[:20].any() and not odds[118:].any()
     assert abs(odds[round((.4 + 12 / 12 + .04) * 50)] - 12 * 10 / 50) < .05 and (np.diff(odds[20:110]) >= -1e-6).all()
+    pieces = watched(mouth(), faces, net, 10)
+    assert len(pieces.judge.waiting) < 10 and np.allclose(pieces.judge.at(150), odds)
 
 def test_without_weights_nothing_changes(monkeypatch):
-    assert not speakers.judged(mouth(), SOUND, 150).any()
+    from lipsync_kit.media.read import read_image
+    from fractions import Fraction
+    photo = read_image(Path(__file__).parent.parent/'lipsync_kit'/'data'/'astronaut.jpg')
+    frames = lambda: iter([photo._replace(time=Fraction(i, 5)) for i in range(5)])
+    monkeypatch.setattr(speakers, 'available', lambda name: False)
+    assert all(m.judge is None for m in speakers.watch(frames(), audio=SOUND))
     expected = np.random.default_rng(1).standard_normal((150, 3))
-    alone, beside = speakers.curve_of([mouth()], expected), speakers.curve_of([mouth()], expected, SOUND)
-    assert np.isfinite(alone).any() and np.array_equal(alone, beside, equal_nan=True)
-    seen = mouth(); seen.grey = [np.zeros((112, 112), np.uint8)] * 24
-    monkeypatch.setattr(speakers, '_lr_asd', lambda path: lambda faces, sound: torch.full(faces.shape[:2], 2.))
-    monkeypatch.setattr(speakers, 'find', lambda name: name)
-    more = speakers.curve_of([seen], expected, SOUND) - alone
+    alone, net = speakers.curve_of([mouth()], expected), lambda faces, sound: torch.full(faces.shape[:2], 2.)
+    assert np.isfinite(alone).any()
+    more = speakers.curve_of([watched(mouth(), [np.zeros((112, 112), np.uint8)] * 24, net)], expected) - alone
     assert np.nanmin(more) >= 0 and np.allclose(more[25:110], 2)
+    monkeypatch.setattr(speakers, 'available', lambda name: True)
+    monkeypatch.setattr(speakers, 'find', lambda name: name)
+    monkeypatch.setattr(speakers, '_lr_asd', lambda path: net)
+    assert [m.judge.at(40)[5] for m in speakers.watch(frames(), audio=SOUND)] == [2.]

@@ -27,7 +27,7 @@ def serve_and_ask(python, folder, tmp_path):
     log = (tmp_path/'log').open('w+')
     app = subprocess.Popen([python, 'app.py'], cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
     try:
-        for _ in range(600):
+        for _ in range(1500):
             try: urllib.request.urlopen(f'http://127.0.0.1:{port}', timeout=5).read(); break
             except OSError:
                 if app.poll() is not None: log.seek(0); pytest.fail(log.read())
@@ -49,9 +49,30 @@ def test_a_program_makes_a_video(tmp_path):
     pytest.importorskip('gradio_client')
     assert '/talk' in serve_and_ask(sys.executable, SPACE, tmp_path)
 
+FORKED = """
+import multiprocessing as mp
+from lipsync_kit.faces.detect import detect_faces
+from lipsync_kit.media.read import read_image
+photo = read_image(%r).image[:256, 96:352]
+def looks(): raise SystemExit(len(detect_faces(photo)) + 40)
+looked = len(detect_faces(photo))
+p = mp.get_context('fork').Process(target=looks)
+p.start(); p.join(%d)
+if p.exitcode is None: p.kill()
+print(looked, p.exitcode)
+"""
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='a system without fork')
+def test_a_process_that_was_forked_finds_faces_too():
+    "A Space lends its GPU to such a process; the threads of what was loaded before stay behind"
+    done = subprocess.run([sys.executable, '-c', FORKED % (str(PHOTO), 120)], text=True, capture_output=True,
+                          env=os.environ | dict(PYTHONPATH=str(ROOT)))
+    assert done.stdout.split() == ['1', '41'], done.stderr
+
 @pytest.mark.skipif(not os.environ.get('LIPSYNC_SPACE'), reason='LIPSYNC_SPACE=1 installs the Space into an environment of its own (minutes, network)')
 def test_it_starts_in_an_environment_of_its_own(tmp_path):
-    def run(*args, **kw): subprocess.run(list(map(str, args)), check=True, **kw)
+    env = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}      # or pip finds this folder and installs no package
+    def run(*args): subprocess.run(list(map(str, args)), check=True, env=env)
     shutil.copytree(SPACE, tmp_path/'space')
     run(sys.executable, '-m', 'venv', tmp_path/'venv')
     python = tmp_path/'venv'/'bin'/'python'

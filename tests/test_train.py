@@ -8,6 +8,7 @@ import torch
 import lipsync_kit
 from lipsync_kit.cli.main import run
 from lipsync_kit.core import KitError
+from lipsync_kit.live.avatar import Avatar
 from lipsync_kit.media.probe import probe
 from lipsync_kit.media.read import read_image
 from lipsync_kit.models.contract import model_card
@@ -140,6 +141,14 @@ def test_a_trained_folder_talks(data, tmp_path, photo, kind):
     assert 'people that it learned from' in card['about'] and model_card(str(tmp_path/'me')).settings is not None
     made = lipsync(photo, speak('Hello there.').audio, out=tmp_path/'talk.mp4', model=str(tmp_path/'me'), size=256)
     assert probe(tmp_path/'talk.mp4').n_frames > 10 and any('trained here on 1 person' in w for w in made.warnings)
+    avatar, speech = Avatar(photo, str(tmp_path/'me'), size=256), speak('Hello there.').audio            # and live: at rest, speaking, interrupted
+    rest = [avatar.next() for _ in range(3)]
+    avatar.push_audio(speech.samples, speech.rate)
+    spoken = [avatar.next() for _ in range(10)]
+    assert abs(avatar.clear_buffer() - .4) <= .02 and spoken[-1][1].heard and avatar.next()[1].heard is None
+    images = [g[0].image for g in rest + spoken]
+    assert all(i.shape == images[0].shape for i in images) and (images[-1] != images[0]).any() and [g[0].time * 25 for g in rest + spoken] == list(range(13))
+    avatar.close()
 
 def test_a_batch_is_learned_by_heart_and_a_clip_is_drawn(data, tmp_path):
     t = made(data, tmp_path/'a', steps=150, recipe='generator:1', width=16, batch=4, augment=False, noise=0., rate=3e-3, validate=1000)

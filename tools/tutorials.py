@@ -2,26 +2,40 @@
 
 With `--fresh` as in Colab: the wheel that `python -m build` makes, installed into an environment of its own (out/fresh), with nothing of
 this folder beside the notebook."""
-import json, os, shutil, subprocess, sys, sysconfig, time
+import json, os, re, shutil, subprocess, sys, sysconfig, time
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES, OUT = ROOT/'nbs'/'tutorials', ROOT/'out'/'tutorials'
-EXTRAS = 'whisper,diffusion,metrics,train,notebook'
 
 def run(page, out=OUT, kernel='python3', timeout=600):
-    "Execute a page in an empty folder; gives how many videos it shows"
+    "Execute a page in an empty folder; gives which of its visible cells show a video, from 1"
     nb, t = nbformat.read(page, 4), time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     NotebookClient(nb, timeout=timeout, kernel_name=kernel, resources=dict(metadata=dict(path=str(out)))).execute()
     nbformat.write(nb, out/page.name)
-    videos = sum('<video' in str(o) for c in nb.cells for o in c.get('outputs', ()))
-    print(f'{page.name}: {len(nb.cells)} cells, {videos} videos, {time.monotonic() - t:.0f} s', flush=True)
+    cells = [c for c in nb.cells if c.cell_type == 'code' and not c.source.startswith('#| hide')]
+    videos = [i for i, c in enumerate(cells, 1) if '<video' in str(c.outputs)]
+    print(f"{page.name}: {len(cells)} cells, videos in {videos or 'none'}, {time.monotonic() - t:.0f} s", flush=True)
     return videos
+
+def tried(page, kernel)->bool:
+    "Whether a page runs to its end; one that fails is told of and ends nothing"
+    try: run(page, kernel=kernel)
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as e:
+        print(f'{page.name}: failed\n{e}', flush=True)
+        return False
+    return True
+
+def extras()->str:
+    "What the first cells of the pages install, together"
+    code = [c.source for p in PAGES.glob('*.ipynb') for c in nbformat.read(p, 4).cells if c.cell_type == 'code' and 'lipsync_kit[' in c.source]
+    return ','.join(sorted({e for c in code for e in re.search(r'lipsync_kit\[([\w,]+)\] @', c)[1].split(',')}))
 
 def call(*words, cwd:Path):
     "Run a program that sees nothing of this working tree"
@@ -50,7 +64,7 @@ def fresh(folder:Path, lend:bool=False)->str:
         call(*pip, '--no-deps', made, cwd=folder)
         site = next((folder/'env'/'lib').glob('python*/site-packages'))
         (site/'lent.pth').write_text(sysconfig.get_path('purelib') + '\n')
-    else: call(*pip, '-c', ROOT/'constraints.txt', f'{made}[{EXTRAS}]', 'ipykernel', cwd=folder)
+    else: call(*pip, '-c', ROOT/'constraints.txt', f'{made}[{extras()}]', 'ipykernel', cwd=folder)
     spec = folder/'share'/'kernels'/'fresh'
     spec.mkdir(parents=True)
     env = dict(PYTHONPATH='', MPLBACKEND='module://matplotlib_inline.backend_inline')
@@ -62,5 +76,6 @@ def fresh(folder:Path, lend:bool=False)->str:
 if __name__ == '__main__':
     wanted = [a for a in sys.argv[1:] if a != '--fresh']
     kernel = fresh(ROOT/'out'/'fresh') if '--fresh' in sys.argv else 'python3'
-    for page in sorted(PAGES.glob('*.ipynb')):
-        if not wanted or any(w in page.name for w in wanted): run(page, kernel=kernel)
+    pages = [p for p in sorted(PAGES.glob('*.ipynb')) if not wanted or any(w in p.name for w in wanted)]
+    failed = [page.name for page in pages if not tried(page, kernel)]
+    if failed: sys.exit(f"{len(failed)} of {len(pages)} tutorials failed: {', '.join(failed)}")

@@ -18,6 +18,7 @@ from .transitions import find_transitions, transition_arrays
 from .voice import PersonalVoice, fit_voice, voice_arrays
 from ..core import KitError, OnProgress, Progress, no_progress, part_of
 from ..hub.cards import content_id
+from ..media.probe import existing
 from ..models.contract import model_card
 from ..models.identity import FILM, MOST_FILM, SUFFIX, Identity, film_array
 
@@ -83,7 +84,7 @@ def check_target(path, out):
     out = Path(out)
     if out.suffix.lower() != SUFFIX:
         raise KitError(f"{out.name!r} is no name for a prepared person; end it in {SUFFIX}")
-    if not Path(path).is_file(): raise KitError(f"there is no file {path}")
+    existing(path)
     if not out.parent.is_dir(): raise KitError(f"there is no folder {out.parent} to write {out.name} to; make it first")
     if out.is_dir(): raise KitError(f"{out} is a folder; name a file in it")
     try: TemporaryFile(dir=out.parent).close()

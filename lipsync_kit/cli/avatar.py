@@ -26,9 +26,10 @@ def opened(
     path:str,
 ):          # the `Identity`
     "A prepared person; an error where the file is missing or is something else"
+    from lipsync_kit.media.probe import existing
     from lipsync_kit.models.identity import Identity
-    if not Path(path).is_file():
-        raise KitError(f"there is no file {path}; make an avatar: lipsync avatar make me.mp4 -o {path}")
+    try: existing(path)
+    except KitError as e: raise KitError(f"{e}; this makes one: lipsync avatar make me.mp4 -o me.avatar") from None
     return Identity.load(path)
 
 # %% ../../nbs/cli/04_avatar.ipynb #3f5efbe7

@@ -7,8 +7,9 @@ __all__ = ['MAKE', 'MEASURE', 'SET_UP', 'COMMANDS', 'UsageError', 'STOPPED', 'OU
            'build_app', 'complain', 'error_object', 'run', 'Stopped', 'main']
 
 # %% ../../nbs/cli/05_main.ipynb #8e8383e8
-import json, sys
+import json, re, sys
 from dataclasses import asdict
+from errno import ENAMETOOLONG
 from typing import Annotated, Optional
 import typer
 from .animate import animate_with_flags
@@ -20,7 +21,7 @@ from .fit import fit
 from .models import models
 from .options import completion_words
 from .score import bench, compare, score
-from .serve import mcp, serve
+from .serve import livekit, mcp, serve
 from .speech import chat, speakers, transcribe, voices
 from .trainer import prepare_with_flags, train_with_flags
 from .talk import command_with_flags, config, demo, enhance, motion, plan, process, schema, talk
@@ -89,6 +90,7 @@ COMMANDS = {    # name -> the part of the help it stands in, an example
     'app': (MAKE, 'lipsync app --port 7860'),
     'serve': (MAKE, 'lipsync serve --folder media'),
     'mcp': (MAKE, 'lipsync mcp'),
+    'livekit': (MAKE, 'lipsync livekit face.jpg --url wss://example.org --room lobby'),
     'motion': (MAKE, 'lipsync motion --text "Hello there." -o track.json'),
     'process': (MAKE, 'lipsync process clip.mp4 --then sharpen:amount=.5 -o sharp.mp4'),
     'enhance': (MAKE, 'lipsync enhance talk.mp4 --where mouth -o clear.mp4'),
@@ -128,7 +130,8 @@ def build_app(
                        context_settings=dict(help_option_names=['-h', '--help']),
                        epilog='Example: lipsync demo    Each command has its own: lipsync talk --help')
     root.callback()(top)
-    flags = {c.__name__: command_with_flags(c, list(args)) for c in (talk, process, enhance, motion, plan)}
+    flags = {c.__name__: command_with_flags(c, list(args)) for c in (talk, process, enhance, motion, plan,
+                                                                             livekit)}
     plain = {c.__name__: c for c in (demo, app, serve, mcp, fit, batch, faces, score, compare, bench, verify, doctor,
                                      voices, transcribe, speakers, chat)}
     flags |= dict(swap=swap_with_flags(list(args)), prepare=prepare_with_flags(), train=train_with_flags(),
@@ -198,7 +201,10 @@ def _explained(e:BaseException, command:str='', as_json:bool=False)->int:
     elif isinstance(e, UsageError):
         text, code, kind = f'{e.format_message()} (lipsync --help lists what there is)', 2, 'usage'
     elif isinstance(e, KitError): text, code, kind = str(e), 2, 'bad_input'
+    elif isinstance(e, OSError) and e.errno == ENAMETOOLONG:
+        text, code, kind = f'{e.filename!r} is too long for the name of a file', 2, 'bad_input'
     else: text, code, kind = f'unexpected {type(e).__name__}: {e}. {OUR_FAULT}', 1, 'internal'
+    text = re.sub(r'(\S{60})\S{400,}', r'\1…', text)      # a value of thousands of letters hides the message
     if as_json: typer.echo(json.dumps(error_object(spoken(text, command), kind), ensure_ascii=False))
     else: complain(text, command)
     return code

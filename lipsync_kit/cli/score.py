@@ -10,6 +10,7 @@ __all__ = ['METRICS_HELP', 'Metrics', 'Face', 'Figures', 'REFERENCE_HELP', 'Refe
 # %% ../../nbs/cli/02_score.ipynb #732c4bab
 import json, shlex
 from dataclasses import replace
+from os.path import exists, isfile
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
@@ -69,7 +70,7 @@ def compare(
     from lipsync_kit.core import KitError, replacing
     from lipsync_kit.metrics.compare import compare as measure
     if len(videos) < 2: raise KitError('compare takes two or more videos; lipsync score measures one')
-    named = [v.partition('=') if '=' in v and not Path(v).exists() else ('', '', v) for v in videos]
+    named = [v.partition('=') if '=' in v and not exists(v) else ('', '', v) for v in videos]
     every = {n: v for n, _, v in named} if all(n for n, _, _ in named) else [v for _, _, v in named]
     _writable(out, '.json')
     with Bar(quiet) as bar: c = measure(every, reference, audio, metrics, grid, bar)
@@ -161,7 +162,7 @@ def bench(
         return say(dict(path=make, clips=[t.name for t in p.takes]), text, as_json)
     if preset not in ('best', 'original'): raise unknown('preset', preset, ('best', 'original'))
     p = load_protocol(protocol)
-    folder = media or (str(Path(protocol).parent) if Path(protocol).is_file() else '.')
+    folder = media or (str(Path(protocol).parent) if isfile(protocol) else '.')
     models, options = with_chain(model or ['portrait'], then or []), None if preset == 'best' else dict(preset=preset)
     again = bench_command(protocol, models, media=folder, heads=heads, out=out, preset=preset)
     with Bar(quiet) as bar: r = run_protocol(p, models, folder, out, options, heads, only, again, bar)

@@ -6,6 +6,7 @@
 __all__ = ['SUBTITLES', 'voice_facts', 'voice_line', 'voices', 'transcribe', 'speakers', 'chat']
 
 # %% ../../nbs/cli/04_speech.ipynb #9681f443
+from os.path import isfile
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
@@ -125,9 +126,10 @@ def chat(
     verbose:Verbose=False,
 ):
     "Ask a face something; it answers in a video. Offline by a script, or by a language model behind an endpoint."
-    from lipsync_kit.live.conversation import Conversation
+    from lipsync_kit.live.conversation import Conversation, names_sound
     c = Conversation(face, stt, who, voice, model=model)
-    with Bar(as_json) as bar: r = c.ask(question, out, bar)
+    asked = Path(question) if isfile(question) or names_sound(question) else question
+    with Bar(as_json) as bar: r = c.ask(asked, out, bar)
     if keep: c.save(keep)
     if not as_json: typer.echo('\n'.join(f'{m.role}: {m.text}' for m in c.history[-2:]))
     show(r, verbose, bar.told, as_json)

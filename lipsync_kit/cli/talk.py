@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Face', 'Speech', 'Text', 'Motion', 'Model', 'Config', 'Says', 'TRACKS', 'SENTENCE', 'DEMO', 'schema', 'config',
-           'DRAWN', 'PROCESSED', 'MOVED', 'parse_voices', 'talk', 'plan', 'process', 'enhance', 'motion', 'demo',
-           'schema_talk', 'config_init', 'command_with_flags']
+           'DRAWN', 'PROCESSED', 'MOVED', 'LIVE', 'parse_voices', 'talk', 'plan', 'process', 'enhance', 'motion',
+           'demo', 'schema_talk', 'config_init', 'command_with_flags']
 
 # %% ../../nbs/cli/04_talk.ipynb #78e62851
 import json
@@ -204,6 +204,9 @@ PROCESSED = ('size', 'choose', 'frame', 'aspect', 'no_face', 'crf', 'seed', 'eff
 MOVED = ('fps', 'clean', 'motion_model', 'basis', 'emotion', 'strength', 'gain', 'idle', 'head', 'seed', 'voice',
          'speed', 'policy')
 
+LIVE = ('size', 'frame', 'aspect', 'choose', 'fps', 'fit', 'motion_model', 'basis', 'emotion', 'strength', 'gain',
+        'idle', 'head', 'seed', 'policy', 'device')
+
 def command_with_flags(
     command,
     args:list[str],     # the whole command line: which model's options does the help show
@@ -220,7 +223,7 @@ def command_with_flags(
         choice = {k: s for k, s in CHOSEN_BY.items() if model == 'auto' or k == 'quality_priority'}
         shown = {**choice, **shown}
         return with_options(command, {**job_settings(), **shown}.values(), shown, explain)
-    names = MOVED if command is motion else PROCESSED
+    names = MOVED if command is motion else LIVE if name == 'livekit' else PROCESSED
     settings = {k: COMMON[k] for k in names}
     if command is enhance:
         from lipsync_kit.effects.enhance import EnhanceSettings

@@ -27,6 +27,7 @@ class EffectContext:
     n_frames:int=0                   # of the video to come; 0 where it is not known
     seed:int=0                       # of everything random
     device:str='auto'                # where networks compute
+    kept:tuple=()                    # (start, end) of frames that are finished too, seconds
 
 Faces = list[Face]
 

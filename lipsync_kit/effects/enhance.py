@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from os.path import isfile
 from pathlib import Path
 from typing import Annotated, NamedTuple
 import cv2, numpy as np
@@ -198,7 +199,7 @@ def weights_of(settings:EnhanceSettings)->tuple[str, ...]:   # names in the hub,
 def check_there(settings:EnhanceSettings):
     "An error with a command where the chosen restorer is not on this machine"
     if settings.weights:
-        if not Path(settings.weights).is_file(): raise KitError(f"there is no weights file {settings.weights}")
+        if not isfile(settings.weights): raise KitError(f"there is no weights file {settings.weights}")
         return
     name = chosen_model(settings.model, settings.where)
     if name not in NETWORKS: return

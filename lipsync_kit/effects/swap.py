@@ -8,6 +8,7 @@ __all__ = ['SIGMA', 'PIXELS', 'CONSENT', 'LOOKS', 'CARDS', 'Put', 'SwapPlan', 's
 
 # %% ../../nbs/effects/04_swap.ipynb #33534790
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path
 from typing import Annotated, Any
 import numpy as np
@@ -44,7 +45,7 @@ class SwapPlan:
 
 def _put(source, reference=None)->Put:
     "One pair, from paths"
-    paths = source.split('+') if isinstance(source, str) and not Path(source).is_file() else source
+    paths = source.split('+') if isinstance(source, str) and not isfile(source) else source
     paths = [paths] if isinstance(paths, (str, Path)) else paths
     if not paths: raise KitError("a swap needs the picture of a face to put in: source=face.jpg")
     of = ByPicture(str(reference).strip()) if reference else None

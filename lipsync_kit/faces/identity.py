@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
+from os.path import isfile
 from pathlib import Path
 import numpy as np
 from ..core import Face, KitError
@@ -154,7 +155,7 @@ class ByPicture:
     path:str
     content:str=''         # hash of the file, taken if left out
     def __post_init__(self):
-        if not Path(self.path).is_file(): raise KitError(f"there is no picture {self.path}; name one of the person")
+        if not isfile(self.path): raise KitError(f"there is no picture {self.path}; name one of the person")
         object.__setattr__(self, 'content', self.content or content_id(self.path))
 
     def pick(self,

@@ -114,7 +114,7 @@ class Incoming:
         if self.given is None: return
         self._add(np.zeros(0, np.float32), self.given, True)
         n = len(self.parts[1][2]) / RATE
-        if n:
+        if n or pad and not self.ticks:
             whole = float(self.cut * TICK) + n
             if pad: self.parts = [(r, f, np.pad(rest, (0, max(r // 50 - len(rest), 0)))) for r, f, rest in self.parts]
             self._cut()
@@ -270,6 +270,11 @@ class Avatar:
         self.cleared, self.age = False, 0         # what was queued is forgotten; how often that happened
         self.worker, self.closed, self.error, self.changed = None, threading.Event(), None, threading.Event()
         self.waiting = None                       # loop and event of who iterates
+
+    def size(self)->tuple[int, int]:
+        "Width and height of the frames; the first one is drawn, so ask before they are taken"
+        while not self.out: self._make()
+        return self.out[0][0].image.shape[1::-1]
 
     def push_audio(self,
         samples,            # [n] float -1..1, or int16, mono

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 import numpy as np
 from ..core import KitError
+from .probe import existing
 
 # %% ../../nbs/media/08_captions.ipynb #99e9e7fc
 class Caption(NamedTuple):
@@ -34,7 +35,7 @@ def read_captions(
     path,                # .srt, .vtt or .ass
 )->list[Caption]:        # in order of time
     "The lines of a file of subtitles"
-    if not Path(path).is_file(): raise KitError(f"there is no file {path}")
+    path = existing(path)
     pysubs2 = load_pysubs2()
     try: subs = pysubs2.load(str(path), encoding='utf-8-sig')
     except (ValueError, pysubs2.exceptions.Pysubs2Error) as e:

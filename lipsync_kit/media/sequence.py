@@ -103,6 +103,8 @@ class SequenceWriter:
         self.job = job and hashlib.sha256(facts.encode()).hexdigest()
         self.step = Fraction(1, 90000)
 
+    kept = ()      # nothing but what lies before `done` is taken over
+
     @property
     def last_time(self)->Fraction|None: return self.times[-1] if self.times else None   # seconds
 

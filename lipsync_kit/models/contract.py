@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import chain
 from fractions import Fraction
+from os.path import isfile
 from pathlib import Path
 from typing import Any, NamedTuple
 import numpy as np
@@ -125,7 +125,7 @@ def is_available(
 )->Availability:
     "Whether the model called `name` can draw on this machine"
     card = model_card(name)
-    own = [f'the file {weights}'] if weights and not Path(weights).is_file() else []
+    own = [f'the file {weights}'] if weights and not isfile(weights) else []
     names = files_of(card, preset, weights)[bool(weights):]
     return Availability(name, (*_missing_packages(card), *own, *_missing_files(names)))
 
@@ -153,6 +153,12 @@ class RenderRequest:
     # told by a model that computes long: frames' worth of work done on those to come, and a word; raises when nobody
     # wants them any more
     on_work:Callable[[float, str], None]=no_progress
+    # (start, end) of other frames that were drawn before, seconds; only for models that say `Model.around`
+    kept:tuple=()
+
+    def done(self, time:Fraction)->bool:
+        "Whether an earlier run has drawn the frame of that time: None may take its place"
+        return time < self.start or any(a <= time < b for a, b in self.kept)
 
     def signal(self, face:Face)->DrivingSignal|None:      # None: the face is left alone
         "What drives `face`"
@@ -226,6 +232,8 @@ class Model:
     cut:bool = False                # the video ends with the speech, as in an official pipeline that does so
     tracked:bool = True             # uses the faces that the pipeline tracks; else it finds them itself
     smooth:bool = True              # wants their landmarks smoothed; else it smooths them itself
+    # seconds: a frame is the same whatever drives the face further away than that, and any frame may be left out
+    around:float = float('inf')
     every:float = 0.                # seconds between two detections of a face, see `faces.track.track_faces`
     keeps_outline:bool = True       # draws inside the outline of the picture, or moves its alpha too
     detect:Callable|None = None     # finds the faces to track, in place of `faces.detect.detect_faces`
@@ -249,19 +257,19 @@ class Model:
         "A live session"
         raise KitError(f"{type(self).__name__} does not draw live")
 
+class _Done(list): "Frames that were drawn by an earlier run"
+
+def _unless_done(step:Callable)->Callable: return lambda x: x if isinstance(x, _Done) else step(x)
+
 def in_batches(
     frames:Iterable[tuple],   # (`Frame`, ...), in order
     n:int,                    # frames at a time
-    start:Fraction,           # frames before it were drawn by an earlier run
+    done:Callable[[Fraction], bool],   # whether an earlier run has drawn the frame of that time
     *steps:Callable,          # a batch of frames -> ... -> pictures of as many frames, each step in a thread of its own
 )->Iterator[np.ndarray|None]:
-    "Frames through the `steps`; None for those before `start`"
-    batches = batched(frames, n)
-    for batch in batches:
-        if batch[-1][0].time >= start: break
-        yield from [None] * len(batch)
-    else: return
-    for images in pipelined(chain([batch], batches), *steps): yield from images
+    "Frames through the `steps`; None for those of a batch that is done"
+    batches = (_Done([None] * len(b)) if all(done(f[0].time) for f in b) else b for b in batched(frames, n))
+    for images in pipelined(batches, *map(_unless_done, steps)): yield from images
 
 # %% ../../nbs/models/00_contract.ipynb #22364f8e
 def load_model(

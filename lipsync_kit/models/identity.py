@@ -10,6 +10,7 @@ __all__ = ['KIND', 'SUFFIX', 'FILM', 'MOST_FILM', 'Identity', 'is_identity', 'fi
 import hashlib, json, tempfile
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from os.path import isfile
 from pathlib import Path
 import numpy as np
 from ..core import KitError, replacing
@@ -105,7 +106,7 @@ def open_identity(
     "The identity; the source that it is drawn on is a file that is there"
     identity = face if isinstance(face, Identity) else Identity.load(face)
     if FILM in identity.arrays: return with_own_film(identity)
-    if identity.source and not Path(identity.source).is_file():
+    if identity.source and not isfile(identity.source):
         raise KitError(f"the prepared person was made from {identity.source}, which is no longer there; put it back, "
                        "or prepare it again")
     return identity

@@ -7,7 +7,7 @@ __all__ = ['Avatar', 'Preset', 'Detector', 'Weights', 'Dtype', 'MEMORY_LEVELS', 
            'as_avatar', 'outline', 'paste_of']
 
 # %% ../../nbs/models/01_settings.ipynb #77dd1f23
-from pathlib import Path
+from os.path import isfile
 from typing import Annotated, Any
 from ..core import KitError
 from ..faces.detectors.card import DETECTORS
@@ -25,7 +25,7 @@ def as_avatar(value)->str:
     "The path of a prepared person, as text"
     if not isinstance(value, (str, bytes)) and not hasattr(value, '__fspath__'):
         raise KitError(f"avatar must be the path of a prepared person (.avatar), not {value!r}")
-    if not Path(str(value)).is_file():
+    if not isfile(str(value)):
         raise KitError(f"there is no prepared person at {value}; make one: lipsync avatar make me.mp4 -o {value}")
     return str(value)
 

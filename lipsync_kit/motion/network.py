@@ -11,6 +11,7 @@ __all__ = ['FPS', 'AUDIO_ENCODERS', 'SHARE', 'STEP', 'STATES', 'OWN', 'OTHER', '
 import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from os.path import isfile
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np
@@ -143,7 +144,7 @@ def model_file(
 )->MotionNetwork:
     "The motion model in a file"
     from safetensors import safe_open
-    if not Path(path).is_file():
+    if not isfile(path):
         raise KitError(f"there is no motion model at {path}; fit one with {FIT}")
     about = file_facts(path)  # its key 'ear' names the audio encoder
     if 'ear' not in about:

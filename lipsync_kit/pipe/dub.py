@@ -4,26 +4,30 @@
 
 # %% auto #0
 __all__ = ['MOST', 'BETWEEN', 'MARGIN', 'SUBTITLES', 'Line', 'lines_of_script', 'lines_of_text', 'latest_starts', 'fitted_lines',
-           'Project', 'save_project', 'load_project', 'kept_folder', 'translated', 'dub_notes', 'dub']
+           'Project', 'save_project', 'load_project', 'kept_folder', 'translated', 'dub_notes', 'drawn_note', 'dub']
 
 # %% ../../nbs/pipe/13_dub.ipynb #0950aea7
 import json, tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from os.path import isfile
 from pathlib import Path
 import numpy as np
 from ..audio.signal import RATE
 from ..core import KitError, OnProgress, Progress, no_progress, replacing
 from ..media.captions import Caption, load_pysubs2, read_captions
 from ..media.loudness import Pieces, levelled, pieces_of, write_pieces
-from ..media.probe import probe
+from ..media.probe import existing, probe
 from ..media.read import audio_blocks
+from ..media.resume import PartStore
+from ..media.sequence import is_sequence
 from ..media.streams import StreamReport
 from .dub_speakers import by_speaker, cast_lines, direct, followed, turns_for, undirected
 from .dub_sound import Bed, Lines, Spoken, Take, bed_of, mixed, phonemes_of, take_of, voice_of
-from .marks import refuse_marks
+from .marks import layers_for, refuse_marks
 from .options import Options, make_options
+from .parts import part_store
 from .prepare import prepare
 from .result import Result
 from .run import VIDEOS, marked_video, output_path
@@ -164,7 +168,7 @@ def _new_project(video, text, script, to, translator, progress)->Project:
     if sum(x is not None for x in (text, script, to)) != 1:
         raise KitError("give one of text, script, to, or a project that is there: what is to be said?")
     if script is not None: return Project(str(video), lines_of_script(script))
-    if text is not None and not Path(text).is_file(): raise KitError(f"there is no file {text}")
+    if text is not None: existing(text)
     code = language_code(to) if to is not None else ''
     if to is not None: chosen_translator(translator, '', code)        # which says what is missing
     heard = transcribe(video, progress=progress)
@@ -201,12 +205,19 @@ def dub_notes(lines:list[Line], spoken:list[Spoken], bed:Bed, say:Lines, again:b
             for i, (x, s) in enumerate(zip(lines, spoken), 1) if s.late > .1]
     return (*say.notes, bed.how, *(('; '.join(kept),) if again else ()), *late)
 
+def drawn_note(store:PartStore|None)->tuple[str, ...]:
+    "How much of the picture was drawn anew, in words"
+    if store is None: return ()
+    if not store.drawn: return ('the picture is as it was',)
+    return (f'{store.drawn} of {store.drawn + store.kept} frames were drawn anew',)
+
 def _spoken_lines(p:Project, o:Options, folder)->tuple[list[Line], list[Spoken], Lines]:
     "The lines that are said, and their sound"
     lines = [x for x in p.lines if any(c.isalnum() for c in x.text)]
     if not lines: raise KitError("no line has a text; there is nothing to say")
     for c in {c.name: c for x in lines for c in voices_of(x.text, x.voice or o.voice)}.values(): can_speak(c)
-    say = Lines(folder, o.voice, o.seed, p.language)
+    marked = 'voice' in layers_for(o, Path(p.video), (0, 0), speaks=True)
+    say = Lines(folder, o.voice, o.seed, p.language, marked=marked)
     spoken = list(fitted_lines(lines, lambda x, speed: say(x.text, speed, x.voice)))
     say.forget()
     return lines, spoken, say
@@ -225,10 +236,10 @@ def dub(
 )->Result:
     "Let other words be spoken in a video"
     load_pysubs2()                                  # which says how to install it, before anything is spoken
-    if isinstance(video, (str, Path)) and Path(video).is_file() and probe(video).kind != 'video':
+    if isinstance(video, (str, Path)) and isfile(video) and probe(video).kind != 'video':
         raise KitError(f"{video} is no video; a picture speaks with lipsync talk")
     path = output_path(out, VIDEOS)
-    again = project is not None and Path(project).is_file()
+    again = project is not None and isfile(project)
     known = _known_project(project, video, text, script, to) if again else None
     watched = {} if 'choose' in options else {'speaker_selection': 'auto-detect'}
     given = {'subtitles': SUBTITLES, **watched, **(known.options if again else {}), **options}
@@ -244,12 +255,12 @@ def dub(
     with ExitStack() as stack:
         watch = stack.enter_context(timed())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='lipsync_')))
-        job, notes = _prepared(video, p, o, folder, project, again, followed(o, turns), progress)
-        sources = dict(face=video, sound=None, text=None, motion=None)
+        job, notes = _prepared(video, p, o, folder, project, again, followed(o, turns), path, progress)
+        sources = dict(face=video, sound=None, text='\n'.join(x.text for x in p.lines), motion=None)
         r = marked_video(job, path, sources, watch, out is not None, progress)
-    return replace(r, warnings=(*r.warnings, *notes))
+    return replace(r, warnings=(*r.warnings, *notes, *(drawn_note(job.store) if again else ())))
 
-def _prepared(video, p:Project, o:Options, folder:Path, project, again:bool, turns, progress)->tuple:
+def _prepared(video, p:Project, o:Options, folder:Path, project, again:bool, turns, out:Path, progress)->tuple:
     "The job, with its sound in `folder`, and notes"
     kept = kept_folder(project) if project is not None else folder
     lines, spoken, say = _spoken_lines(p, o, kept)
@@ -258,10 +269,12 @@ def _prepared(video, p:Project, o:Options, folder:Path, project, again:bool, tur
     mix = levelled(mixed(spoken, bed, seconds))
     write_pieces(mix.read(), folder/'mix.wav', mix.rate, mix.channels)
     voices = tuple({c.name: 1 for x in lines for c in voices_of(x.text, x.voice or o.voice)})
-    drives = Sound(voice_of(spoken, RATE, seconds), phonemes_of(spoken), folder/'mix.wav', voices=voices)
+    drives = Sound(voice_of(spoken, RATE, seconds), phonemes_of(spoken), folder/'mix.wav', voices=voices,
+                   pieces=tuple(spoken))
     drives = by_speaker(drives, lines, spoken, turns, seconds)
     job = prepare(video, drives, None, None, undirected(replace(o, clean='off'), turns), progress)
     job.spoken = tuple((s.start - MARGIN, s.end + MARGIN) for s in spoken)
     told = direct(job, lines, spoken, turns)
     job.captions = tuple(Caption(x.text, s.start, s.end) for x, s in zip(lines, spoken))
+    if project is not None and not is_sequence(out): job.store = part_store(job, video, kept/'parts')
     return job, (*dub_notes(lines, spoken, bed, say, again), *told)

@@ -20,6 +20,7 @@ from ..hub.cards import available
 from ..media.loudness import Pieces, SILENCE, Loudness, measured, pieces_of, write_pieces
 from ..media.probe import existing
 from ..speech.tts import Speech, speak
+from ..trust.voice import mark_voice
 
 # %% ../../nbs/pipe/12_dub_sound.ipynb #1b80020a
 @dataclass(frozen=True)
@@ -74,8 +75,9 @@ class Lines:
         seed:int=0,
         language:str='',
         say=speak,               # (text, voice, speed, seed, language) -> `Speech`
+        marked:bool=False,       # with the mark of a generated voice, see `trust.voice`
     ):
-        self.folder, self.given, self.say = Path(folder), (voice, seed, language), say
+        self.folder, self.given, self.say, self.marked = Path(folder), (voice, seed, language), say, marked
         self.made, self.notes = [], {}               # texts that a voice was called for
         self.used = set()
 
@@ -86,14 +88,15 @@ class Lines:
     )->Take:
         "The line, from its file where it was spoken before"
         usual, seed, language = self.given
-        facts = text, voice or usual, round(speed, 4), seed, language
+        facts = text, voice or usual, round(speed, 4), seed, language, *(['marked'] if self.marked else [])
         path = self.folder/f'{word_of(*facts)}.safetensors'
         self.used.add(path.name)
         if path.is_file() and (kept := _kept(path)): return kept
-        s = self.say(text, voice or usual, round(speed, 4), seed, language)
+        s = self.say(*facts[:5])
         self.made.append(text)
         self.notes |= dict.fromkeys(s.notes)
-        return _keep(path, without_silence(s))
+        s = without_silence(s)
+        return _keep(path, replace(s, audio=mark_voice(s.audio)) if self.marked else s)
 
     def forget(self):
         "Remove lines that nobody needs any more"

@@ -8,6 +8,7 @@ __all__ = ['names_in', 'turns_for', 'cast_lines', 'dub_lips', 'by_speaker', 'fol
 # %% ../../nbs/pipe/12_dub_speakers.ipynb #917d1058
 from dataclasses import replace
 from hashlib import sha256
+from os.path import isfile
 from pathlib import Path
 from ..audio.signal import RATE
 from ..core import OnProgress, no_progress
@@ -51,7 +52,7 @@ def _kept_turns(video, given, o:Options, kept:Path|None, progress)->Turns:
     "The turns, found anew where the video or what is said of it has changed"
     faces, judge = dict(o.speaker_map or ()), judge_of(o)
     if kept is None: return known_turns(video, given, faces, judge, progress)
-    files = [Path(f) for f in (video, given) if isinstance(f, (str, Path)) and Path(f).is_file()]
+    files = [Path(f) for f in (video, given) if isinstance(f, (str, Path)) and isfile(f)]
     stamps = [(str(f), f.stat().st_mtime_ns) for f in files]
     path = kept/f'speakers-{sha256(repr((stamps, faces, judge)).encode()).hexdigest()[:12]}.json'
     if path.is_file(): return load_turns(path)
@@ -59,6 +60,7 @@ def _kept_turns(video, given, o:Options, kept:Path|None, progress)->Turns:
     if turns.turns:
         kept.mkdir(parents=True, exist_ok=True)
         turns.save(path)
+        return load_turns(path)        # as the next run will have them
     return turns
 
 def cast_lines(
@@ -99,7 +101,8 @@ def by_speaker(
     if turns is None: return sound
     who = [t.speaker if t is not None and t.seen else '' for t in (turns.of(x.start, x.end) for x in lines)]
     own = [[s for s, n in zip(spoken, who) if n == p.name] for p in turns.people]
-    parts = {i: Sound(voice_of(said, RATE, seconds), phonemes_of(said)) for i, said in enumerate(own)}
+    parts = {i: Sound(voice_of(said, RATE, seconds), phonemes_of(said), pieces=tuple(said))
+             for i, said in enumerate(own)}
     return replace(sound, parts=parts) if parts else sound
 
 def followed(o:Options, turns:Turns|None)->Turns|None:

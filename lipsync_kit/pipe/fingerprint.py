@@ -8,6 +8,7 @@ __all__ = ['CHECKPOINTS', 'options_identity', 'weights_identity', 'fingerprint']
 # %% ../../nbs/pipe/05_fingerprint.ipynb #2b70adef
 import hashlib, json
 from dataclasses import asdict, is_dataclass
+from os.path import isfile
 from pathlib import Path
 import numpy as np
 from .. import __version__
@@ -28,7 +29,7 @@ def options_identity(
     res = {}
     for k, v in options.items():
         if isinstance(v, dict): v = options_identity(v)
-        elif k in CHECKPOINTS and v is not None and Path(str(v)).is_file(): v = content_id(v)
+        elif k in CHECKPOINTS and v is not None and isfile(str(v)): v = content_id(v)
         res[k] = v
     return res
 
@@ -56,7 +57,7 @@ def weights_identity(
     "Which files draw: those of the hub by size and time, a custom checkpoint by its content"
     res = []
     for name in map(str, names):
-        if Path(name).is_file(): res.append(content_id(name))
+        if isfile(name): res.append(content_id(name))
         else: res.append([name, [[f.name, p.stat().st_size, p.stat().st_mtime_ns] for f, p in status(name).files]])
     return res
 

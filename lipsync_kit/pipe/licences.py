@@ -9,6 +9,7 @@ __all__ = ['RESEARCH', 'HUB_SOURCES', 'OPEN', 'COVERS', 'OPEN_MODELS', 'licence_
 # %% ../../nbs/pipe/06_licences.ipynb #4f88bc5c
 from collections.abc import Iterable
 from dataclasses import replace
+from os.path import isfile
 from pathlib import Path
 from ..core import KitError
 from ..effects.effect import EFFECTS, EffectCall
@@ -102,7 +103,7 @@ def settled(options:Options)->tuple[Options,str]:   # (the options, a note)
     if asked_policy(options.policy) != 'commercial' or not model_card(options.model).can('basis'): return options, ''
     chosen = {k: v for k, v in (('motion_model', free_motion_model()), ('basis', 'anatomy'))
               if getattr(options, k) == 'auto'}
-    if Path(options.motion_model).is_file() and choose_motion_model(options.motion_model)[0].basis != 'fitted':
+    if isfile(options.motion_model) and choose_motion_model(options.motion_model)[0].basis != 'fitted':
         chosen.pop('basis', None)     # it brings its own
     if not chosen: return options, ''
     words = ' and '.join(f"{k.replace('_', ' ')} {v}" for k, v in chosen.items())
@@ -113,7 +114,7 @@ def motion_licences(options:Options)->list[Licence]:
     if 'motion' not in model_card(options.model).driven_by: return []
     name, basis = options.motion_model, motion_basis(options)
     learned = OPEN_MODELS.get(name, 'motion-model')
-    if Path(name).is_file():
+    if isfile(name):
         model = choose_motion_model(name)[0]
         learned, basis = model.source, model.basis if basis == 'auto' else basis
     elif basis == 'auto': basis = 'anatomy' if name == 'synthetic' else 'fitted'

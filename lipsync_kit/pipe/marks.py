@@ -51,9 +51,9 @@ def refuse_marks(
 
 # %% ../../nbs/pipe/06_marks.ipynb #6be0fa9a
 def _sources(role:str, x)->Iterator[tuple[str, object]]:
-    "Something that was given, by its role; several sounds by the number of the face"
+    "Something that was given, by its role; several sounds by the number of the face; a text is no name of a file"
     if isinstance(x, dict): yield from ((f'{role} {k}', v) for k, v in x.items())
-    elif x is not None: yield role, x
+    elif x is not None: yield role, x.encode() if role == 'text' else x
 
 def _agreed(role:str, x, o:Options)->str:
     "What is stated on the consent of whom it shows or lets be heard"

@@ -11,7 +11,7 @@ __all__ = ['DEVICES', 'MARKS', 'SUBTITLES', 'NO_FACE', 'SELECTIONS', 'SYNC_MODES
 
 # %% ../../nbs/pipe/00_options.ipynb #ae39b3a7
 from dataclasses import dataclass
-from pathlib import Path
+from os.path import isfile
 from typing import Annotated, Any
 from ..core import KitError, as_fps, unknown
 from ..media.length import FITS
@@ -40,13 +40,13 @@ def frame_rate(value):
 def motion_model_name(value)->str:
     "A kind of motion model, or the path of a fitted one"
     from lipsync_kit.motion.audio2motion import CHOICES
-    if str(value) not in CHOICES and not Path(str(value)).is_file(): raise unknown('motion model', str(value), CHOICES)
+    if str(value) not in CHOICES and not isfile(str(value)): raise unknown('motion model', str(value), CHOICES)
     return str(value)
 
 def basis_name(value)->str:
     "A basis of the package, or the path of a fitted one"
     from lipsync_kit.motion.basis import BASES, load_basis
-    if str(value) != 'auto' and str(value) not in BASES and not Path(str(value)).is_file():
+    if str(value) != 'auto' and str(value) not in BASES and not isfile(str(value)):
         raise unknown('face basis', str(value), ('auto', *BASES))
     if str(value) != 'auto': load_basis(str(value))
     return str(value)

@@ -35,6 +35,7 @@ from .source import Source, open_source, resized
 from .speech import Sound, heard, open_sound
 from .speeds import Estimate, Load, cleaning_here, estimate, face_area, work_for
 from .stages import frame_rate_of, talk_seconds
+from ..speech.tts import voices_of
 
 # %% ../../nbs/pipe/10_plan.ipynb #82bfcce5
 LOOKS = 8        # moments of a video that are looked at
@@ -313,7 +314,8 @@ def plan(
     seconds = talk_seconds(source, speech, checked, model)
     size, fps = model.output(source.clip, frame_rate_of(source, checked))
     n, area = n_frames(seconds, fps), float(np.mean([face_area(f, size) for f in seen.values()] or [0.]))
-    work = work_for(checked, source, speech, text is not None, n, size, area)
+    spoken = [c.name for c in voices_of(text, checked.voice)] if text is not None else []
+    work = work_for(checked, source, speech, spoken, n, size, area)
     e = estimate(work, others=load.others) or tried(source, sound.audio, options, seconds)
     return Plan(e.seconds, seconds, n, e.memory, size, on_device(model, checked), tuple(dict.fromkeys(odd)), e.cpu,
                 e.basis, checked.transparent, quality, cleaning=cleaning_here(work))

@@ -11,13 +11,16 @@ __all__ = ['OWN', 'nothing_to_say', 'brought_motion', 'open_motion', 'save_motio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from importlib import import_module
+from os.path import exists
 from pathlib import Path
 from ..faces.cover import CoverReport
 from ..core import KitError, OnProgress, Progress, as_fps, device as chosen_device, no_progress, part_of
 from ..hub.cards import size_text
 from ..avatar.voice import motion_of
 from ..media.probe import existing
+from ..media.resume import PartStore
 from ..media.streams import StreamReport
 from ..models.identity import Identity
 from ..models.contract import DrivingSignal, Model, files_of, is_available, load_model, model_card
@@ -29,6 +32,7 @@ from .licences import COVERS, check_licences, licences, looks_for_covers, motion
 from .licences import motion_licences, settled
 from .lips import Lips, known_turns, lips_notes, lips_of
 from .options import Options, setting
+from .pieces import motion_of_pieces
 from .result import Licence
 from .source import Source, open_source
 from .speech import Sound, driving, heard, open_sound
@@ -77,10 +81,10 @@ def open_motion(
     if sound.audio is None: raise nothing_to_say()
     o, own = options, person and motion_of(person.arrays, person.facts)
     model = own if own is not None and o.motion_model == 'auto' else o.motion_model
-    return speech_to_motion(sound.audio, fps=fps, phonemes=sound.phonemes, motion_model=model,
-                            emotion=o.emotion,
-                            strength=o.strength, idle=o.idle and still, seed=o.seed, gain=o.gain, head=o.head,
-                            progress=progress, basis=basis)
+    make = partial(speech_to_motion, fps=fps, motion_model=model, emotion=o.emotion, strength=o.strength,
+                   idle=o.idle and still, seed=o.seed, gain=o.gain, head=o.head, basis=basis)
+    if sound.pieces: return motion_of_pieces(sound.pieces, sound.audio.duration, fps, make)
+    return make(sound.audio, phonemes=sound.phonemes, progress=progress)
 
 def save_motion(
     audio,             # any file with sound, or an `Audio`; None where there is a text
@@ -141,6 +145,7 @@ class PreparedRun:
     spoken:tuple|None=None         # (start, end) seconds in which lips are drawn; None: all the time
     lips:Lips|None=None            # whose lips are drawn when; None: those of the chosen faces
     captions:tuple|None=None       # what is said when, where it is known (`media.captions.Caption`)
+    store:PartStore|None=None      # keeps the parts of the video for the next time; None: nothing is kept
     covers:CoverReport|None=None   # filled where a mouth of a video is covered; None where nobody looks
 
     @property
@@ -200,7 +205,7 @@ def covers_wanted(options:Options)->bool:
     "Whether covered mouths are looked for: not where an official program is to be repeated, or the policy forbids it"
     return setting(options, 'preset', 'best') != 'original' and looks_for_covers(options.policy)
 
-def _missing(x)->bool: return isinstance(x, (str, Path)) and not Path(x).exists()
+def _missing(x)->bool: return isinstance(x, (str, Path)) and not exists(x)
 
 def asks_speakers(options:Options)->bool:
     "Whether lips depend on who speaks in the video"

@@ -11,7 +11,7 @@ __all__ = ['VIDEOS', 'PICTURES', 'CUT_OUTS', 'output_path', 'peak_memory', 'leng
 import sys, tempfile
 from dataclasses import replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from ..core import KitError, OnProgress, Progress, checked_name, n_frames, no_progress
 from ..effects.burn import Captions
@@ -20,7 +20,7 @@ from ..faces.track import FaceReport
 from ..flow import prefetch
 from ..media.animation import ANIMATIONS, animation_size, is_animation, kept_of
 from ..media.length import FITS
-from ..media.resume import ResumableWriter
+from ..media.resume import KeptWriter, PartStore, ResumableWriter
 from ..media.sequence import SequenceWriter, is_sequence, sequence_pattern, times_path
 from ..media.streams import StreamReport
 from ..media.write import CODECS, with_alpha, write_image
@@ -34,6 +34,7 @@ from .gate import gate_notes
 from .licences import check_licences, licences
 from .marks import Marks, marks_for, refuse_marks
 from .options import Options, make_options
+from .parts import around
 from .prepare import PreparedRun, prepare
 from .result import Result
 from .source import Source, open_source, still_frames
@@ -70,8 +71,10 @@ def output_path(
 # %% ../../nbs/pipe/09_run.ipynb #077c3fdd
 def peak_memory()->int:   # MB; 0 where the system does not say
     "The most memory that this process has held so far, without what its parent held before it began"
-    try: return round(next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM')) / 1e3)
-    except (OSError, StopIteration): pass                   # not Linux
+    try: lines = Path('/proc/self/status').read_text().splitlines()
+    except OSError: lines = []                              # not Linux
+    for l in lines:
+        if l.startswith('VmHWM'): return round(int(l.split()[1]) / 1e3)
     try: from resource import RUSAGE_SELF, getrusage
     except ImportError: return 0                            # Windows
     return round(getrusage(RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == 'darwin' else 1e3))
@@ -119,6 +122,7 @@ def drawn_frames(
     report:FaceReport,
     start:Fraction,            # frames before it are finished
     progress:RenderProgress,
+    kept=(),                   # (start, end) of other frames that are, seconds
 ):
     "The frames of the video to come, with their faces, after all effects"
     source, o, clock = job.source, job.options, job.clock
@@ -134,7 +138,7 @@ def drawn_frames(
     effects = [e.load() for e in o.effects]
     if o.subtitles == 'burn': effects.append(Captions(lines=job.captions))
     context = EffectContext(source.clip, job.fps, start, n_frames(job.seconds, job.fps) if source.still else 0, o.seed,
-                            o.device)
+                            o.device, kept if around(job) < float('inf') else ())
     talking = clock.each('drawing', talk.apply(clock.each('frames and faces', frames), context))
     frames = prefetch(talking, gone=progress.closed, on_wait=progress.tell)
     return chained(frames, effects, context), [talk, *effects]
@@ -158,13 +162,14 @@ def writer_for(
     fps:Fraction,
     options:Options,
     audio,                      # an `Audio`, the path of a file with sound, or None
+    store:PartStore|None=None,  # of parts that are taken over and kept
     **given,                    # of `ResumableWriter`
 ):
     "What writes the file, or the pictures"
     if is_sequence(path):
         return SequenceWriter(path, *size, fps, given['metadata'], given['job'], alpha=options.transparent)
-    return ResumableWriter(path, *size, fps, audio, options.crf, largest=options.size, alpha=options.transparent,
-                           **given)
+    make = ResumableWriter if store is None else partial(KeptWriter, store)
+    return make(path, *size, fps, audio, options.crf, largest=options.size, alpha=options.transparent, **given)
 
 def _chosen(face, audio, text, motion, out, progress, options:dict)->Result:
     "The video of the model that is chosen for the job, or of the next one where that fails"
@@ -214,8 +219,9 @@ def marked_video(
     said = given['text'] if given['text'] is not None else '\n'.join(map(str, job.captions)) or None
     word = fingerprint(given['face'], given['sound'], said, given['motion'], o, weights, made=job.sound.made)
     log_consent(o.effects, given['face'], path)
+    if job.store is not None: word = job.store.word
     marks = marks_for(o, path, word, job.size, job.source.still, given)
-    return made_video(job, path, word if resumable else '', marks, watch, progress)
+    return made_video(job, path, word if resumable or job.store is not None else '', marks, watch, progress)
 
 def made_video(
     job:PreparedRun,
@@ -231,13 +237,13 @@ def made_video(
     end = job.seconds if job.speech_seconds > job.seconds + .1 else None
     rendering = RenderProgress(progress, n_frames(job.seconds, job.fps))
     with (sound_to_write(marks.on_sound(written_sound(job)), job.sound.track, o.loudness) as (sound, track),
-          writer_for(path, job.size, job.fps, o, sound, metadata=marks.tags, variable=clip.variable, job=word,
-                     audio_end=end, audio_track=track) as writer):
-        frames, effects = drawn_frames(job, report, writer.done, rendering)
+          writer_for(path, job.size, job.fps, o, sound, job.store, metadata=marks.tags, variable=clip.variable,
+                     job=word, audio_end=end, audio_track=track) as writer):
+        frames, effects = drawn_frames(job, report, writer.done, rendering, writer.kept)
         write_frames(marks.on_frames(tally.each(frames)), writer, rendering, job.clock)
-        n, last, whole = writer.n, writer.last_time, not writer.done
+        n, last, whole = writer.n, writer.last_time, not writer.done and not writer.kept
     if whole:
-        work = work_for(o, job.source, job.speech_seconds, bool(job.sound.voices), n, job.size, tally.mean)
+        work = work_for(o, job.source, job.speech_seconds, job.sound.voices, n, job.size, tally.mean)
         finished(watch, work, peak_memory())
     beside = write_captions(job.captions or (), path, o.subtitles)
     made = replace(result_of(job, path, report, n, float(last + 1 / job.fps), effects), subtitles=beside)

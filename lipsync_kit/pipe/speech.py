@@ -32,6 +32,7 @@ class Sound:
     voices:tuple[str, ...]=()               # that spoke a text
     given:Audio|None=None                   # what is written where it is not what drives and has no file
     spans:tuple=()                          # (sentence, start, end) of a text that was spoken, seconds
+    pieces:tuple=()                         # lines that it is put together of, see `pipe.pieces`
     cleaned:str=''                          # what was taken out of what drives, see `audio.clean`
 
     @property

@@ -19,11 +19,12 @@ from pathlib import Path
 from time import perf_counter, process_time
 import cv2, numpy as np
 from ..core import Face, replacing
-from ..hub.cards import available, models_folder
+from ..hub.cards import available, card, models_folder
 from ..models.contract import model_card
 from .options import Options, setting
 from .source import Source
 from ..select.measured import device_here, stretch
+from ..speech.tts import VOICES
 
 # %% ../../nbs/pipe/08_speeds.ipynb #f964736e
 FACE = 4   # a face counts as a square of so many distances between the eyes
@@ -50,15 +51,16 @@ class Work:
     read:float=0.         # megapixels of a frame of the source; 0 for a still
     face:float=0.         # megapixels of the faces in a frame, see `face_area`
     cleaning:float=0.     # seconds that the sound takes to be cleaned on the reference machine, see `cleaning_seconds`
+    voice:float=0.        # MB of the weights of the voices that speak a text
 
     def terms(self)->np.ndarray:   # [8]
         "What the seconds are a sum of, up to factors"
         n = self.frames
         return np.array([1., self.first, self.speech, self.spoken, n, n * self.drawn, n * self.read, n * self.face])
 
-    def held(self)->np.ndarray:    # [4]
+    def held(self)->np.ndarray:    # [7]
         "What the memory is a sum of, up to factors"
-        return np.array([1., self.drawn, self.read, self.speech / 60])
+        return np.array([1., self.drawn, self.read, self.speech / 60, self.cleaning > 0, self.spoken > 0, self.voice])
 
 @dataclass(frozen=True)
 class Measured(Work):
@@ -107,7 +109,7 @@ def work_for(
     options:Options,
     source:Source,
     speech:float,            # seconds
-    spoken:bool,             # made from a text
+    spoken:Iterable[str],    # the voices that make it from a text, by name
     frames:int,
     size:tuple[int, int],    # of the drawn frames
     face:float,              # see `Work`
@@ -116,9 +118,11 @@ def work_for(
     clip = source.clip
     read = 0. if source.still else clip.width * clip.height / source.scale ** 2 / 1e6
     original = setting(options, 'preset', 'best') == 'original'
+    own = {w for v in spoken for w in VOICES.get(v).weights}       # files that several voices share count once
     way = 'off' if spoken or (original and options.clean == 'auto') else options.clean
     return Work(options.model, variant_of(options), device_of(options), source.still, is_first(options.model), speech,
-                speech if spoken else 0., frames, size[0] * size[1] / 1e6, read, face, cleaning_seconds(way, speech))
+                speech if spoken else 0., frames, size[0] * size[1] / 1e6, read, face, cleaning_seconds(way, speech),
+                sum(card(w).bytes for w in own) / 1e6)
 
 # %% ../../nbs/pipe/08_speeds.ipynb #a5e04046
 KEPT = 300   # lines that stay when the file has twice as many
@@ -307,14 +311,16 @@ def estimate(
     "The time and memory of a run to come"
     runs = read_speeds(speeds_file()) if runs is None else runs
     own = of_kind(work, [m for m in runs if m.machine == this_machine()])
-    speed, ref = there or reference()
-    ref = of_kind(work, ref)
+    speed, everything = there or reference()
+    ref = of_kind(work, [m for m in everything if m.cost])
     if not own and not ref: return None
     k = probe() / speed if speed and (work.cleaning or not own) else 1.
     def rest(m): return max(m.cost - k * m.cleaning, .2 * m.cost)
-    cpu = (1. if own else k) * _fitted(work, own, ref, Work.terms, rest) + k * work.cleaning
     with_memory = [m for m in own if m.memory]
-    memory = _fitted(work, with_memory, [m for m in ref if m.memory], Work.held, lambda m: m.memory)
+    cpu = (1. if own else k) * _fitted(work, own, ref, Work.terms, rest) + k * work.cleaning
+    # of stills and videos
+    alike = [m for m in everything if m.memory and (m.model, m.device) == (work.model, work.device)]
+    memory = _fitted(work, with_memory, alike, Work.held, lambda m: m.memory)
     return Estimate(cpu * lasting(own, work, others), cpu, round(memory), _basis(own))
 
 def _basis(own)->str:

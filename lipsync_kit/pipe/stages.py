@@ -169,7 +169,7 @@ class Talk(Effect):
         waiting, frames, n = deque(), iter(frames), 0
         clip, n_frames = replace(context.clip, fps=context.fps), context.n_frames if self.still else 0
         request = RenderRequest(clip, self._taken(frames, waiting), self.signals, self.still, context.start, n_frames,
-                                self.size, context.fps, context.seed, self.identity, self.on_work)
+                                self.size, context.fps, context.seed, self.identity, self.on_work, context.kept)
         for image in self.model.render(request):
             if not waiting and not self.still:
                 raise KitError(f"{self.name} drew more frames than it was given; report this to its makers")

@@ -32,6 +32,10 @@ class ServeOptions:
     queue:int=16                    # jobs that may wait
     sessions:int=2                  # conversations at once
     keep:float=3600.                # seconds that a finished job and its files are kept
+    stt:str='auto'                  # who listens there, see `speech.stt`
+    language:str=''                 # that is spoken to it, ISO 639-1; '': as it is heard
+    # servers that help peers to find a way: 'stun:HOST:PORT', 'turn:USER:PASSWORD@HOST:PORT'
+    ice:tuple[str, ...]=()
     options:dict=field(default_factory=dict)   # of `lipsync`, for the face of `/v1/realtime`
 
     def __post_init__(self):

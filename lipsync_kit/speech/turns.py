@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from ..core import KitError, replacing
 from ..media.captions import load_pysubs2
+from ..media.probe import existing
 from .stt import Segment
 
 # %% ../../nbs/speech/07_turns.ipynb #fcfb1feb
@@ -160,8 +161,8 @@ def load_turns(
 )->Turns:
     "Who speaks when, by a file"
     if isinstance(path, Turns): return path
-    kind = Path(path).suffix.lower()
-    if not Path(path).is_file(): raise KitError(f"there is no file {path}, which was to say who speaks when")
+    path = existing(path)
+    kind = path.suffix.lower()
     if kind in ('.srt', '.vtt', '.ass'): found = _subtitles(path)
     elif kind in ('.rttm', '.json'):
         try: text = Path(path).read_text(encoding='utf-8-sig')

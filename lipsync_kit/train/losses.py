@@ -9,6 +9,7 @@ __all__ = ['VGG', 'LOOKS', 'as_pictures', 'generator_batch', 'place_weights', 'r
 
 # %% ../../nbs/train/12_losses.ipynb #e136b646
 from importlib import import_module
+from os.path import isfile
 from pathlib import Path
 import torch
 from torch import Tensor, nn
@@ -82,7 +83,7 @@ class VggLoss(nn.Module):
 
     def __init__(self, path):     # of weights as torchvision names them: 'features.0.weight' ...
         super().__init__()
-        if not Path(path).is_file(): raise KitError(f'there are no VGG-16 weights at {path}; leave vgg out')
+        if not isfile(path): raise KitError(f'there are no VGG-16 weights at {path}; leave vgg out')
         found = {k.removeprefix('features.'): v for k, v in read_tensors(path).items()}
         self.layers = vgg_layers()
         lacks = [k for k in self.layers.state_dict() if k not in found]

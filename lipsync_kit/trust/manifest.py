@@ -9,6 +9,7 @@ __all__ = ['LABEL', 'BINDING', 'INTO_MIME', 'UNTRUSTED', 'Ingredient', 'Making',
 # %% ../../nbs/trust/01_manifest.ipynb #9450ae73
 import hashlib, json
 from dataclasses import asdict, dataclass
+from os.path import isfile
 from pathlib import Path
 import numpy as np
 from ..core import Audio, KitError, replacing
@@ -41,12 +42,12 @@ class Making:
         return IPTC + ('trainedAlgorithmicMedia' if self.still else 'compositeWithTrainedAlgorithmicMedia')
 
 def content_hash(
-    x,    # a path, an array, an `Audio`, a text, or anything with a fixed text
+    x,    # a path, an array, an `Audio`, bytes, or anything with a fixed text
 )->str:   # 64 hexadecimal digits
     "The sha256 of something that a file is made from"
-    if isinstance(x, (str, Path)) and Path(x).is_file(): return sha256(Path(x))
+    if isinstance(x, (str, Path)) and isfile(x): return sha256(Path(x))
     if isinstance(x, Audio): x = x.samples
-    data = np.ascontiguousarray(x) if isinstance(x, np.ndarray) else str(x).encode()
+    data = x if isinstance(x, bytes) else np.ascontiguousarray(x) if isinstance(x, np.ndarray) else str(x).encode()
     return hashlib.sha256(data).hexdigest()
 
 # %% ../../nbs/trust/01_manifest.ipynb #acddcf6f

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TILE', 'BAND', 'STEP', 'FINDER', 'SMALLEST', 'FLAT', 'BUSY', 'MOST', 'CLIPPED', 'SURE', 'LONGEST', 'SPAN', 'STRIDE',
-           'DOUBT', 'cell_size', 'check_byte', 'tile_of', 'pattern', 'too_small', 'PixelMark', 'marked_frames',
-           'PixelReading', 'read_pixels']
+           'NOISE', 'NEAR', 'DOUBT', 'cell_size', 'check_byte', 'tile_of', 'pattern', 'too_small', 'PixelMark',
+           'marked_frames', 'PixelReading', 'read_pixels']
 
 # %% ../../nbs/trust/02_pixels.ipynb #7d56e0ac
 import hashlib
@@ -152,6 +152,8 @@ def marked_frames(
 SURE = 27.            # score from which a mark is said to be there
 LONGEST = 1280        # pixels at which a picture is read
 SPAN, STRIDE = 2., .004   # how much larger or smaller than usual the tile may be; in what steps
+NOISE = 10.   # square levels: what an encoder leaves of a place without detail is worth no more
+NEAR = 5      # frequencies on a side over which the spectrum of a tile is evened
 
 class PixelReading(NamedTuple):
     "What was found"
@@ -160,12 +162,12 @@ class PixelReading(NamedTuple):
     scale:float       # size of the tile, relative to that of a picture that was neither scaled nor cropped
 
 def _detail(image:np.ndarray)->tuple[np.ndarray, float]:
-    "The fine structure of a picture, everywhere of the same strength, [h,w] float32; the usual size of a cell"
+    "The fine structure of a picture, weakest where most goes on, [h,w] float32; the usual size of a cell"
     cell, k = cell_size(*image.shape[1::-1]), LONGEST / max(image.shape)
     if k < 1: image, cell = cv2.resize(image, None, fx=k, fy=k, interpolation=cv2.INTER_AREA), cell * k
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    fine = luma - cv2.GaussianBlur(luma, (0, 0), 2.2 * cell)
-    even = fine / np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 2 * cell) + 1)
+    fine = luma - cv2.GaussianBlur(luma, (0, 0), 1.5 * cell)
+    even = fine / (cv2.GaussianBlur(fine * fine, (0, 0), 1.3 * cell) + NOISE)
     return even.clip(-1, 1), cell         # so that no edge outweighs the rest
 
 def _folded(fine:np.ndarray, cell:float)->np.ndarray:   # [64,64]
@@ -176,11 +178,16 @@ def _folded(fine:np.ndarray, cell:float)->np.ndarray:   # [64,64]
     whole = cv2.copyMakeBorder(small, 0, -h % TILE, 0, -w % TILE, cv2.BORDER_CONSTANT)
     return whole.reshape(-(-h // TILE), TILE, -(-w // TILE), TILE).sum((0, 2))
 
+def _evened(tile:np.ndarray)->np.ndarray:   # [64,64] complex
+    "The Fourier transform of a tile, as strong in each part of the band: a picture has more in the coarse one"
+    own = np.fft.fftshift(np.fft.fft2(tile))
+    power = cv2.blur(np.abs(own) ** 2, (NEAR, NEAR)).clip(0)      # running sums may end a little below
+    return np.fft.ifftshift(own / (np.sqrt(power) + 1e-9))
+
 def _matched(tile:np.ndarray)->tuple[float, np.ndarray, tuple]:
     "The best score, how each noise fits at each shift ([6,64,64]), and where the tile begins"
     _, waves = _noises()
-    own = np.fft.fft2(tile)
-    fit = np.fft.ifft2(own / (np.abs(own) + 1e-9) * waves.conj()).real
+    fit = np.fft.ifft2(_evened(tile) * waves.conj()).real
     fit = fit / (fit.std((1, 2), keepdims=True) + 1e-9)        # a picture of one colour has none
     n = TILE // STEP
     best = fit[1:].reshape(5, n, STEP, n, STEP).max((1, 3)).sum(0)             # [4,4], whichever place a noise is at

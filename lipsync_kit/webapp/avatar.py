@@ -26,8 +26,8 @@ from ..models.identity import FILM, SUFFIX, Identity, open_identity
 from ..pipe.result import facts
 from ..pipe.run import lipsync
 from .controls import changed_values, in_rows
-from .jobs import KEEP, LONGEST_TEXT, OWN, QUEUE, begin, cancel, check_size, new_output, owned
-from .jobs import run_job
+from .jobs import KEEP, LONGEST_TEXT, OWN, QUEUE, answer_of, begin, cancel, check_size, new_output
+from .jobs import owned, run_job
 
 # %% ../../nbs/webapp/02_avatar.ipynb #37f7858a
 ALOUD = ('Read this aloud, from the front, in even light, with nothing before your mouth: *Hello, this is me, and I am '
@@ -146,8 +146,7 @@ def learn(
         if not agreed: raise KitError(f'tick the box first: "{AGREED}"')
         made = make_avatar(clip, out, progress=step, **{'consent': AGREED, **options})
         return str(made.path), outcome(made)
-    found, said = run_job(session, job, progress, work, out)
-    return found or (None, said)
+    return answer_of(session, job, progress, work, out)
 
 # %% ../../nbs/webapp/02_avatar.ipynb #bdd8f809
 def brought(path)->Identity:
@@ -180,8 +179,7 @@ def speak(
         check_size(None, speech)
         r = lipsync(open_identity(brought(path)), **speech, out=out, progress=step)
         return str(r.path), '<div class="good">' + '<br>'.join(map(escape, facts(r))) + '</div>'
-    found, said = run_job(session, job, progress, work, out)
-    return found or (None, said)
+    return answer_of(session, job, progress, work, out)
 
 # %% ../../nbs/webapp/02_avatar.ipynb #8aebdf15
 AVATAR_CSS = '''
@@ -195,9 +193,10 @@ AVATAR_CSS = '''
    border-top: 1px solid color-mix(in srgb, currentColor 15%, transparent)}
 .report tr.advice td {border-top: 0; padding-top: 0; font-weight: 500}
 .report tr td:first-child {width: 1.4em; font-weight: 700}
-.report tr.good td:first-child {color: #2a9d4a}
-.report tr.better td:first-child {color: #d08700}
-.report tr.stop td:first-child, .report tr.stop.advice td {color: #d33}
+.report tr.good td:first-child {color: color-mix(in srgb, #2a9d4a 70%, currentColor)}
+.report tr.better td:first-child {color: color-mix(in srgb, #d08700 65%, currentColor)}
+.report tr.stop td:first-child, .report tr.stop.advice td {color: color-mix(in srgb, #d33 75%, currentColor)}
+#report:has(> .wrap:not(.hide)) {min-height: 92px}
 .faces {display: flex; gap: .5em} .faces img {border-radius: 8px; max-height: 150px; max-width: 48%}
 #learn, #speak {min-height: 48px}
 #learned {min-height: 76px}
@@ -224,15 +223,16 @@ def recording()->tuple:
 def talking()->tuple:
     "The right column: the avatar and what it shall say"
     gr.Markdown('### 3 · Talk')
-    avatar = gr.File(label='The avatar: download it, or drop one here', file_types=[SUFFIX], type='filepath',
-                     height=150, elem_id='avatar')
+    avatar = gr.File(label='The avatar file', file_types=[SUFFIX], type='filepath',
+                     height=170, elem_id='avatar')
     about = gr.HTML(elem_id='about-avatar')
     with gr.Tabs():
         with gr.Tab('Text'):
             text = gr.Textbox(label='What to say (English voice)', lines=3, max_length=LONGEST_TEXT,
                               elem_id='avatar-text', placeholder='Hello! I learned to speak in a minute.')
         with gr.Tab('Recording'):
-            audio = gr.Audio(type='filepath', sources=['upload', 'microphone'], label='Speech, in place of the text')
+            audio = gr.Audio(type='filepath', sources=['upload', 'microphone'], buttons=['download'],
+                             label='Speech, in place of the text')
     with gr.Row():
         go = gr.Button('Let it speak', variant='primary', elem_id='speak', scale=3)
         stop = gr.Button('Cancel', elem_id='stop-speaking', scale=1)

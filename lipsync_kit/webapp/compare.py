@@ -13,8 +13,8 @@ import gradio as gr
 from ..core import KitError, Progress
 from ..media.probe import probe
 from ..pipe.result import facts
-from ..pipe.run import lipsync
-from .jobs import LONGEST_TEXT, OWN, cancel, check_size, good, named, new_output, run_job, runs
+from .gpu import drawing
+from .jobs import LONGEST_TEXT, OWN, answer_of, cancel, check_size, good, named, new_output, runs
 from .models import usable
 
 # %% ../../nbs/webapp/05_compare.ipynb #9d7849ae
@@ -26,7 +26,7 @@ def one_side(model:str, face:str, speech:dict, out:Path, step)->tuple[str, str]:
         if probe(face).kind != 'video':
             raise KitError(f"a picture can't be shown {AS_IS!r}; give a video, or two models")
         return str(shutil.copyfile(face, out)), ''
-    r = lipsync(face, **speech, out=out, model=model, progress=step)
+    r = drawing()(face, **speech, out=out, model=model, progress=step)
     return str(r.path), '<br>'.join(map(escape, facts(r)))
 
 def compared(
@@ -47,8 +47,7 @@ def compared(
             found.append(one_side(m, face, speech, out.with_name(named(face, word)), part))
         said = ''.join(f'<p><b>{escape(m)}</b><br>{words}</p>' for m, (_, words) in zip(models, found))
         return found[0][0], found[1][0], good(said)
-    made, said = run_job(session, job, progress, work, out)
-    return made or (None, None, said)
+    return answer_of(session, job, progress, work, out, (None, None))
 
 # %% ../../nbs/webapp/05_compare.ipynb #6b87bacd
 TOGETHER = '''() => {
@@ -72,7 +71,8 @@ def compare_inputs()->tuple:
             text = gr.Textbox(label='What to say', lines=3, max_length=LONGEST_TEXT, elem_id='compare-text',
                               info='empty with a video: what is said in it')
         with gr.Column(min_width=220):
-            audio = gr.Audio(type='filepath', sources=['upload', 'microphone'], label='Or a recording')
+            audio = gr.Audio(type='filepath', sources=['upload', 'microphone'], buttons=['download'],
+                             label='Or a recording')
     return face, text, audio
 
 def compare_tab():

@@ -6,12 +6,13 @@
 __all__ = ['turns', 'answered', 'converse_inputs', 'converse_tab']
 
 # %% ../../nbs/webapp/08_converse.ipynb #741f331d
+from pathlib import Path
 import gradio as gr
 from ..core import KitError
 from ..live.conversation import Conversation
 from ..speech.chat import CHATS
 from ..speech.tts import voice_names
-from .jobs import KEEP, LONGEST_TEXT, OWN, cancel, check_size, good, named, new_output, run_job, runs
+from .jobs import KEEP, LONGEST_TEXT, OWN, answer_of, cancel, check_size, good, named, new_output, runs
 
 # %% ../../nbs/webapp/08_converse.ipynb #37a5d06a
 def turns(talk:Conversation|None)->list[dict]:
@@ -32,10 +33,9 @@ def answered(
         same = talk is not None and (talk.face, talk.chat, talk.asked) == (face, chat, voice)
         mine = talk if same else Conversation(face, chat=chat, voice=voice)
         mine.asked = voice
-        r = mine.ask(audio or text, out, step)
+        r = mine.ask(Path(audio) if audio else text, out, step)
         return mine, turns(mine), str(r.path), good(r)
-    found, said = run_job(session, job, progress, work, out)
-    return found or (talk, turns(talk), None, said)
+    return answer_of(session, job, progress, work, out, (talk, turns(talk), None))
 
 # %% ../../nbs/webapp/08_converse.ipynb #ed279b7b
 def converse_inputs()->tuple:
@@ -43,7 +43,7 @@ def converse_inputs()->tuple:
     face = gr.Image(type='filepath', label='The face that answers', height=260, elem_id='converse-face',
                     sources=['upload', 'webcam', 'clipboard'])
     text = gr.Textbox(label='Your question', lines=2, max_length=LONGEST_TEXT, elem_id='question')
-    audio = gr.Audio(type='filepath', sources=['microphone', 'upload'], label='Or say it')
+    audio = gr.Audio(type='filepath', sources=['microphone', 'upload'], buttons=['download'], label='Or say it')
     with gr.Row():
         chat = gr.Dropdown(['auto', *CHATS.all()], value='auto', label='Who answers', elem_id='who-answers',
                            info='auto: a server with the interface of OpenAI where its key is set, else a script')

@@ -11,7 +11,7 @@ from ..core import KitError
 from ..pipe.dub import dub
 from ..speech.stt import transcribe
 from ..speech.tts import voice_names
-from .jobs import LONGEST_TEXT, OWN, cancel, check_size, good, named, new_output, run_job, runs
+from .jobs import LONGEST_TEXT, OWN, answer_of, cancel, check_size, good, named, new_output, runs
 from .models import usable
 
 # %% ../../nbs/webapp/07_dub.ipynb #9d8604c4
@@ -23,8 +23,7 @@ def said_in(video:str|None, session:str, job:str, progress)->tuple[str|None, str
         heard = transcribe(video, progress=step)
         if not heard.segments: raise KitError('nobody is heard in it; write the lines with their times')
         return heard.subtitles('srt'), good(f'{len(heard.segments)} lines; change what shall be said')
-    found, said = run_job(session, job, progress, work, new_output(session))
-    return found or (None, said)
+    return answer_of(session, job, progress, work, new_output(session))
 
 def dubbed(
     video:str|None, lines:str, voice:str, model:str,
@@ -42,8 +41,7 @@ def dubbed(
         r = dub(video, out, script=script, progress=step, voice=voice, **given)
         written = out.with_suffix('.srt')
         return str(r.path), str(written) if written.is_file() else None, good(r)
-    found, said = run_job(session, job, progress, work, out)
-    return found or (None, None, said)
+    return answer_of(session, job, progress, work, out, (None, None))
 
 # %% ../../nbs/webapp/07_dub.ipynb #5007a2fd
 LINES = '1\n00:00:00,500 --> 00:00:02,500\nHello, and welcome.'

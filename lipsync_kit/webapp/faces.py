@@ -211,21 +211,20 @@ FACES_CSS = '''
 '''
 
 def given_file()->tuple:
-    "What shall be changed, and who is in it"
+    "What shall be changed, the picture or the video that was given last, and who is in it"
     with gr.Tabs():
-        with gr.Tab('Picture', id='Picture') as t1:
+        with gr.Tab('Picture'):
             image = gr.Image(type='filepath', label='A picture with faces', height=280, elem_id='faces-picture',
                              sources=['upload', 'webcam', 'clipboard'])
-        with gr.Tab('Video', id='Video') as t2:
+        with gr.Tab('Video'):
             video = gr.Video(label='A video with faces', sources=['upload', 'webcam'], height=280,
                              elem_id='faces-video')
-    kind, chosen = gr.State('Picture'), gr.State({})
-    for t in t1, t2: t.select(lambda name=t.id: name, None, kind, **OWN)
+    chosen = gr.State({})
     look = gr.Button('Who is in it?', elem_id='look')
     people = gr.HTML(elem_id='who')
     who = gr.Dropdown(EVERYBODY, value='largest', label='Which face', elem_id='which',
                       info='after a look at who is in it, each person can be chosen')
-    return kind, image, video, look, people, who, chosen
+    return image, video, look, people, who, chosen
 
 def settings_controls(name:str)->list:
     "The options of an effect, in the order of `effect_settings`"
@@ -273,34 +272,34 @@ def faces_tab():
     job = gr.State('')
     with gr.Row():
         with gr.Column(scale=5):
-            kind, image, video, look, people, who, chosen = given_file()
+            image, video, look, people, who, chosen = given_file()
             with gr.Tabs():
                 with gr.Tab('Restore', id='restoring'): restore_with, mend, halt = restoring()
                 with gr.Tab('Swap', id='swapping'): source, agreed, then, swap_with, change, leave = swapping()
         with gr.Column(scale=5): results = outcome()
-    given, said = [kind, image, video, who, chosen], results[3]
+    given, said = [image, video, who, chosen], results[3]
     def find(page, request:gr.Request, progress=gr.Progress()):
-        found, how = found_faces(_path(page, *given[:3]), request.session_hash, page[job], progress)
+        found, how = found_faces(page[video] or page[image], request.session_hash, page[job], progress)
         return found, gr.update(choices=choices_of(how), value='largest'), how
     def mended(page, request:gr.Request, progress=gr.Progress()):
         own, common = split_options('enhance', [page[c] for c in restore_with])
         common['choose'] = page[chosen].get(page[who], page[who])
-        return _shown(restore(_path(page, *given[:3]), own, common, request.session_hash, page[job], progress))
+        return _shown(restore(page[video] or page[image], own, common, request.session_hash, page[job], progress))
     def changed(page, request:gr.Request, progress=gr.Progress()):
         own, common = split_options('swap', [page[c] for c in swap_with])
         common['choose'] = page[chosen].get(page[who], page[who])
-        made = exchange(page[source], _path(page, *given[:3]), page[agreed], own, page[then] or [], common,
+        made = exchange(page[source], page[video] or page[image], page[agreed], own, page[then] or [], common,
                         request.session_hash, page[job], progress)
         return _shown(made)
     _runs(look, job, said, find, {job, *given}, [people, who, chosen])
     _runs(mend, job, said, mended, {job, *given, *restore_with}, results)
     _runs(change, job, said, changed, {job, *given, *swap_with, source, agreed, then}, results)
     for button in halt, leave: button.click(cancel, queue=False, **OWN)
-    def other(): return '', gr.update(choices=EVERYBODY, value='largest'), {}, ''
-    shown = dict(queue=False, show_progress='hidden', **OWN)
-    for c in image, video: c.change(other, None, [people, who, chosen, said], **shown)
-
-def _path(page, kind, image, video): return page[video] if page[kind] == 'Video' else page[image]
+    def fresh(file):
+        "A file was given: the one of the other kind goes, as does what was found in it"
+        return None if file else gr.update(), '', gr.update(choices=EVERYBODY, value='largest'), {}, ''
+    for c, rival in (image, video), (video, image):
+        c.change(fresh, c, [rival, people, who, chosen, said], queue=False, show_progress='hidden', **OWN)
 
 def _shown(made:tuple)->tuple:
     "The results; there is a player where it is a video"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KEEP', 'LONGEST', 'LONGEST_TEXT', 'QUEUE', 'BUSY', 'OWN', 'stops', 'owned', 'outputs', 'remove', 'remove_old',
            'new_output', 'forget', 'Stopped', 'begin', 'cancel', 'check_size', 'no_files', 'good', 'named',
-           'without_folders', 'time_left', 'run_job', 'runs']
+           'without_folders', 'run_job', 'answer_of', 'runs']
 
 # %% ../../nbs/webapp/00_jobs.ipynb #35372d8b
 import re, shutil, tempfile, threading, time
@@ -16,7 +16,7 @@ from html import escape
 from pathlib import Path
 from uuid import uuid4
 import gradio as gr
-from ..core import KitError, Progress, log
+from ..core import KitError, Progress, log, time_left
 from ..media.probe import probe
 from ..models.identity import films
 from ..pipe.result import facts
@@ -109,16 +109,6 @@ def without_folders(text:str)->str:
     "A message without the folders of this machine"
     return re.sub(r'(?<![\w.])(?:/[^\s/:;,]+)+/(?=[^\s/])', '', text)
 
-def time_left(
-    share:float,           # that is done
-    seconds:float,         # that it took
-)->str:                    # '' while nobody can tell
-    "How long it still takes, in words"
-    if share < .05 or seconds < 3 or share >= 1: return ''
-    left = seconds * (1 - share) / share
-    if left < 5: return ', a few seconds left'
-    return f', about {round(left / 5) * 5:.0f} s left' if left < 90 else f', about {left / 60:.0f} minutes left'
-
 def run_job(
     session:str,
     job:str,               # from `begin`
@@ -146,6 +136,14 @@ def run_job(
         # what a stopped job had begun: nobody can go on with it
         if not out.exists(): shutil.rmtree(out.parent, ignore_errors=True)
     return None, f'<div class="bad">{said}</div>'
+
+def answer_of(
+    session:str, job:str, progress, work:Callable, out:Path,   # as for `run_job`
+    lost:tuple=(None,),    # what stands before the message where it failed
+):                         # what `work` made; where it failed, `lost` and the message, or the message alone
+    "What a job shows"
+    found, said = run_job(session, job, progress, work, out)
+    return found or ((*lost, said) if lost else said)
 
 # %% ../../nbs/webapp/00_jobs.ipynb #3ab26852
 def runs(

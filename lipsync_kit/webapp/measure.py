@@ -9,7 +9,7 @@ __all__ = ['MEASURE_CSS', 'measured_report', 'measure_tab']
 import gradio as gr
 from ..core import KitError
 from ..metrics.evaluate import evaluate
-from .jobs import OWN, cancel, check_size, new_output, run_job, runs
+from .jobs import OWN, answer_of, cancel, check_size, new_output, runs
 
 # %% ../../nbs/webapp/06_measure.ipynb #44fec7a5
 MEASURE_CSS = '''
@@ -29,15 +29,15 @@ def measured_report(
         if not video: raise KitError('choose a video first')
         for path in filter(None, (video, reference, audio)): check_size(path, {})
         return evaluate(video, reference, audio=audio, progress=step)._repr_html_()
-    found, said = run_job(session, job, progress, work, new_output(session))
-    return found or said
+    return answer_of(session, job, progress, work, new_output(session), ())
 
 def measure_tab():
     "The tab, with its events"
     with gr.Row():
         video = gr.Video(label='The video', sources=['upload'], height=280, elem_id='measure-video')
         real = gr.Video(label='A real clip to compare with, if there is one', sources=['upload'], height=280)
-    audio = gr.Audio(type='filepath', sources=['upload'], label='The sound, where the video has none')
+    audio = gr.Audio(type='filepath', sources=['upload'], buttons=['download'],
+                     label='The sound, where the video has none')
     with gr.Row():
         go = gr.Button('Measure', variant='primary', elem_id='measure', scale=3)
         stop = gr.Button('Cancel', elem_id='stop-measure', scale=1)

@@ -13,7 +13,7 @@ from ..core import KitError
 from ..hub.cards import card as file_card, size_text, status
 from ..hub.download import download, with_needs
 from ..models.contract import CAPABILITIES, ModelCard, files_of, is_available, model_cards
-from .jobs import OWN, begin, cancel, good, new_output, run_job
+from .jobs import OWN, answer_of, begin, cancel, good, new_output
 
 # %% ../../nbs/webapp/04_models.ipynb #9911ad2b
 AUTO = 'auto'
@@ -81,8 +81,7 @@ def fetch(
         left = is_available(name).missing
         also = f' It still needs: {escape("; ".join(left))}.' if left else ' It can be chosen now.'
         return good(f'<b>{escape(name)}</b> is here.{also}')
-    found, said = run_job(session, job, progress, work, new_output(session))
-    return found or said
+    return answer_of(session, job, progress, work, new_output(session), ())
 
 # %% ../../nbs/webapp/04_models.ipynb #268ffe34
 MODELS_CSS = '''

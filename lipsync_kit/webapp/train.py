@@ -8,6 +8,7 @@ __all__ = ['USE', 'FOLDERS', 'TRAIN_CSS', 'train_settings', 'prepare_settings', 
 # %% ../../nbs/webapp/09_train.ipynb #2131dff9
 import shutil
 from html import escape
+from os.path import isdir
 from pathlib import Path
 import gradio as gr
 from ..core import KitError
@@ -16,7 +17,7 @@ from ..train.options import PrepareOptions, TrainOptions
 from ..train.prepare import prepare
 from ..train.trainer import train
 from .controls import changed_values, in_rows
-from .jobs import OWN, cancel, check_size, good, new_output, no_files, run_job, runs
+from .jobs import OWN, answer_of, cancel, check_size, good, new_output, no_files, runs
 
 # %% ../../nbs/webapp/09_train.ipynb #e40bfb93
 USE = 'lipsync talk face.mp4 speech.wav --model model'
@@ -26,16 +27,22 @@ def train_settings()->list[Setting]: return [s for k, s in settings_of(TrainOpti
 
 def prepare_settings()->list[Setting]: return list(settings_of(PrepareOptions).values())
 
+def _made(name:str, given, lacking:str, options:dict, make, session:str, job:str, progress)->tuple[str|None, str]:
+    "What `make` makes of what is `given`, under a `name`; the message is `lacking` where nothing is"
+    out = new_output(session, name)
+    def work(step):
+        if not given: raise KitError(lacking)
+        no_files(options)
+        return make(step, out)
+    return answer_of(session, job, progress, work, out)
+
 def data_set(
     videos:list[str]|None,     # paths
     options:dict,              # of `PrepareOptions`
     session:str, job:str, progress,
 )->tuple[str|None, str]:       # its folder; HTML
     "A data set of videos that were handed over"
-    out = new_output(session, 'shards')
-    def work(step):
-        if not videos: raise KitError('choose videos of people who speak first')
-        no_files(options)
+    def make(step, out:Path)->tuple[str, str]:
         films = out.with_name('videos')
         films.mkdir()
         for v in videos:
@@ -43,8 +50,7 @@ def data_set(
             shutil.copyfile(v, films/Path(v).name)
         made = prepare(films, out, progress=step, **options)
         return str(made.folder), good(f'<pre>{escape(str(made))}</pre>')
-    found, said = run_job(session, job, progress, work, out)
-    return found or (None, said)
+    return _made('shards', videos, 'choose videos of people who speak first', options, make, session, job, progress)
 
 def trained(
     data:str|None,             # from `data_set`
@@ -52,15 +58,12 @@ def trained(
     session:str, job:str, progress,
 )->tuple[str|None, str]:       # an archive; HTML
     "A model of a data set"
-    out = new_output(session, 'model.zip')
-    def work(step):
-        if not data or not Path(data).is_dir(): raise KitError('make a data set first')
-        no_files(options)
+    def make(step, out:Path)->tuple[str, str]:
         folder = train(step, data=data, out=str(out.with_name('model')), **options)
         shutil.make_archive(str(out.with_suffix('')), 'zip', folder)
         return str(out), good(f'The model is ready. Unpack it, then <code>{USE}</code>')
-    found, said = run_job(session, job, progress, work, out)
-    return found or (None, said)
+    there = data if data and isdir(data) else None
+    return _made('model.zip', there, 'make a data set first', options, make, session, job, progress)
 
 # %% ../../nbs/webapp/09_train.ipynb #fd86aa1f
 TRAIN_CSS = '.answer pre {white-space: pre-wrap; overflow-wrap: anywhere}'

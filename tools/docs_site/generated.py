@@ -236,7 +236,8 @@ def gallery()->str:
 
 *Moving pictures, and the command behind each*
 
-The photograph is Eileen Collins by NASA, public domain; it comes with the package. Every picture is drawn on a CPU by a model
+The photograph is Eileen Collins by NASA; it comes with the package. The officer is Grace Hopper, an official portrait by the US Navy
+that comes with matplotlib. Both are in the public domain. Every picture is drawn on a CPU by a model
 that needs no download. The loops are muted and small; the videos have sound, and the size that you ask for.
 '''
     for l in LOOPS: text += f'\n## {l.title}\n\n{l.about}\n\n{video(l.name, l.about)}\n\n{fenced(l.command, "sh")}'

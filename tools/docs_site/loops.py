@@ -1,4 +1,4 @@
-"The moving pictures of the site: `python tools/docs_site/loops.py` draws them again, all from the bundled photograph"
+"The moving pictures of the site: `python tools/docs_site/loops.py` draws them again, from the bundled photograph and from matplotlib's portrait of Grace Hopper"
 from dataclasses import dataclass
 from pathlib import Path
 import sys
@@ -13,6 +13,8 @@ class Loop:
 LOOPS = (
     Loop('talk', 'A photograph speaks', 'The photograph of an astronaut says a sentence; head, eyes and brows move a little.',
          'lipsync talk face.jpg --text "My paper boat floats by, far out at sea." --frame head -o talk.mp4'),
+    Loop('hopper', 'Another photograph', 'The photograph of a naval officer with a cap and glasses says a sentence.',
+         'lipsync talk hopper.jpg --text "A ship in port is safe." --frame head -o hopper.mp4'),
     Loop('emotions', 'Emotions', 'The same sentence, neutral, happy, surprised and angry; the lips still follow the speech.',
          'lipsync talk face.jpg speech.wav --emotion happy --strength 1.2 --frame head -o happy.mp4'),
     Loop('turn', 'A head that turns', 'A head of Gaussians, made of the photograph in seconds, turns as it speaks.',
@@ -57,6 +59,11 @@ def there_and_back(pictures, n:int=6):
 
 def talk(): return there_and_back(frames(text=SENTENCE, frame='head', size=384)[0])
 
+def hopper():
+    from matplotlib.cbook import get_sample_data
+    face = get_sample_data('grace_hopper.jpg', asfileobj=False)
+    return there_and_back(frames(face=face, text='A ship in port is safe.', frame='head', size=384)[0])
+
 def emotions():
     import numpy as np
     rows = [frames(text=SENTENCE, frame='head', size=224, emotion=e, strength=1.3)[0] for e in ('neutral', 'happy', 'surprised', 'angry')]
@@ -88,6 +95,6 @@ def dub():
     return there_and_back([np.hstack(p) for p in zip(before, after)])
 
 if __name__ == '__main__':
-    makers = dict(talk=talk, emotions=emotions, turn=turn, curve=curve, dub=dub)
+    makers = dict(talk=talk, hopper=hopper, emotions=emotions, turn=turn, curve=curve, dub=dub)
     for loop in LOOPS:
         if not sys.argv[1:] or loop.name in sys.argv[1:]: write(loop.name, makers[loop.name](), model='gaussian' if loop.name == 'turn' else 'portrait')

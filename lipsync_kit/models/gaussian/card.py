@@ -7,7 +7,7 @@ __all__ = ['OWN', 'CARDS', 'background_of', 'GaussianSettings']
 
 # %% ../../../nbs/models/gaussian/00_card.ipynb #e69ccd50
 from dataclasses import dataclass
-from pathlib import Path
+from os.path import isfile
 from typing import Annotated
 from ...core import KitError
 from ..contract import ModelCard
@@ -20,7 +20,7 @@ OWN = 'own'   # background
 def background_of(value):
     "A background as it was given, once it is known to be one: 'own', '#rrggbb', or the path of a picture"
     text = str(value)
-    if text == OWN or _colour(text) is not None or Path(text).is_file(): return text
+    if text == OWN or _colour(text) is not None or isfile(text): return text
     raise KitError(f"a background is 'own', a colour such as #00ff00, or the path of a picture, not {text!r}")
 
 def _colour(text:str):

@@ -78,7 +78,7 @@ class Gaussian(Model):
             faces = [f for f in faces if request.signal(f)]
             if place is None and faces:
                 place = self.still_place(frame.image, faces[0], request.identity, _told(request, 'fitting the photo'))
-            if frame.time < request.start: yield _nothing
+            if request.done(frame.time): yield _nothing
             elif not faces: yield partial(_unchanged, frame.image)
             else: yield partial(place.draw, request.signal(faces[0]).motion.at(float(frame.time)))
 
@@ -90,7 +90,7 @@ class Gaussian(Model):
         for frame, faces in request.frames:
             faces = [f for f in faces if request.signal(f)]
             if place is None and faces: place = InVideo(self._of_video(request, faces[0], tell))
-            if frame.time < request.start: yield _nothing
+            if request.done(frame.time): yield _nothing
             elif not faces: yield partial(_unchanged, frame.image)
             else:
                 moment = request.signal(faces[0]).motion.at(float(frame.time))

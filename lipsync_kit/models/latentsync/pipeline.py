@@ -149,8 +149,8 @@ def render_pipeline(
     draw:Callable,     # a `Sampler`
     size:int=256,      # of the square, pixels: 256 for 1.5, 512 for 1.6
     part=None,         # a `faces.masks.PartMask`; None: all that was drawn
-)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
+)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None where `request.done`
     "The frames of `request`, drawn"
-    return in_batches(timed_frames(request, states), draw.settings.frames, request.start,
+    return in_batches(timed_frames(request, states), draw.settings.frames, request.done,
         lambda chunk: draw_chunk(chunk, draw, size, request.on_work, part),
         lambda drawn: [f.pixels for f in paste_faces(*drawn, part)])

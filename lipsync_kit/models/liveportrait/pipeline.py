@@ -32,7 +32,7 @@ def render_pipeline(
     rule:CropRule=SOURCE,
     batch:int=4,           # frames at a time
     style:Style=OURS,      # how faces are cut out and laid back
-)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
+)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None where `request.done`
     "The frames of `request`, drawn"
     style = style._replace(rule=rule)
     def moment_of(frame, face):
@@ -43,5 +43,5 @@ def render_pipeline(
         steady = smoothed(request.frames, lambda f: box_values(f, rule), SMOOTHING)
         boxed = ((frame, [(face, box_of_values(x)) for face, x in faces]) for frame, faces in steady)
         items = smoothed_jobs(video_jobs(boxed, nets, driver, moment_of, style, request.start, batch))
-    return in_batches(items, batch, request.start, lambda group: draw_batch(group, nets, driver),
+    return in_batches(items, batch, request.done, lambda group: draw_batch(group, nets, driver),
                       lambda drawn: paste_batch(drawn, style))

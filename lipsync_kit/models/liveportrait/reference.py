@@ -52,5 +52,5 @@ def render_reference(
     else:
         boxed = ((f, [(x, crop_box(x.points, style.rule)) for x in faces]) for f, faces in counted())
         items = smoothed_jobs(video_jobs(boxed, nets, driver, moment_of, style, request.start))
-    return in_batches(items, batch, request.start, lambda group: draw_batch(group, nets, driver),
+    return in_batches(items, batch, request.done, lambda group: draw_batch(group, nets, driver),
                       lambda drawn: paste_batch(drawn, style))

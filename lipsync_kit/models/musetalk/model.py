@@ -8,6 +8,7 @@ __all__ = ['PARTS', 'PARSER', 'SHARP', 'MuseTalkModel', 'MuseTalkSession', 'blen
 # %% ../../../nbs/models/musetalk/08_model.ipynb #6c40a447
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from os.path import exists
 from pathlib import Path
 import numpy as np
 from ...faces.paste import PasteSettings
@@ -70,7 +71,7 @@ class MuseTalkModel(Model):
     )->Avatar:
         "A clip made ready to speak live"
         blend = self.blend._replace(soft=SOFT_LIVE)
-        if path and Path(path).exists():
+        if path and exists(path):
             avatar = avatar_of(Identity.load(path))
             avatar.check(frames, blend)
             return avatar

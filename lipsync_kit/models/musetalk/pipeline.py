@@ -88,9 +88,9 @@ def render_pipeline(
     shift:float=0,              # pixels by which the middle of the box is moved down
     batch:int=8,                # frames
     paste:PasteSettings=PasteSettings(),
-)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
+)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None where `request.done`
     "The frames of `request`, drawn"
     windows = {n: audio_features(nets.audio_encoder, v.audio, first_version) for n, v in request.signals.items()}
     values = box_and_landmarks(0 if first_version else MARGIN / CROP, shift)
-    return in_batches(smoothed(request.frames, values, SIGMA), batch, request.start,
+    return in_batches(smoothed(request.frames, values, SIGMA), batch, request.done,
         lambda group: draw_batch(group, windows, nets, paste), paste_back_all)

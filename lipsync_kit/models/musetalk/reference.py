@@ -117,7 +117,7 @@ def render_reference(
     nets:Networks,
     blend:BlendSettings=BlendSettings(),
     batch:int=8,         # frames
-)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
+)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None where `request.done`
     "The frames that the official pipeline would make"
     audio, still = request.only_audio(), []   # the prepared face of a still
     windows = audio_features(nets.audio_encoder, audio)
@@ -127,4 +127,4 @@ def render_reference(
         if request.still and not still: still.extend(prepare_faces(todo[:1], nets, blend))
         return draw_batch(group, still * len(group) if request.still else prepare_faces(todo, nets, blend), nets)
     items = (FrameItem(*pair, windows.at(start)) for pair, start in zip(request.frames, starts))
-    return in_batches(items, batch, request.start, drawn, lambda job: paste_back(*job))
+    return in_batches(items, batch, request.done, drawn, lambda job: paste_back(*job))

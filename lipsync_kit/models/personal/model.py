@@ -157,7 +157,7 @@ class PersonalModel(Model):
         mouth.painter(painter)
         self.warnings.append(f'the mouth is painted by the {NAMES[painter]} that was learned from the clip')
         frames = self._placed(request, mouth.person)
-        return in_batches(frames, BATCH, request.start, lambda batch: self._drawn(mouth, batch))
+        return in_batches(frames, BATCH, request.done, lambda batch: self._drawn(mouth, batch))
 
     def open_session(self, request:SessionRequest)->MotionSession:
         "The person's film, live: where the mouth is in each of its frames is found once, in advance"

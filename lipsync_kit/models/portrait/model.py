@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 import cv2, numpy as np
 from ...faces.align import STABLE, similarity
-from ..contract import Model, RenderRequest, SessionRequest
+from ..contract import Model, Output, RenderRequest, SessionRequest
 from ..motion_session import MotionSession
 from ...flow import in_threads
 from ...core import ARKIT, Face, Frame, KitError, Rect, interocular, mouth_open as aperture
@@ -242,6 +242,11 @@ class Portrait(Model):
         self.threads, self.warnings = threads, []
         self.views = None                     # see `learn_views`
 
+    def output(self, clip, fps)->Output:
+        "The size of the source; what shows between the lips is chosen with the frames that come next in view"
+        self.around = (LOOKAHEAD + 2) / float(fps)
+        return super().output(clip, fps)
+
     def learn_views(self,
         pairs,           # (frame, face) of a film of the person on the picture
     ):
@@ -261,8 +266,8 @@ class Portrait(Model):
     def open_session(self, request:SessionRequest)->MotionSession:
         "The portrait, live"
         if request.image is None:
-            raise KitError(f"{request.clip.path} is a video; portrait draws live on a still, "
-                           "musetalk-1.5 on a video too")
+            raise KitError(f"{request.clip.path.name} is a video; portrait draws live on a still; for a video take wav2lip, "
+                           "musetalk-1.5, or personal with a prepared person")
         stills = self.prepare_still(request.image, request.faces, basis=load_basis(request.basis))
         return MotionSession(lambda moment: self.draw_still(stills, [moment] * len(stills)), request)
 
@@ -274,7 +279,7 @@ class Portrait(Model):
             if self.views is not None and len(stills) == 1:
                 shown = chooser(self.views, [_wanted(faces[0], moments[0], basis_of(request))])
                 stills = [with_views(stills[0], shown)]
-            if frame.time < request.start: yield nothing
+            if request.done(frame.time): yield nothing
             elif stills:
                 around = exposures_of(request, frame, faces)
                 yield partial(self.draw_still, stills, moments, around, frame.alpha)
@@ -319,7 +324,7 @@ class Portrait(Model):
                 shown = choosers.setdefault(f.id, Chooser())(libraries[f.id], wanted)
                 around = moments_around(request.signal(f).motion, float(frame.time))
                 known[f.id] = first[f.id][1], shown, libraries[f.id].width, moments[f.id], around
-            yield nothing if frame.time < request.start else partial(self._redrawn, frame, tuple(faces), known)
+            yield nothing if request.done(frame.time) else partial(self._redrawn, frame, tuple(faces), known)
 
     def _looking_ahead(self, request, libraries:dict[int, Library], basis:Basis):
         "The frames with their moments, each after the views of those up to `LOOKAHEAD` later have been stored"

@@ -135,7 +135,7 @@ class TrainedModel(Model):
     )->Iterator[np.ndarray|None]:      # [h,w,3] uint8 RGB
         "The frames of the request, drawn"
         self.warnings, self.hears = [self.about['about']], {}
-        return in_batches(self._placed(request), BATCH, request.start, self._drawn)
+        return in_batches(self._placed(request), BATCH, request.done, self._drawn)
 
     def open_session(self, request:SessionRequest)->Session:
         "A picture or film, live: where the face is in each frame is found once, in advance"

@@ -127,8 +127,8 @@ def render_pipeline(
     padding:str='reflect',  # of the mel, see `wav2lip_mel`
     batch:int=8,            # frames
     paste:PasteSettings=PasteSettings(),
-)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
+)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None where `request.done`
     "The frames of `request`, drawn"
     windows = {number: MelWindows(v.audio, padding) for number, v in request.signals.items()}
-    return in_batches(smoothed(request.frames, box_and_landmarks, SIGMA), batch, request.start,
+    return in_batches(smoothed(request.frames, box_and_landmarks, SIGMA), batch, request.done,
         lambda group: draw_batch(group, windows, draw, paste), paste_back_all)

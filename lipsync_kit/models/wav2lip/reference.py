@@ -138,10 +138,10 @@ def render_reference(
     find_box:FindBox,
     padding:str='reflect',  # of the mel, see `wav2lip_mel`
     batch:int=8,            # frames
-)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None before `request.start`
+)->Iterator[np.ndarray|None]:   # [h,w,3] uint8 RGB; None where `request.done`
     "The frames that the official pipeline would make"
     mel = long_enough(wav2lip_mel(request.only_audio(), padding))
     starts = chunk_starts(mel.shape[1], float(request.clip.fps or 25))
     frames = BoxedFrames(request.frames, find_box).first(len(starts))
     items = (FrameItem(frame, box, mel[:, s:s + COLUMNS]) for (frame, box), s in zip(frames, starts))
-    return in_batches(items, batch, request.start, lambda group: draw_batch(group, draw), lambda job: paste_batch(*job))
+    return in_batches(items, batch, request.done, lambda group: draw_batch(group, draw), lambda job: paste_batch(*job))
