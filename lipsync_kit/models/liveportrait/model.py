@@ -55,8 +55,8 @@ def live_drawer(
 )->Callable:               # a moment -> [h,w,3] uint8 RGB
     "What draws the moments of a session on a still, whose portraits are made now"
     if request.image is None:
-        raise KitError(f"{request.clip.path.name} is a video; this model draws live on a still; for a video take wav2lip, "
-                       "musetalk-1.5, or personal with a prepared person")
+        raise KitError(f"{request.clip.path.name} is a video; this model draws live on a still; for a video take "
+                       "wav2lip, musetalk-1.5, or personal with a prepared person")
     frame = Frame(request.image, Fraction(0))
     ready = portraits([(frame, f, crop_box(f.points, style.rule)) for f in request.faces], nets, style)
     def draw(moment):

@@ -266,8 +266,8 @@ class Portrait(Model):
     def open_session(self, request:SessionRequest)->MotionSession:
         "The portrait, live"
         if request.image is None:
-            raise KitError(f"{request.clip.path.name} is a video; portrait draws live on a still; for a video take wav2lip, "
-                           "musetalk-1.5, or personal with a prepared person")
+            raise KitError(f"{request.clip.path.name} is a video; portrait draws live on a still; for a video take "
+                           "wav2lip, musetalk-1.5, or personal with a prepared person")
         stills = self.prepare_still(request.image, request.faces, basis=load_basis(request.basis))
         return MotionSession(lambda moment: self.draw_still(stills, [moment] * len(stills)), request)
 
