@@ -376,7 +376,8 @@ COLOURS = dict(   # that can be read: 4.5:1 at least on what lies behind
     block_info_text_color='*neutral_500', block_info_text_color_dark='*neutral_400',
     body_text_color_subdued='*neutral_500', body_text_color_subdued_dark='*neutral_400',
     input_placeholder_color='*neutral_500', input_placeholder_color_dark='*neutral_400',
-    body_background_fill='*neutral_100', checkbox_border_color='*neutral_500', checkbox_border_color_dark='*neutral_400',
+    checkbox_border_color='*neutral_500', checkbox_border_color_dark='*neutral_400',
+    body_background_fill='*neutral_100',
     input_border_width='1px', input_border_color='#8a93a3', input_border_color_dark='*neutral_500')
 STYLES = CSS, AVATAR_CSS, FACES_CSS, MEASURE_CSS, TRAIN_CSS, MODELS_CSS
 

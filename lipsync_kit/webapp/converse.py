@@ -12,7 +12,8 @@ from ..core import KitError
 from ..live.conversation import Conversation
 from ..speech.chat import CHATS
 from ..speech.tts import voice_names
-from .jobs import KEEP, LONGEST_TEXT, OWN, answer_of, cancel, check_size, good, named, new_output, runs
+from .jobs import KEEP, LONGEST_TEXT, OWN, answer_of, cancel, check_size, good, named, new_output
+from .jobs import runs
 
 # %% ../../nbs/webapp/08_converse.ipynb #37a5d06a
 def turns(talk:Conversation|None)->list[dict]:

@@ -12,7 +12,7 @@ from ..core import KitError
 
 # %% ../../nbs/widgets/00_needed.ipynb #61a3395e
 def needed(
-    name:str,   # of a module: 'ipywidgets', 'anywidget' or 'traitlets'
+    name:str,   # of a module: 'ipywidgets', 'anywidget', 'traitlets' or 'IPython.display'
 ):              # the module
     "A module that widgets are made of"
     try: return import_module(name)
@@ -23,6 +23,5 @@ def needed(
 # %% ../../nbs/widgets/00_needed.ipynb #66de6219
 def shown(widget):
     "Display a widget that holds, or will hold, others than those of `ipywidgets`"
-    from IPython.display import display
     if colab := sys.modules.get('google.colab.output'): colab.enable_custom_widget_manager()
-    display(widget)
+    needed('IPython.display').display(widget)
