@@ -1,5 +1,5 @@
-"""The most memory that a long video takes against a short one, and what each thousand frames add: the portrait model on a small film of few frames
-a second, since every frame is drawn (`dub_memory.py` does so at 720p with a stand-in for the network).
+"""The most memory that a long video takes against a short one, and what each thousand frames and each minute of sound add at most: the portrait
+model on a small film of few frames a second, every one drawn (`dub_memory.py` does so at 720p with a stand-in for the network).
 
     python bench/long_video.py [--minutes 12 2] [--fps 5] [--size 256]"""
 import argparse, subprocess, sys, tempfile
@@ -9,7 +9,9 @@ RUN = '''
 import sys
 import numpy as np
 from lipsync_kit.core import Audio
+from lipsync_kit.pipe import stages
 from lipsync_kit.pipe.run import lipsync, peak_memory
+stages.SPARSE = 1      # so few frames a second as the film has are drawn
 seconds, rng = 60 * float(sys.argv[3]), np.random.default_rng(0)
 t = np.arange(int(seconds * 16000)) / 16000
 x = (.3 * np.sin(2 * np.pi * 140 * t) * (np.sin(2 * np.pi * 1.5 * t) > 0)).astype(np.float32)
@@ -41,6 +43,6 @@ def main():
             found.append(tuple(map(int, said.split()[-2:])))
             print(f'{m:g} minutes, {found[-1][0]} frames: {found[-1][1]} MB', flush=True)
     (n, short), (m, long) = found
-    print(f'{long / short:.3f} times (at most 1.1); {1000 * (long - short) / (m - n):.1f} MB for each thousand frames')
+    print(f'{long / short:.3f} times (at most 1.1); {1000 * (long - short) / (m - n):.1f} MB for each thousand frames of {60 * (max(a.minutes) - min(a.minutes)) / (m - n):.2f} s')
 
 if __name__ == '__main__': main()

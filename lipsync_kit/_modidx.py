@@ -6156,6 +6156,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                           'lipsync_kit/motion/network.py'),
                                             'lipsync_kit.motion.network.MotionNetwork._net': ( 'motion/network.html#motionnetwork._net',
                                                                                                'lipsync_kit/motion/network.py'),
+                                            'lipsync_kit.motion.network.MotionNetwork._rows': ( 'motion/network.html#motionnetwork._rows',
+                                                                                                'lipsync_kit/motion/network.py'),
                                             'lipsync_kit.motion.network.MotionNetwork.raw': ( 'motion/network.html#motionnetwork.raw',
                                                                                               'lipsync_kit/motion/network.py'),
                                             'lipsync_kit.motion.network.MotionNetwork.reach': ( 'motion/network.html#motionnetwork.reach',
