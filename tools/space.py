@@ -1,5 +1,6 @@
 "Writes demos/space/, the folder of a Hugging Face Space, from settings.ini, constraints.txt and the texts here."
-import re, sys
+import re
+from argparse import ArgumentParser
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -58,4 +59,7 @@ def build(out=OUT):
              'requirements.txt': '\n'.join(requirements(cfg, pinned)) + '\n', 'packages.txt': '\n'.join(PACKAGES) + '\n', 'app.py': APP}
     for name, text in texts.items(): (out/name).write_text(text, encoding='utf-8')
 
-if __name__ == '__main__': build(Path(sys.argv[1]) if len(sys.argv) > 1 else OUT)
+if __name__ == '__main__':
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument('folder', nargs='?', type=Path, default=OUT, help='where it is built')
+    build(parser.parse_args().folder)
