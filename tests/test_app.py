@@ -3,6 +3,7 @@ import os, re, shutil, socket, subprocess, sys, time, urllib.request
 from pathlib import Path
 import av, numpy as np, pytest
 from PIL import Image
+from page_checks import FAINT, unnamed
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
@@ -141,23 +142,6 @@ def walked(page):
       e.checkVisibility({checkVisibilityCSS: true}) && !e.disabled && e.type != 'radio' && !e.dataset.reached).map(e => e.outerHTML.slice(0, 150))""")
     return [f for f in found if not (f['seen'] and f['there'])], missed
 
-UNNAMED = re.compile(r'\s*- (button|textbox|combobox|slider|checkbox|radio|tab|link|spinbutton)( \[[^]]*\])*:?$')   # in the tree of accessibility
-
-# text whose contrast is below 4.5:1
-FAINT = """() => {
-  const lum = c => c.slice(0, 3).map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4).reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0);
-  const pen = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-  const colour = s => { pen.clearRect(0, 0, 1, 1); pen.fillStyle = s; pen.fillRect(0, 0, 1, 1); const d = pen.getImageData(0, 0, 1, 1).data; return [...d.slice(0, 3), d[3] / 255] };
-  const behind = e => { let c = [0, 0, 0, 0];
-    for (; e && c[3] < .99; e = e.parentElement) { const b = colour(getComputedStyle(e).backgroundColor), k = (1 - c[3]) * b[3];
-      if (k) c = [0, 1, 2].map(i => (c[i] * c[3] + b[i] * k) / (c[3] + k)).concat(c[3] + k) } return c };
-  const found = new Set(), walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walk.nextNode()) { const e = walk.currentNode.parentElement;
-    if (!walk.currentNode.textContent.trim() || !e.checkVisibility({checkOpacity: true, checkVisibilityCSS: true}) || e.closest('[disabled]')) continue;
-    const [a, b] = [lum(colour(getComputedStyle(e).color)), lum(behind(e))];
-    if ((Math.max(a, b) + .05) / (Math.min(a, b) + .05) < 4.5) found.add(walk.currentNode.textContent.trim().slice(0, 40)) }
-  return [...found] }"""
-
 def test_every_tab_can_be_read_and_every_control_has_a_name(address, page, tmp_path):
     for look in 'light', 'dark':
         page.goto(f'{address}/?__theme={look}'); page.get_by_role('button', name='Make it talk').wait_for(timeout=120_000)
@@ -166,7 +150,7 @@ def test_every_tab_can_be_read_and_every_control_has_a_name(address, page, tmp_p
             page.get_by_role('tab', name=name, exact=True).first.click(); page.wait_for_timeout(400)
             assert page.evaluate(FAINT) == [], (look, name)
             if look == 'light':                        # keys and names are the same in the dark
-                assert [l for l in page.locator('body').aria_snapshot().splitlines() if UNNAMED.match(l)] == [], name
+                assert unnamed(page) == [], name
                 assert walked(page) == ([], []), name
             shot(page, tmp_path, f'{look}_{name.lower()}')
     page.set_viewport_size(dict(width=390, height=844)); page.wait_for_timeout(500)

@@ -12,6 +12,7 @@ from lipsync_kit.speech.tts import speak
 pytest.importorskip('aiortc', reason='aiortc is not installed')
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from page_checks import FAINT, unnamed
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
@@ -52,7 +53,7 @@ class Served:
 def served(tmp_path_factory):
     s = Served(tmp_path_factory.mktemp('serve'))
     yield s
-    if s.process.poll() is None: s.process.kill()
+    s.process.kill(); s.process.wait()
 
 @pytest.fixture(scope='module')
 def question(): return resample(speak(QUESTION, 'hibari').audio, 48000).samples
@@ -288,7 +289,6 @@ def test_the_page_talks_in_a_real_browser(browser, served):
     page.context.close()
 
 def test_errors_of_the_page_are_explained_and_all_can_be_read(browser, served):
-    from test_app import FAINT, NAMELESS
     pages = []
     for look, width in ('light', 390), ('dark', 1280):
         page = opened(browser, served, look, width, REFUSE)
@@ -296,7 +296,7 @@ def test_errors_of_the_page_are_explained_and_all_can_be_read(browser, served):
         page.get_by_role('button', name='Start without a microphone').wait_for(timeout=60_000)
         assert 'The microphone was refused. Allow it' in page.locator('#bad').inner_text()
         page.locator('summary').click()
-        assert page.evaluate(FAINT) == [] and page.evaluate(NAMELESS) == [] and page.evaluate('document.documentElement.scrollWidth') <= width
+        assert page.evaluate(FAINT) == [] and unnamed(page) == [] and page.evaluate('document.documentElement.scrollWidth') <= width
         shot(page, f'refused_{look}_{width}')
         page.get_by_role('button', name='Start without a microphone').click()
         wait_for(page, 'place && channel && channel.readyState == "open"')
@@ -311,8 +311,9 @@ def test_errors_of_the_page_are_explained_and_all_can_be_read(browser, served):
     until(full, 'fetch("/v1/talk").then(r => r.json()).then(f => f.taken == 0)')
     full.context.close()
 
-def test_the_server_ends_while_peers_are_there(served):
-    "Last of those who use it: Ctrl-C in the middle of an answer"
+def test_the_server_ends_while_peers_are_there(tmp_path):
+    "Ctrl-C in the middle of an answer"
+    served = Served(tmp_path)
     async def work(http):
         c = Client(microphone=False)
         await c.enter(http)
