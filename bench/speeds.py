@@ -26,7 +26,8 @@ from lipsync_kit.pipe.run import lipsync
 face, speech, seconds, text, clean, voice, times = sys.argv[1:8]
 audio = None if text or not speech else read_audio(speech)
 if audio: audio = Audio(np.tile(audio.samples, int(float(seconds) / audio.duration) + 1), audio.rate).cut(0, float(seconds))
-for n in range(int(times)): lipsync(face, audio, text=text or None, clean=clean, voice=voice)
+rate = dict(fps=5) if float(seconds) > 60 else {}      # a long sound, not a long wait
+for n in range(int(times)): lipsync(face, audio, text=text or None, clean=clean, voice=voice, **rate)
 '''
 
 def jobs():
@@ -36,7 +37,7 @@ def jobs():
     clips = [(MEDIA/'clips'/n, '', 0, '') for n in CLIPS]
     yield from ((*j, 'auto', 'auto') for j in stills)
     yield from ((*stills[i], 'off', 'auto') for i in (0, 2, 3))
-    yield stills[0][0], speech, 240, '', 'off', 'auto'       # what a minute of sound takes, which a few seconds do not tell
+    yield stills[0][0], speech, 720, '', 'off', 'auto'       # what a minute of sound takes, which a few seconds do not tell
     for voice in 'kokoro', 'hibari':
         yield stills[1][0], '', 0, 'Some words are spoken by the voice, so that its time is known as well.', 'auto', voice
     yield from ((*j, 'auto', 'auto') for j in clips)
