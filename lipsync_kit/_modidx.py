@@ -9517,6 +9517,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'lipsync_kit.webapp.jobs': { 'lipsync_kit.webapp.jobs.Stopped': ('webapp/jobs.html#stopped', 'lipsync_kit/webapp/jobs.py'),
                                          'lipsync_kit.webapp.jobs.answer_of': ('webapp/jobs.html#answer_of', 'lipsync_kit/webapp/jobs.py'),
                                          'lipsync_kit.webapp.jobs.begin': ('webapp/jobs.html#begin', 'lipsync_kit/webapp/jobs.py'),
+                                         'lipsync_kit.webapp.jobs.begins': ('webapp/jobs.html#begins', 'lipsync_kit/webapp/jobs.py'),
                                          'lipsync_kit.webapp.jobs.cancel': ('webapp/jobs.html#cancel', 'lipsync_kit/webapp/jobs.py'),
                                          'lipsync_kit.webapp.jobs.check_size': ( 'webapp/jobs.html#check_size',
                                                                                  'lipsync_kit/webapp/jobs.py'),

@@ -26,7 +26,7 @@ from ..models.identity import FILM, SUFFIX, Identity, open_identity
 from ..pipe.result import facts
 from ..pipe.run import lipsync
 from .controls import changed_values, in_rows
-from .jobs import KEEP, LONGEST_TEXT, OWN, QUEUE, answer_of, begin, cancel, check_size, new_output
+from .jobs import KEEP, LONGEST_TEXT, OWN, QUEUE, answer_of, begins, cancel, check_size, new_output
 from .jobs import owned, run_job
 
 # %% ../../nbs/webapp/02_avatar.ipynb #37f7858a
@@ -253,13 +253,9 @@ def avatar_tab():
         return learn(page[clip], page[agreed], given, request.session_hash, page[job], progress)
     def utter(path, words, sound, number, request:gr.Request, progress=gr.Progress()):
         return speak(path, words, sound, request.session_hash, number, progress)
-    film.change(begin, None, job, queue=False, **OWN).then(see, [film, job], [report, clip], **QUEUE, **OWN)
-    begun = learning.click(begin, None, job, queue=False, **OWN)
-    begun.then(teach, {clip, agreed, job, *options}, [avatar, said], **QUEUE, **OWN)
-    asked = speaking.click(begin, None, job, queue=False, **OWN)
-    asked.then(utter, [avatar, text, audio, job], [video, told], **QUEUE, **OWN)
-    for event, message in (film.change, said), (learning.click, said), (speaking.click, told):
-        event(lambda: '', None, message, queue=False, show_progress='hidden', **OWN)
+    begins(film.change, said, job).then(see, [film, job], [report, clip], **QUEUE, **OWN)
+    begins(learning.click, said, job).then(teach, {clip, agreed, job, *options}, [avatar, said], **QUEUE, **OWN)
+    begins(speaking.click, told, job).then(utter, [avatar, text, audio, job], [video, told], **QUEUE, **OWN)
     for button in stop, hush: button.click(cancel, queue=False, **OWN)
     avatar.change(about_avatar, avatar, about, queue=False, show_progress='hidden', **OWN)
 

@@ -34,7 +34,7 @@ from ..pipe.result import Result, facts
 from ..pipe.run import PICTURES, process
 from .avatar import as_jpeg, plain
 from .controls import changed_values, in_rows
-from .jobs import OWN, QUEUE, begin, cancel, check_size, new_output, run_job
+from .jobs import OWN, QUEUE, begins, cancel, check_size, new_output, run_job
 
 # %% ../../nbs/webapp/03_faces.ipynb #4ea4cfea
 EVERYBODY = [('the largest face', 'largest'), ('all faces', 'all')]
@@ -309,8 +309,7 @@ def _shown(made:tuple)->tuple:
 
 def _runs(button, job, said, work, takes, gives):
     "What a button does: a job that can be cancelled"
-    button.click(lambda: '', None, said, queue=False, show_progress='hidden', **OWN)
-    button.click(begin, None, job, queue=False, **OWN).then(work, takes, gives, **QUEUE, **OWN)
+    begins(button.click, said, job).then(work, takes, gives, **QUEUE, **OWN)
 
 # %% ../../nbs/webapp/03_faces.ipynb #0c9b812d
 def faces_for_program(

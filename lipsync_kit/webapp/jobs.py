@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KEEP', 'LONGEST', 'LONGEST_TEXT', 'QUEUE', 'BUSY', 'OWN', 'stops', 'owned', 'outputs', 'remove', 'remove_old',
            'new_output', 'forget', 'Stopped', 'begin', 'cancel', 'check_size', 'no_files', 'good', 'named',
-           'without_folders', 'run_job', 'answer_of', 'runs']
+           'without_folders', 'run_job', 'answer_of', 'begins', 'runs']
 
 # %% ../../nbs/webapp/00_jobs.ipynb #35372d8b
 import re, shutil, tempfile, threading, time
@@ -146,6 +146,16 @@ def answer_of(
     return found or ((*lost, said) if lost else said)
 
 # %% ../../nbs/webapp/00_jobs.ipynb #3ab26852
+def begins(
+    event,             # of a component: `button.click`
+    said,              # the component with the message
+    job,               # `gr.State`
+    note:str='',       # what stands there meanwhile
+):                     # the event, to go on with
+    "A job is asked for. What was said before goes in the same step: in one beside it, it could take the answer along"
+    def start(request:gr.Request): return note, begin(request)
+    return event(start, None, [said, job], queue=False, show_progress='hidden', **OWN)
+
 def runs(
     button,
     work:Callable,     # (page, request, progress) -> what `gives` shows; `page` has the value of each of `takes`
@@ -157,7 +167,5 @@ def runs(
     shows=None,        # component with the bar; `said` if left out
 ):                     # the event, to go on with
     "Let a button do a job"
-    button.click(lambda: BUSY, None, said, queue=False, show_progress='hidden', **OWN)
-    begun = button.click(begin, None, job, queue=False, show_progress='hidden', **OWN)
     bar = dict(show_progress='full', show_progress_on=[shows or said])
-    return begun.then(work, {job, *takes}, gives, **bar, **jobs, **OWN)
+    return begins(button.click, said, job, BUSY).then(work, {job, *takes}, gives, **bar, **jobs, **OWN)
