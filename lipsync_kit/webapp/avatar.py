@@ -27,7 +27,7 @@ from ..pipe.result import facts
 from ..pipe.run import lipsync
 from .controls import changed_values, in_rows
 from .jobs import KEEP, LONGEST_TEXT, OWN, QUEUE, answer_of, begins, cancel, check_size, new_output
-from .jobs import owned, run_job
+from .jobs import own, run_job
 
 # %% ../../nbs/webapp/02_avatar.ipynb #37f7858a
 ALOUD = ('Read this aloud, from the front, in even light, with nothing before your mouth: *Hello, this is me, and I am '
@@ -94,7 +94,7 @@ def look(
 )->tuple[str, TrackedClip|None]:   # HTML; None where nothing can be learned from it
     "The report on a recording"
     if path is None: return '', None
-    owned[session].add(Path(path))
+    own(session, Path(path))
     def work(step):
         check_size(path, {})
         try: clip = with_sound(open_clip(path, step))
