@@ -28,7 +28,7 @@ QUEUE = dict(concurrency_limit=1, concurrency_id='draw')   # of everything that 
 BUSY = '<div class="busy"></div>'       # a place for the bar
 OWN = dict(api_visibility='private')      # events of the page alone: programs see only named end points
 stops:dict[str, dict[str, threading.Event]] = {}   # session -> job -> its cancel button was pressed
-owned:dict[str, dict[Path, int]] = defaultdict(dict)   # session -> files and folders that go with it, and which they were
+owned:dict[str, dict[Path, int]] = defaultdict(dict)   # session -> files and folders of its own, with their inodes
 
 # %% ../../nbs/webapp/00_jobs.ipynb #e0cc50c4
 @lru_cache(1)
