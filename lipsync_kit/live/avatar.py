@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from ..audio.signal import RATE
 from ..core import Audio, KitError, time_of
+from ..flow import in_background
 from .opening import open_session
 from ..logs import stage
 from ..models.contract import Session
@@ -359,8 +360,7 @@ class Avatar:
         event, origin = asyncio.Event(), None
         self.waiting = asyncio.get_running_loop(), event
         if self.worker is None:
-            self.worker = threading.Thread(target=self._work, daemon=True)
-            self.worker.start()
+            self.worker = in_background(self._work, end=self.closed.set)
         while not self.closed.is_set():
             event.clear()
             due = self._due()

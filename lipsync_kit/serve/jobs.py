@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 from ..core import KitError, Progress, log
+from ..flow import in_background
 from ..media.probe import probe
 from ..pipe.options import all_settings
 from ..pipe.run import lipsync
@@ -73,8 +74,7 @@ class Jobs:
         self.o, self.told, self.jobs, self.uploads = o, told, {}, {}
         self.waiting, self.lock, self.closed = queue.Queue(), threading.Lock(), False
         self.root = tempfile.TemporaryDirectory(prefix='lipsync_serve_')
-        self.worker = threading.Thread(target=self._work, daemon=True)
-        self.worker.start()
+        self.worker = in_background(self._work, end=self._stop)
 
     def new_upload(self, name:str)->tuple[str, Path]:
         "Where an upload goes; its name decides what it can be"
@@ -175,11 +175,14 @@ class Jobs:
 
     def close(self):
         "Stop what runs and remove all files"
-        self.closed = True
-        for job in self.jobs.values(): job.stop.set()
-        self.waiting.put(None)
+        self._stop()
         self.worker.join(10)
         self.root.cleanup()
+
+    def _stop(self):
+        self.closed = True
+        for job in list(self.jobs.values()): job.stop.set()
+        self.waiting.put(None)
 
 RETRIES = 0., 1., 5., 30.      # seconds before each try to report a job
 

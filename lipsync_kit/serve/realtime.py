@@ -14,6 +14,7 @@ from uuid import uuid4
 import cv2, numpy as np
 from ..audio.signal import resample
 from ..core import Audio, KitError, log
+from ..flow import in_background
 from ..live.conversation import Conversation
 
 # %% ../../nbs/serve/02_realtime.ipynb #088f270d
@@ -185,8 +186,7 @@ class Exchange:
         if created: self.settle()                            # the end of the response before it is told first
         for a in answers: self.send(a)
         if not created: return
-        self.giving = threading.Thread(target=self._give, daemon=True)
-        self.giving.start()
+        self.giving = in_background(self._give, end=self._stop)
 
     def _give(self):
         begun, heard = perf_counter(), threading.Event()
@@ -205,9 +205,12 @@ class Exchange:
 
     def close(self):
         "End what is being said"
+        self._stop()
+        self.settle()
+
+    def _stop(self):
         self.session.cancelled = True
         self.session.conversation.interrupt()
-        self.settle()
 
 class Seats:
     "Conversations that may go on at once"

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from fractions import Fraction
-from threading import Thread
 from uuid import uuid4
 import av, numpy as np
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
@@ -22,6 +21,7 @@ from aiortc.sdp import SessionDescription
 from ..audio.listen import Listener
 from ..audio.signal import LiveResampler
 from ..core import Audio, KitError, log
+from ..flow import in_background
 from ..live.avatar import AudioFrame, Avatar, VideoFrame
 from ..live.spoken import SpokenConversation
 from .guard import ServeOptions
@@ -334,7 +334,7 @@ class Peers:
         except BaseException:
             avatar.close()
             raise
-        if not self.warm: Thread(target=_warmed, args=(talk,), daemon=True).start()     # while the connection is made
+        if not self.warm: in_background(_warmed, talk)     # while the connection is made
         self.warm = True
         return PeerSession(talk)
 

@@ -11,6 +11,7 @@ from html import escape
 from importlib.resources import files
 from tempfile import TemporaryDirectory
 from ..core import KitError, time_left
+from ..flow import in_background
 from ..hub.cards import status
 from ..hub.download import download, with_needs
 from ..metrics.evaluate import evaluate
@@ -60,8 +61,7 @@ class Job:
         self.cancelled.clear()
         self.begun, self.go.disabled, self.stop.disabled = time.monotonic(), True, False
         self.bar.value, self.bar.layout.visibility, self.said.value = 0, 'visible', 'starting'
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
+        self.thread = in_background(self._run, end=self.cancelled.set)
         if wait: self.thread.join()
 
     def _run(self):

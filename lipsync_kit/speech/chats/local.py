@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from ...core import KitError
+from ...flow import in_background
 from ..chat import ChatCard, Message
 
 # %% ../../../nbs/speech/chats/03_local.ipynb #7477bedd
@@ -62,7 +63,7 @@ def fitting_prompt(
     return ids
 
 # %% ../../../nbs/speech/chats/03_local.ipynb #d5d7d1e3
-def _generate(network, stop:Event, failed:list, **given):
+def _generate(network, stop:Event, failed:list, given:dict):
     "Run to the end; what fails is kept for whoever listens"
     from transformers import StoppingCriteriaList
     try: network.generate(**given, stopping_criteria=StoppingCriteriaList([lambda ids, scores, **_: stop.is_set()]))
@@ -84,8 +85,7 @@ def answer_locally(
     given = dict(input_ids=ids, attention_mask=torch.ones_like(ids), streamer=pieces, do_sample=False,
                  max_new_tokens=min(LONGEST, limit - ids.shape[1]),
                  pad_token_id=words.pad_token_id or words.eos_token_id)
-    thread = Thread(target=_generate, args=(network, stop, failed), kwargs=given, daemon=True)
-    thread.start()
+    thread = in_background(_generate, network, stop, failed, given, end=stop.set)
     try: yield from (p for p in pieces if p)
     finally:
         stop.set()
