@@ -10,9 +10,9 @@ __all__ = ['PHOTO', 'SENTENCE', 'MONO', 'FONTS', 'NOTE', 'CSS', 'OWNERS', 'PLACE
            'talk', 'for_programs', 'example_buttons', 'face_picker', 'talk_tab', 'build', 'serve']
 
 # %% ../nbs/19_app.ipynb #0c0bc898
-import os, re, shlex, shutil, signal, sys, threading
+import os, shlex, shutil, signal, sys, threading
 from functools import lru_cache
-from html import escape, unescape
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 from uuid import uuid4
@@ -32,8 +32,8 @@ from .webapp.converse import converse_tab
 from .webapp.dub import dub_tab
 from .webapp.faces import EVERYBODY, FACES_CSS, choices_of, faces_for_programs, faces_tab, found_faces
 from .webapp.gpu import drawing
-from .webapp.jobs import KEEP, LONGEST_TEXT, OWN, QUEUE, answer_of, cancel, check_size, forget, good, named
-from .webapp.jobs import new_output, no_files, outputs, runs
+from .webapp.jobs import KEEP, LONGEST_TEXT, OWN, QUEUE, answer_of, cancel, check_size, end_jobs, failure
+from .webapp.jobs import forget, good, named, new_output, no_files, outputs, runs
 from .webapp.measure import MEASURE_CSS, measure_tab
 from .webapp.models import AUTO, MODELS_CSS, about_model, models_tab, usable
 from .webapp.train import TRAIN_CSS, train_tab
@@ -280,7 +280,7 @@ def talk(
     kind = 'Text' if text else 'Audio'
     given = 'Video', None, face, kind, text, audio, None, model, *values
     path, said = make('programs', uuid4().hex, progress, {}, *given)
-    if path is None: raise gr.Error(unescape(re.sub('<[^>]+>', '', said)))
+    if path is None: raise failure(said)
     return path
 
 def for_programs():
@@ -394,3 +394,4 @@ def serve(
     try: build(downloads).queue(max_size=16).launch(server_name=host, server_port=port, share=share, **look)
     except OSError as e:
         raise KitError(f"the app can't listen on {host}, port {port}: {e}; another port= may be free") from e
+    finally: end_jobs()

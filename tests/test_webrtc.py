@@ -27,15 +27,16 @@ def free_port():
         return s.getsockname()[1]
 
 class Served:
-    "`lipsync serve` as a process"
-    def __init__(self, folder, *words, **env):
+    "`lipsync serve` as a process, or `lipsync app`"
+    def __init__(self, folder, *words, command='serve', **env):
         self.port, self.log = free_port(), folder/'log'
         self.url = f'http://127.0.0.1:{self.port}'
         code = 'from lipsync_kit.cli.main import main; main()'
         own = os.environ | dict(PYTHONPATH=str(ROOT)) | env
-        args = '--port', self.port, '--chat', 'scripted', '--voice', 'hibari', '--language', 'en', *words
+        args = ('--port', self.port, *words)
+        if command == 'serve': args += '--chat', 'scripted', '--voice', 'hibari', '--language', 'en'
         with self.log.open('w') as log:
-            self.process = subprocess.Popen([sys.executable, '-c', code, 'serve', *map(str, args)], env=own, stdout=log, stderr=log)
+            self.process = subprocess.Popen([sys.executable, '-c', code, command, *map(str, args)], env=own, stdout=log, stderr=log)
         for _ in range(600):
             try: return self.up()
             except httpx.HTTPError:

@@ -45,8 +45,8 @@ def _landmarker(
     options = _options(n, min_score)
     with _QuietStderr():
         made = vision.FaceLandmarker.create_from_options(options)
+        made.close = lambda: None   # at exit MediaPipe would close it too late, with an error
         made.detect(mp.Image(image_format=mp.ImageFormat.SRGB, data=np.zeros((64, 64, 3), np.uint8)))
-    made.close = lambda: None   # at exit MediaPipe would close it after its threads have ended, and print an error
     return made
 
 # %% ../../nbs/faces/01_detect.ipynb #85dc3b6a

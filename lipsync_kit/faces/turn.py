@@ -94,8 +94,8 @@ def _detector():
     options = vision.FaceDetectorOptions(BaseOptions(model_asset_buffer=model), min_detection_confidence=.1)
     with _QuietStderr():
         made = vision.FaceDetector.create_from_options(options)
+        made.close = lambda: None   # as in `detect`
         made.detect(mp.Image(image_format=mp.ImageFormat.SRGB, data=np.zeros((64, 64, 3), np.uint8)))
-    made.close = lambda: None   # as in `detect`
     return made
 
 def _key_points_found(

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['ALOUD', 'SIGNS', 'AGREED', 'RIGHTS', 'AVATAR_CSS', 'finding_rows', 'verdict_of', 'report_table', 'as_jpeg',
            'face_cut', 'pictures_of', 'first_picture', 'look', 'visitor_settings', 'figures_table', 'outcome', 'learn',
-           'brought', 'about_avatar', 'speak', 'recording', 'talking', 'avatar_tab', 'plain', 'learn_for_program',
+           'brought', 'about_avatar', 'speak', 'recording', 'talking', 'avatar_tab', 'learn_for_program',
            'speak_for_program', 'avatar_for_programs']
 
 # %% ../../nbs/webapp/02_avatar.ipynb #6894b3e6
-import base64, re
+import base64
 from dataclasses import replace
-from html import escape, unescape
+from html import escape
 from pathlib import Path
 from uuid import uuid4
 import cv2, gradio as gr, numpy as np
@@ -26,8 +26,8 @@ from ..models.identity import FILM, SUFFIX, Identity, open_identity
 from ..pipe.result import facts
 from ..pipe.run import lipsync
 from .controls import changed_values, in_rows
-from .jobs import KEEP, LONGEST_TEXT, OWN, QUEUE, answer_of, begins, cancel, check_size, new_output
-from .jobs import own, run_job
+from .jobs import KEEP, LONGEST_TEXT, OWN, QUEUE, answer_of, begins, cancel, check_size, failure
+from .jobs import new_output, own, run_job
 
 # %% ../../nbs/webapp/02_avatar.ipynb #37f7858a
 ALOUD = ('Read this aloud, from the front, in even light, with nothing before your mouth: *Hello, this is me, and I am '
@@ -260,8 +260,6 @@ def avatar_tab():
     avatar.change(about_avatar, avatar, about, queue=False, show_progress='hidden', **OWN)
 
 # %% ../../nbs/webapp/02_avatar.ipynb #7d7d0695
-def plain(message:str)->str: return unescape(re.sub('<[^>]+>', ' ', message)).strip()
-
 def learn_for_program(
     film:str,             # path of a video of one person who speaks
     agreed:bool,          # that person agreed to it
@@ -271,10 +269,10 @@ def learn_for_program(
 )->str:                   # path of the avatar
     "What programs call, as `/learn`"
     try: clip = open_clip(film)
-    except KitError as e: raise gr.Error(str(e).replace(film, Path(film).name)) from e
+    except KitError as e: raise failure(escape(str(e))) from e
     given = {k: v for k, v in dict(kind=kind, steps=None if steps is None else int(steps)).items() if v is not None}
     path, said = learn(clip, agreed, given, 'programs', uuid4().hex, progress)
-    if path is None: raise gr.Error(plain(said))
+    if path is None: raise failure(said)
     return path
 
 def speak_for_program(
@@ -285,7 +283,7 @@ def speak_for_program(
 )->str:                   # path of the video
     "What programs call, as `/speak`"
     path, said = speak(avatar, text, audio, 'programs', uuid4().hex, progress)
-    if path is None: raise gr.Error(plain(said))
+    if path is None: raise failure(said)
     return path
 
 def avatar_for_programs():

@@ -32,9 +32,9 @@ from ..pipe.consent import consent_tags
 from ..pipe.options import COMMON, face_choice
 from ..pipe.result import Result, facts
 from ..pipe.run import PICTURES, process
-from .avatar import as_jpeg, plain
+from .avatar import as_jpeg
 from .controls import changed_values, in_rows
-from .jobs import OWN, QUEUE, begins, cancel, check_size, new_output, run_job
+from .jobs import OWN, QUEUE, begins, cancel, check_size, failure, new_output, run_job
 
 # %% ../../nbs/webapp/03_faces.ipynb #4ea4cfea
 EVERYBODY = [('the largest face', 'largest'), ('all faces', 'all')]
@@ -318,7 +318,7 @@ def faces_for_program(
 )->dict:                  # ready for JSON
     "What programs call, as `/faces`"
     try: return dict(people=[p.to_dict() for p in who_is_in(file, progress=lambda p: progress(p.share, desc=p.stage))])
-    except KitError as e: raise gr.Error(str(e).replace(file, Path(file).name)) from e
+    except KitError as e: raise failure(escape(str(e))) from e
 
 def restore_for_program(
     file:str,             # path of a picture or a video
@@ -343,11 +343,12 @@ def swap_for_program(
 
 def _which(word:str)->dict:
     if word not in ('largest', 'all') and not word.isdigit():
-        raise gr.Error(f"which face? 'largest', 'all', or a number from the left, 0 first, not {word!r}")
+        word = escape(repr(word[:40]))
+        raise failure(f"which face? 'largest', 'all', or a number from the left, 0 first, not {word}")
     return dict(choose=word)
 
 def _file_of(made:tuple)->str:
-    if made[1] is None: raise gr.Error(plain(made[3]))
+    if made[1] is None: raise failure(made[3])
     return made[1]
 
 def faces_for_programs():
