@@ -3,6 +3,7 @@
 With `--fresh` as in Colab: the wheel that `python -m build` makes, installed into an environment of its own (out/fresh), with nothing of
 this folder beside the notebook."""
 import json, os, re, shutil, subprocess, sys, sysconfig, time
+from argparse import ArgumentParser
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -74,8 +75,12 @@ def fresh(folder:Path, lend:bool=False)->str:
     return 'fresh'
 
 if __name__ == '__main__':
-    wanted = [a for a in sys.argv[1:] if a != '--fresh']
-    kernel = fresh(ROOT/'out'/'fresh') if '--fresh' in sys.argv else 'python3'
-    pages = [p for p in sorted(PAGES.glob('*.ipynb')) if not wanted or any(w in p.name for w in wanted)]
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument('page', nargs='*', help='a part of its name; left out: all')
+    parser.add_argument('--fresh', action='store_true', help='in an environment of its own')
+    given = parser.parse_args()
+    pages = [p for p in sorted(PAGES.glob('*.ipynb')) if not given.page or any(w in p.name for w in given.page)]
+    if not pages: parser.error(f"no tutorial has {' or '.join(given.page)} in its name")
+    kernel = fresh(ROOT/'out'/'fresh') if given.fresh else 'python3'
     failed = [page.name for page in pages if not tried(page, kernel)]
     if failed: sys.exit(f"{len(failed)} of {len(pages)} tutorials failed: {', '.join(failed)}")
