@@ -30,6 +30,12 @@ def client(address, n, *said):
     assert p.stdout.readline() == 'there\n'
     return p
 
+def until(holds):
+    for _ in range(1200):
+        if holds(): return
+        time.sleep(.1)
+    pytest.fail('it does not come to that')
+
 def in_order(served):
     "It ends by itself, soon, and without a word of what was cut off"
     said = served.end()
@@ -49,16 +55,13 @@ def test_a_client_that_reads_no_more(path, n, said, tmp_path):
 def test_a_client_that_vanishes(path, n, said, tmp_path):
     served = Served(tmp_path)
     client(f'{served.url}/v1/{path}'.replace('http', 'ws'), n, *said).kill()
-    for _ in range(300):
-        if httpx.get(f'{served.url}/v1/talk').json()['taken'] == 0: break
-        time.sleep(.1)
-    else: pytest.fail('the seat is still taken')
+    until(lambda: httpx.get(f'{served.url}/v1/talk').json()['taken'] == 0)
     in_order(served)
 
 def test_in_the_middle_of_a_job(tmp_path):
     served = Served(tmp_path, '--folder', ROOT/'lipsync_kit'/'data')
     key = httpx.post(f'{served.url}/v1/jobs', json=dict(face='astronaut.jpg', text=TEXT), timeout=60).json()['id']
-    while httpx.get(f'{served.url}/v1/jobs/{key}').json()['progress'] < .05: time.sleep(.1)
+    until(lambda: httpx.get(f'{served.url}/v1/jobs/{key}').json()['progress'] > .05)
     in_order(served)
 
 def test_the_app_in_the_middle_of_a_job(tmp_path):
@@ -68,5 +71,5 @@ def test_the_app_in_the_middle_of_a_job(tmp_path):
     app = App(tmp_path, command='app')
     page = Client(app.url, verbose=False)
     job = page.submit(handle_file(ROOT/'lipsync_kit'/'data'/'astronaut.jpg'), TEXT, None, 'portrait', 'picture', api_name='/talk')
-    while not (job.status().progress_data or [None])[0] or job.status().progress_data[0].progress < .05: time.sleep(.1)
+    until(lambda: any(p.progress and p.progress > .05 for p in job.status().progress_data or ()))
     in_order(app)

@@ -47,7 +47,7 @@ class Served:
     def end(self):
         "Ends it as Ctrl-C does; what it wrote"
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(30)
+        self.process.wait(120)
         return self.log.read_text()
 
 @pytest.fixture(scope='module')
