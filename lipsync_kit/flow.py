@@ -6,7 +6,7 @@
 __all__ = ['LAST_WAIT', 'POLL', 'PATIENCE', 'batched', 'in_background', 'prefetch', 'mapped', 'pipelined', 'in_threads']
 
 # %% ../nbs/01_flow.ipynb #aca3b563
-import atexit, threading
+import atexit, os, threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +46,8 @@ def _end_threads():
     threads, until = dict(_at_work), monotonic() + LAST_WAIT
     for end in threads.values(): end()
     for thread in threads: thread.join(max(until - monotonic(), 0))
+
+if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_at_work.clear)   # a fork has no thread but its own
 
 # %% ../nbs/01_flow.ipynb #673df581
 POLL = .2       # seconds between two calls of `on_wait`
