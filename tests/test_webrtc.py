@@ -36,7 +36,7 @@ class Served:
         args = ('--port', self.port, *words)
         if command == 'serve': args += '--chat', 'scripted', '--voice', 'hibari', '--language', 'en'
         with self.log.open('w') as log:
-            self.process = subprocess.Popen([sys.executable, '-c', code, command, *map(str, args)], env=own, stdout=log, stderr=log)
+            self.process = subprocess.Popen([sys.executable, '-X', 'faulthandler', '-c', code, command, *map(str, args)], env=own, stdout=log, stderr=log)
         for _ in range(600):
             try: return self.up()
             except httpx.HTTPError:
@@ -47,7 +47,11 @@ class Served:
     def end(self):
         "Ends it as Ctrl-C does; what it wrote"
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(120)
+        try: self.process.wait(120)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)      # tells where each thread stands
+            self.process.wait()
+            pytest.fail(f'it does not end:\n{self.log.read_text()}')
         return self.log.read_text()
 
 @pytest.fixture(scope='module')
