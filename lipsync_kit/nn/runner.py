@@ -178,7 +178,10 @@ def single_thread_pool()->ThreadPoolExecutor:
         torch.set_num_threads(1)
         torch.get_num_threads()
         here.wait()   # the second call makes the setting last
-    list(pool.map(begin, range(n)))
+    try: list(pool.map(begin, range(n)))
+    except RuntimeError:          # Python ends, and starts no more threads
+        here.abort()
+        raise
     torch.set_num_threads(n)      # torch has set it for new threads, too
     return pool
 
