@@ -1653,6 +1653,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'lipsync_kit.flow.batched': ('flow.html#batched', 'lipsync_kit/flow.py'),
                                   'lipsync_kit.flow.in_background': ('flow.html#in_background', 'lipsync_kit/flow.py'),
                                   'lipsync_kit.flow.in_threads': ('flow.html#in_threads', 'lipsync_kit/flow.py'),
+                                  'lipsync_kit.flow.leave': ('flow.html#leave', 'lipsync_kit/flow.py'),
                                   'lipsync_kit.flow.mapped': ('flow.html#mapped', 'lipsync_kit/flow.py'),
                                   'lipsync_kit.flow.pipelined': ('flow.html#pipelined', 'lipsync_kit/flow.py'),
                                   'lipsync_kit.flow.prefetch': ('flow.html#prefetch', 'lipsync_kit/flow.py')},

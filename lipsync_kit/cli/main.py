@@ -26,6 +26,7 @@ from .speech import chat, speakers, transcribe, voices
 from .trainer import prepare_with_flags, train_with_flags
 from .talk import command_with_flags, config, demo, enhance, motion, plan, process, schema, talk
 from .verify import verify
+from ..flow import leave
 
 # %% ../../nbs/cli/05_main.ipynb #816eec19
 def batch(
@@ -209,8 +210,10 @@ def _explained(e:BaseException, command:str='', as_json:bool=False)->int:
     else: complain(text, command)
     return code
 
-def main():
+def main(
+    *before:str,   # arguments ahead of those of the process
+):
     "The entry point of the command `lipsync`; a console that can't show a letter gets another one in its place"
     for stream in sys.stdout, sys.stderr:
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
-    sys.exit(run(sys.argv[1:]))
+    leave(run([*before, *sys.argv[1:]]))
