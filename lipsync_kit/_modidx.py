@@ -8080,6 +8080,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'lipsync_kit.serve.jobs.Jobs._args': ('serve/jobs.html#jobs._args', 'lipsync_kit/serve/jobs.py'),
                                         'lipsync_kit.serve.jobs.Jobs._end': ('serve/jobs.html#jobs._end', 'lipsync_kit/serve/jobs.py'),
                                         'lipsync_kit.serve.jobs.Jobs._run': ('serve/jobs.html#jobs._run', 'lipsync_kit/serve/jobs.py'),
+                                        'lipsync_kit.serve.jobs.Jobs._starts': ( 'serve/jobs.html#jobs._starts',
+                                                                                 'lipsync_kit/serve/jobs.py'),
                                         'lipsync_kit.serve.jobs.Jobs._stop': ('serve/jobs.html#jobs._stop', 'lipsync_kit/serve/jobs.py'),
                                         'lipsync_kit.serve.jobs.Jobs._work': ('serve/jobs.html#jobs._work', 'lipsync_kit/serve/jobs.py'),
                                         'lipsync_kit.serve.jobs.Jobs.accept': ('serve/jobs.html#jobs.accept', 'lipsync_kit/serve/jobs.py'),
