@@ -9,6 +9,7 @@ __all__ = ['RANGES', 'LEAST', 'LOWER', 'APART', 'SETTLE', 'TurnDetection', 'turn
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
+from reprlib import repr as brief
 from time import monotonic, sleep
 import numpy as np
 from ..audio.listen import Voice
@@ -41,11 +42,11 @@ def turn_detection_of(
     given = {k: v for k, v in wanted.items() if k != 'type' and v is not None}
     known = {f.name: f.type for f in fields(TurnDetection)}
     for k, v in given.items():
-        if k not in known: raise KitError(unknown('setting of turn_detection', k, known))
+        if k not in known: raise KitError(unknown('setting of turn_detection', k[:60], known))
         low, high = RANGES.get(k, (0, 1))
-        if k not in RANGES and not isinstance(v, bool): raise KitError(f'{k} is true or false, not {v!r}'[:200])
+        if k not in RANGES and not isinstance(v, bool): raise KitError(f'{k} is true or false, not {brief(v)}')
         if k in RANGES and (type(v) not in (int, float) or not low <= v <= high):
-            raise KitError(f'{k} is a number from {low} to {high}, not {v!r}'[:200])
+            raise KitError(f'{k} is a number from {low} to {high}, not {brief(v)}')
     return TurnDetection(**given)
 
 # %% ../../nbs/serve/02_turns.ipynb #66c83312
