@@ -11,7 +11,7 @@ from lipsync_kit.pipe.lips import known_turns, lips_of, placed
 from lipsync_kit.pipe.options import job_schema, make_options
 from lipsync_kit.pipe.source import resized
 from lipsync_kit.pipe.speakers import found_turns, watch, who_speaks
-from lipsync_kit.speech.turns import Seen, Turn, Turns, load_turns
+from lipsync_kit.speech.turns import Seen, SpeakerTurns, Turn, load_turns
 
 PHOTO = Path(__file__).parent.parent/'lipsync_kit'/'data'/'astronaut.jpg'
 DATA = Path(__file__).parent/'data'
@@ -46,7 +46,7 @@ def test_only_the_speaker_gets_lips_and_only_then(pair, tmp_path):
     (x0, y0), (x1, y1) = middle(pair)
     t = np.arange(0, 2, .2)
     people = tuple(Seen(n, np.stack([t, 0 * t + x, 0 * t + y, 0 * t + .3], 1)) for n, x, y in (('anna', x0, y0), ('ben', x1, y1)))
-    turns = Turns((Turn(.3, .6, 'ben'), Turn(.9, 1.2, 'anna', seen=False)), people)
+    turns = SpeakerTurns((Turn(.3, .6, 'ben'), Turn(.9, 1.2, 'anna', seen=False)), people)
     turns.save(tmp_path/'who.json')
     r = lipsync(pair, noise(1.5), out=tmp_path/'out.mp4', speakers=str(tmp_path/'who.json'), crf=4, mark='tag', motion_model='rules')
     change = []
@@ -66,7 +66,7 @@ def test_frames_without_a_speaker_are_the_source(pair, tmp_path, monkeypatch):
     real = run.write_frames
     def tap(frames, *rest): return real((written.append(f[0]) or f for f in frames), *rest)
     monkeypatch.setattr(run, 'write_frames', tap)
-    Turns((Turn(.5, .8, 'ben', seen=False),), seen(('anna', .25))).save(tmp_path/'who.json')
+    SpeakerTurns((Turn(.5, .8, 'ben', seen=False),), seen(('anna', .25))).save(tmp_path/'who.json')
     lipsync(pair, noise(1.5), out=tmp_path/'out.mp4', speakers=str(tmp_path/'who.json'), mark='tag', motion_model='rules')
     for a, f in zip(read_frames(pair), written, strict=True): assert np.array_equal(a.image, np.asarray(f.pixels))
 

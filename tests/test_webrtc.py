@@ -185,6 +185,89 @@ def test_a_spoken_question_is_heard_and_speaking_over_the_answer_ends_it(served,
         await c.pc.close()
     talks(work, served.url)
 
+# what a client sends as `turn_detection`; what the session has then, or words of the error
+SERVER_VAD = dict(type='server_vad', threshold=.5, prefix_padding_ms=300, silence_duration_ms=500, create_response=True, interrupt_response=True)
+DETECTION = [({}, SERVER_VAD), (None, None), (dict(threshold=0, prefix_padding_ms=0, silence_duration_ms=100), SERVER_VAD | dict(threshold=0, prefix_padding_ms=0, silence_duration_ms=100)),
+             (dict(threshold=1, prefix_padding_ms=2000, silence_duration_ms=10000.), SERVER_VAD | dict(threshold=1, prefix_padding_ms=2000, silence_duration_ms=10000)),
+             (dict(create_response=None, interrupt_response=False), SERVER_VAD | dict(interrupt_response=False)),
+             *((bad, 'turn_detection is null, or an object of type server_vad') for bad in (3, [], True, 'server_vad', dict(type='semantic_vad'), dict(type=None), dict(type=['server_vad']))),
+             *((dict(threshold=bad), 'threshold is a number from 0 to 1, not ') for bad in (float('nan'), float('inf'), -.1, 1.01, '0.5', True, [], 10**400)),
+             *((dict(prefix_padding_ms=bad), 'prefix_padding_ms is a number from 0 to 2000, not ') for bad in (-1, 2001, '300', {})),
+             *((dict(silence_duration_ms=bad), 'silence_duration_ms is a number from 100 to 10000, not ') for bad in (99, 10001, float('nan'), float('-inf'), 1e300, '500')),
+             *((dict(create_response=bad), 'create_response is true or false, not ') for bad in (0, 'no', 'x' * 10000)), (dict(interrupt_response=1), 'interrupt_response is true or false, not 1'),
+             (dict(treshold=.4), "did you mean 'threshold'?"), ({'x' * 100000: 1}, 'no setting of turn_detection'), (dict(create_response=False), SERVER_VAD | dict(create_response=False))]
+
+def test_turn_detection_is_understood_alike_over_the_websocket_and_the_data_channel(served, question):
+    from websockets.sync.client import connect
+    updates = [json.dumps(dict(type='session.update', session=dict(turn_detection=given))) for given, _ in DETECTION]
+    def taken(e): return e['session']['turn_detection'] if e['type'] == 'session.updated' else e['error']['message']
+    with connect(f'{served.url}/v1/realtime'.replace('http', 'ws')) as ws:
+        assert json.loads(ws.recv(60))['session']['turn_detection'] == SERVER_VAD
+        by_socket = []
+        for u in updates:
+            ws.send(u)
+            by_socket.append(taken(json.loads(ws.recv(60))))
+    async def work(http):
+        c, got = Client(), []
+        await c.enter(http)
+        assert (await c.until('session.created'))['session']['turn_detection'] == SERVER_VAD
+        for u in updates:
+            c.channel.send(u)
+            await c.so_that(lambda: c.events)
+            got.append(taken(c.events.pop(0)))
+        c.mic.say(question)                                       # the last update: no answer begins by itself
+        for kind in 'speech_started', 'speech_stopped', 'committed': await c.until(f'input_audio_buffer.{kind}')
+        c.send(type='response.create')
+        assert (await c.until('response.created')) and not c.events[:-1]
+        await http.delete(c.place)
+        await c.pc.close()
+        return got
+    by_peer = talks(work, served.url)
+    for (given, wanted), one, two in zip(DETECTION, by_socket, by_peer):
+        assert one == two and (wanted in one and len(one) < 250 if isinstance(wanted, str) else one == wanted), (given, one, two)
+
+class Endless:
+    "A conversation whose answer goes on until it is interrupted"
+    history, voice, heard_seconds = (), 'hibari', 0.
+    def __init__(self): self.stop = threading.Event()
+    def interrupt(self): self.stop.set()
+    def stream(self, question):
+        from lipsync_kit.live.conversation import Event
+        self.stop.clear()
+        yield Event('heard', '', 0.)
+        self.stop.wait(60)
+
+TURN = ['speech_started', 'speech_stopped', 'committed']
+@pytest.mark.parametrize('by', ['websocket', 'peer'])
+@pytest.mark.parametrize('seconds', [.06, 30])       # a client may send all it has at once
+@pytest.mark.parametrize('how, turns, responses', [
+    ({}, [*TURN, 'created', *TURN, 'created'], ['cancelled', 'cancelled']),                   # the second one by `close`
+    (dict(create_response=False), TURN * 2, []),
+    (dict(interrupt_response=False), [*TURN, 'created', *TURN, 'error'], ['cancelled']),      # the avatar goes on
+    (dict(create_response=False, interrupt_response=False), TURN * 2, []),
+    (None, [], [])])
+def test_turns_are_taken_alike_from_events_and_from_a_track(by, seconds, how, turns, responses, question):
+    import base64
+    from lipsync_kit.serve.realtime import Exchange
+    from lipsync_kit.serve.turns import ListeningSession
+    from lipsync_kit.serve.webrtc import PeerSession
+    session, told = (ListeningSession if by == 'websocket' else PeerSession)(Endless()), []
+    exchange = Exchange(session, told.append)
+    exchange.take(json.dumps(dict(type='session.update', session=dict(turn_detection=how))))
+    once = np.concatenate([resample(Audio(question, 48000), 24000).samples, np.zeros(24000, np.float32)])
+    x, n = np.concatenate([once, once]), round(seconds * 24000)
+    for i in range(0, len(x), n):
+        pcm = np.rint(x[i:i + n] * 32767).astype('<i2')
+        if by == 'peer': exchange.tell(session.hear(pcm.astype(np.float32) / 32768))
+        else: exchange.take(json.dumps(dict(type='input_audio_buffer.append', audio=base64.b64encode(pcm.tobytes()).decode())))
+    going_on = session.response and not session.cancelled
+    exchange.close()
+    kinds = [e['type'].rpartition('.')[2] for e in told[1:]]
+    assert [k for k in kinds if k in {*TURN, 'created', 'error'}] == turns
+    assert [e['response']['status'] for e in told if e['type'] == 'response.done'] == responses and bool(going_on) == bool(responses)
+    assert kinds.count('truncated') == (by == 'peer' and responses.count('cancelled') == 2)
+    assert len({e['item_id'] for e in told if e['type'].startswith('input_audio')}) == turns.count('committed')
+
 def test_what_is_wrong_is_one_answer_and_a_third_session_waits_for_a_seat(served):
     async def work(http):
         good = await Client().offer()

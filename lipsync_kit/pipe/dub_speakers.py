@@ -20,7 +20,7 @@ from .options import Options, setting
 from .prepare import PreparedRun, asks_speakers, judge_of
 from .speech import Sound
 from ..speech.tts import voice_name
-from ..speech.turns import Turns, check_names, load_turns, name_map, speaker_of
+from ..speech.turns import SpeakerTurns, check_names, load_turns, name_map, speaker_of
 
 # %% ../../nbs/pipe/12_dub_speakers.ipynb #28327441
 def names_in(
@@ -37,7 +37,7 @@ def turns_for(
     voice_map=None,      # of the speakers, by name
     kept:Path|None=None, # folder that keeps what was found
     progress:OnProgress=no_progress,
-)->Turns|None:           # None where it does not matter, or nobody is heard
+)->SpeakerTurns|None:    # None where it does not matter, or nobody is heard
     "Who speaks in a video that is dubbed"
     voices, named = name_map(voice_map, 'voice map'), names_in(script)
     for v in voices.values(): voice_name(v)
@@ -48,7 +48,7 @@ def turns_for(
     check_names(voices, dict.fromkeys((*turns.speakers, *named)), 'voice map')
     return turns if turns.turns else None
 
-def _kept_turns(video, given, o:Options, kept:Path|None, progress)->Turns:
+def _kept_turns(video, given, o:Options, kept:Path|None, progress)->SpeakerTurns:
     "The turns, found anew where the video or what is said of it has changed"
     faces, judge = dict(o.speaker_map or ()), judge_of(o)
     if kept is None: return known_turns(video, given, faces, judge, progress)
@@ -65,7 +65,7 @@ def _kept_turns(video, given, o:Options, kept:Path|None, progress)->Turns:
 
 def cast_lines(
     lines,               # `pipe.dub.Line`s
-    turns:Turns|None,
+    turns:SpeakerTurns|None,
     voices:dict[str, str],    # of the speakers, by name
 )->list:
     "The lines in the voices of those who say them"
@@ -81,7 +81,7 @@ def cast_lines(
 def dub_lips(
     lines,               # `pipe.dub.Line`s
     spoken,              # `pipe.dub_sound.Spoken`, one for each
-    turns:Turns,
+    turns:SpeakerTurns,
 )->tuple[Lips, tuple[str, ...]]:     # and notes
     "Whose lips follow the new words: of those who are seen to say the old ones"
     who = [turns.of(x.start, x.end) for x in lines]
@@ -94,7 +94,7 @@ def dub_lips(
 def by_speaker(
     sound:Sound,         # of all lines
     lines, spoken,       # as for `dub_lips`
-    turns:Turns|None,
+    turns:SpeakerTurns|None,
     seconds:float,       # of the video
 )->Sound:                # each face is driven by its own lines, and by silence where it has none
     "The sound of a dub, by who says what"
@@ -105,11 +105,11 @@ def by_speaker(
              for i, said in enumerate(own)}
     return replace(sound, parts=parts) if parts else sound
 
-def followed(o:Options, turns:Turns|None)->Turns|None:
+def followed(o:Options, turns:SpeakerTurns|None)->SpeakerTurns|None:
     "The turns that lips follow: none where the model finds its face by itself"
     return None if setting(o, 'preset', 'best') == 'original' else turns
 
-def undirected(o:Options, turns:Turns|None)->Options:
+def undirected(o:Options, turns:SpeakerTurns|None)->Options:
     "The options of a job whose lips are chosen afterwards"
     o = replace(o, speaker_selection='default', speakers=None, speaker_map=None)
     return o if turns is None else replace(o, choose='all')
@@ -117,7 +117,7 @@ def undirected(o:Options, turns:Turns|None)->Options:
 def direct(
     job:PreparedRun,     # gets its lips
     lines, spoken,       # as for `dub_lips`
-    turns:Turns|None,
+    turns:SpeakerTurns|None,
 )->tuple[str, ...]:      # notes
     "Give a job the lips of those who speak"
     if turns is None: return ()

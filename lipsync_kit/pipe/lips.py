@@ -17,7 +17,7 @@ from ..metrics.mouth_sync import prediction
 from ..motion.network import FPS
 from .speakers import (
     SHORT, Mouth, curve_of, groups_of, heard_in, people_of, voiced_steps, watch, who_speaks)
-from ..speech.turns import OFF, Seen, Turn, Turns, check_names, load_turns, name_map
+from ..speech.turns import OFF, Seen, SpeakerTurns, Turn, check_names, load_turns, name_map
 
 # %% ../../nbs/pipe/05_lips.ipynb #60428344
 def _face_named(groups:list[list[Mouth]], value, size, name:str)->int|None:
@@ -37,13 +37,13 @@ def _face_named(groups:list[list[Mouth]], value, size, name:str)->int|None:
                    "point (in a .json file, as [x, y]), a picture of the person, or 'off'")
 
 def placed(
-    turns:Turns,           # without people
+    turns:SpeakerTurns,    # without people
     mouths:list[Mouth],
     audio:Audio,
     size:tuple[int, int],  # width, height of the video
     faces:dict|None=None,  # name -> which face; those left out are found
     motion_model='auto',
-)->Turns:
+)->SpeakerTurns:
     "The turns with the faces of those who speak"
     groups, names = groups_of(mouths), turns.speakers
     check_names(faces or {}, names, 'speaker map')
@@ -59,9 +59,10 @@ def placed(
     def shown(t): return t.speaker in seen and seen[t.speaker].at((t.start + t.end) / 2) is not None
     found = tuple(replace(t, seen=t.seen and shown(t)) for t in turns.turns)
     unseen = [n for n in names if n not in seen]
-    return Turns(found, known, (*turns.notes, *((f"no face was found for {', '.join(unseen)}",) if unseen else ())))
+    notes = (f"no face was found for {', '.join(unseen)}",) if unseen else ()
+    return SpeakerTurns(found, known, (*turns.notes, *notes))
 
-def _mean_odds(curve:np.ndarray, turns:Turns, name:str)->float:
+def _mean_odds(curve:np.ndarray, turns:SpeakerTurns, name:str)->float:
     "How well a mouth fits the turns of a name"
     inside = voiced_steps([(t.start, t.end) for t in turns.turns if t.speaker == name], len(curve)) & np.isfinite(curve)
     return float(curve[inside].mean()) if inside.sum() > SHORT * FPS else -9.
@@ -78,11 +79,11 @@ def _matched(fit:np.ndarray, free:list[bool], taken:list[int])->Iterator[tuple[i
 # %% ../../nbs/pipe/05_lips.ipynb #44f8d8ec
 def known_turns(
     video,                 # path
-    given=None,            # `Turns` or the path of a file of them; left out: it is found who speaks
+    given=None,            # `SpeakerTurns` or the path of a file of them; left out: it is found who speaks
     faces=None,            # name -> which face, see `speech.turns.name_map`
     motion_model='auto',
     progress:OnProgress=no_progress,
-)->Turns:
+)->SpeakerTurns:
     "Who speaks when and where, as far as the user says so, and found where not"
     faces = name_map(faces, 'speaker map')
     if given is None:
@@ -144,7 +145,7 @@ def without(
     return spans
 
 def lips_of(
-    turns:Turns,
+    turns:SpeakerTurns,
     more:Iterable[tuple[str, float, float]]=(),   # name, start, end: spans in which somebody gets other words
     apart:bool=True,       # one sound drives all: while one speaks, the others keep their mouths
 )->Lips:
@@ -160,7 +161,7 @@ LEFT = ("nobody in the picture is seen to speak, so no lips are drawn; speaker_s
         '`choose`')
 
 def lips_notes(
-    turns:Turns,
+    turns:SpeakerTurns,
 )->tuple[str, ...]:
     "What there is to know about who speaks"
     seen = sum(t.end - t.start for t in turns.turns if t.seen)

@@ -30,7 +30,7 @@ from ..metrics.mouth_sync import at_times, high_pass, prediction
 from ..metrics.syncnet import sync_mfcc, whole_samples
 from ..motion.network import FPS
 from ..nn.lr_asd import PIECE as JUDGED, SIDE, load_lr_asd, odds_of
-from ..speech.turns import OFF, Seen, Turn, Turns
+from ..speech.turns import OFF, Seen, SpeakerTurns, Turn
 
 # %% ../../nbs/pipe/04_speakers.ipynb #60040932
 LEAST = .5     # seconds, below which a face is passed over
@@ -332,11 +332,11 @@ def found_turns(
     mouths:list[Mouth],
     audio:Audio,
     motion_model='auto',   # that says what a mouth does, see `motion.audio2motion`
-)->Turns:
+)->SpeakerTurns:
     "Who speaks when, by what was seen and heard"
     spans, groups = voice_spans(audio), groups_of(mouths)
     people = people_of(groups)
-    if not spans: return Turns((), tuple(people), (SILENT,))
+    if not spans: return SpeakerTurns((), tuple(people), (SILENT,))
     expected, hears = prediction(audio, motion_model), available('resemblyzer') and bool(groups)
     curves = np.column_stack([np.zeros((len(expected), 0)), *(curve_of(g, expected) for g in groups)])
     voiced, level = voiced_steps(spans, len(expected)), np.resize(loudness(audio, FPS), len(expected))
@@ -344,7 +344,7 @@ def found_turns(
     way, sure = way_of(curves, voiced, level, *heard)
     notes = (() if hears or not groups else (VOICES,)) + (() if groups else ('no face is seen in the video',))
     found = turns_of(way, sure, voiced, np.isfinite(curves), [p.name for p in people])
-    return Turns(tuple(found), tuple(people), notes)
+    return SpeakerTurns(tuple(found), tuple(people), notes)
 
 def heard_in(video, audio:Audio|None=None)->Audio:
     "The speech of a video; an error where it can have none"
@@ -358,9 +358,9 @@ def who_speaks(
     audio:Audio|None=None, # its speech, where the video's own sound is not clear
     motion_model='auto',
     progress:OnProgress=no_progress,
-)->Turns:                  # the people are called person1, person2 ... from the left
+)->SpeakerTurns:           # the people are called person1, person2 ... from the left
     "Who speaks when in a video, and where their faces are"
     audio = heard_in(video, audio)
-    if not len(audio.samples) or not voice_spans(audio): return Turns((), (), (SILENT,))
+    if not len(audio.samples) or not voice_spans(audio): return SpeakerTurns((), (), (SILENT,))
     mouths = watch(read_frames(video), float(probe(video).duration or 0), progress, audio)
     return found_turns(mouths, audio, motion_model)

@@ -94,7 +94,9 @@ class Jobs:
     def file_of(self, name:str)->str:
         "The file that a client means"
         if name.startswith('upload:'):
-            path = self.uploads.get(name[7:], (None,))[0]
+            with self.lock:
+                path = self.uploads.get(name[7:], (None,))[0]
+                if path: self.uploads[name[7:]] = path, time.time()      # it is kept on, whatever needs it
             if path is None: raise KitError('there is no such upload; it is kept for a while only: upload it again')
             return str(path)
         path = inside(name, self.o.folder)
@@ -133,37 +135,46 @@ class Jobs:
         "Cancel a job, or remove it with its result"
         job = self.jobs.pop(key, None)
         if job is None: return False
-        job.stop.set()
-        if job.state != 'running': self._end(job, 'cancelled' if job.state == 'queued' else job.state)
+        with self.lock:
+            job.stop.set()
+            idle = job.state != 'running'         # else its thread ends it
+        if idle: self._end(job, 'cancelled' if job.state == 'queued' else job.state)
         return True
 
     def forget(self):
         "Remove what was finished, or uploaded, long ago"
         old = time.time() - self.o.keep
         for job in [j for j in self.jobs.values() if j.ended and j.ended < old]: self.delete(job.id)
-        for key, (path, at) in list(self.uploads.items()):
-            if at < old: self.uploads.pop(key)[0].unlink(missing_ok=True)
+        needed = [v for j in list(self.jobs.values()) if not j.ended for v in j.args.values()]
+        with self.lock:
+            gone = [key for key, (path, at) in self.uploads.items() if at < old and str(path) not in needed]
+            for key in gone: self.uploads.pop(key)[0].unlink(missing_ok=True)
 
     def _work(self):
         while (job := self.waiting.get()) is not None:
-            if not job.stop.is_set(): self._run(job)
+            if self._starts(job): self._run(job)
+
+    def _starts(self, job:Job)->bool:
+        "Whether nobody has deleted it"
+        with self.lock:
+            if job.stop.is_set(): return False
+            job.state = 'running'
+        return True
 
     def _run(self, job:Job):
         def step(p:Progress):
             if job.stop.is_set() or self.closed: raise Cancelled
             job.share, job.stage = p.share, p.stage
-        job.state = 'running'
         try:
             r = lipsync(**job.args, out=job.out, progress=step)
             job.facts = dict(seconds=r.seconds, size=list(r.size), warnings=[without_folders(str(w))
                 for w in r.warnings])
-            job.share = 1.
-            self._end(job, 'done')
-        except Cancelled: self._end(job, 'cancelled')
+            job.share, state = 1., 'done'
+        except Cancelled: state = 'cancelled'
         except Exception as e:
             if not isinstance(e, KitError): log.exception('a job failed')
-            job.error = fault(e)
-            self._end(job, 'failed')
+            job.error, state = fault(e), 'failed'
+        self._end(job, 'cancelled' if job.stop.is_set() else state)
 
     def _end(self, job:Job, state:str):
         first, job.state, job.ended = not job.ended, state, job.ended or time.time()

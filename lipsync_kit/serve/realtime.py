@@ -8,7 +8,7 @@ __all__ = ['PCM_RATE', 'PIECE', 'MOST_AUDIO', 'MOST_EVENT', 'new_id', 'as_pcm', 
 
 # %% ../../nbs/serve/02_realtime.ipynb #5c0f9cb0
 import base64, binascii, json, threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from uuid import uuid4
 import cv2, numpy as np
@@ -48,8 +48,8 @@ class Gone(Exception): "The client has left"
 class RealtimeSession:
     "One client and the face it talks to"
     def __init__(self, conversation:Conversation):
-        # `said`: the question to come
-        self.conversation, self.id, self.parts, self.said = conversation, new_id('sess'), [], None
+        self.conversation, self.id, self.parts = conversation, new_id('sess'), []
+        self.said, self.question = None, None         # what the next response answers, and the present one
         self.response, self.cancelled = None, False   # id of the response that is being given
 
     def facts(self)->dict:
@@ -62,13 +62,16 @@ class RealtimeSession:
 
     def opened(self)->dict: return self._event('session.created', session=self.facts())
 
-    def handle(self, event)->list[dict]:
-        "The answers to an event that a client sent"
+    def handle(self, event)->Iterator[dict]:
+        "The answers to an event that a client sent, as they come"
         kind = event.get('type') if isinstance(event, dict) else None
         name = self.handlers.get(kind) if isinstance(kind, str) else None
-        if name is None: return [self.error(f'no event is called {str(kind)[:60]!r}', 'unknown_event')]
-        try: return getattr(self, name)(event)
-        except KitError as e: return [self.error(str(e), 'invalid_value')]
+        if name is None: yield self.error(f'no event is called {str(kind)[:60]!r}', 'unknown_event')
+        else: yield from self._or_error(getattr(self, name), event)
+
+    def _or_error(self, step:Callable, *args)->Iterator[dict]:
+        try: yield from step(*args)
+        except KitError as e: yield self.error(str(e), 'invalid_value')
 
     def error(self, message:str, code:str)->dict:
         return self._event('error', error=dict(type='invalid_request_error', code=code, message=message))
@@ -85,8 +88,12 @@ class RealtimeSession:
             c.instruct(text)
         return [self._event('session.updated', session=self.facts())]
 
-    def append(self, event):
-        x = from_pcm(event.get('audio'))
+    def append(self, event): return self.hear(from_pcm(event.get('audio')))
+
+    def hear(self,
+        x:np.ndarray,         # [n] float32 at `PCM_RATE`
+    )->Iterable[dict]:        # events
+        "The next piece of the client's microphone"
         if sum(map(len, self.parts)) + len(x) > MOST_AUDIO * PCM_RATE:
             raise KitError(f'at most {MOST_AUDIO} seconds are listened to at once; commit them')
         self.parts.append(x)
@@ -95,9 +102,7 @@ class RealtimeSession:
     def commit(self, event):
         if not sum(map(len, self.parts)): raise KitError('the buffer of input audio is empty; append some first')
         self.said, self.parts = Audio(np.concatenate(self.parts), PCM_RATE), []
-        return [self.committed()]
-
-    def committed(self)->dict: return self._event('input_audio_buffer.committed', item_id=new_id('item'))
+        return [self._event('input_audio_buffer.committed', item_id=new_id('item'))]
 
     def clear(self, event):
         self.parts = []
@@ -118,7 +123,7 @@ class RealtimeSession:
     def create_response(self, event):
         if self.response: raise KitError('a response is being given; cancel it first')
         if self.said is None: raise KitError('nothing was asked yet: commit audio, or create an item')
-        self.response, self.cancelled = new_id('resp'), False
+        self.question, self.said, self.response, self.cancelled = self.said, None, new_id('resp'), False
         return [self._event('response.created', response=self._response('in_progress'))]
 
     def cancel(self, event):
@@ -131,9 +136,9 @@ class RealtimeSession:
 
     def respond(self, send:Callable[[dict], None]):
         "Give the response that was created; `send` is called with each event"
-        question, self.said, status, error = self.said, None, 'completed', None
+        status, error = 'completed', None
         try:
-            for e in self.conversation.stream(question):
+            for e in self.conversation.stream(self.question):
                 if self.cancelled: self.conversation.interrupt()     # it was, before the answer began
                 if self.cancelled and e.kind != 'heard': continue
                 for event in self._told(e): send(event)
@@ -142,8 +147,9 @@ class RealtimeSession:
         except Exception:
             log.exception('a response failed')
             status, error = 'failed', 'the response failed for a reason that is ours'
-        if error: send(self.error(error, 'response_failed'))
-        done, self.response = self._response('cancelled' if self.conversation.interrupted else status), None
+        if self.cancelled: status = 'cancelled'
+        elif error: send(self.error(error, 'response_failed'))
+        done, self.response = self._response(status), None
         for kind in ('response.audio.done', 'response.audio_transcript.done'):
             send(self._event(kind, response_id=done['id']))
         send(self._event('response.done', response=done))
@@ -174,7 +180,9 @@ class Exchange:
         session:RealtimeSession,
         send:Callable[[dict], None],                         # called with each event, from any thread
         first:Callable[[float], None]=lambda seconds: None,  # told how long the first audio of a response took
-    ): self.session, self._send, self.first, self.giving, self.lock = session, send, first, None, threading.Lock()
+    ):
+        self.session, self._send, self.first = session, send, first
+        self.giving, self.closed, self.lock = None, False, threading.Lock()
 
     def send(self, event:dict):
         "Tell the client"
@@ -185,16 +193,19 @@ class Exchange:
         "Answer a message"
         try: event = json.loads(text) if len(text) < MOST_EVENT else None
         except (ValueError, RecursionError): event = None
-        self.do(event)
+        self.tell(self.session.handle(event))
 
-    def do(self, event):
-        "Answer an event"
-        with self.lock: answers = self.session.handle(event)
-        created = any(a['type'] == 'response.created' for a in answers)
-        if created: self.settle()                            # the end of the response before it is told first
-        for a in answers: self.send(a)
-        if not created: return
-        self.giving = in_background(self._give, end=self._stop)
+    def tell(self, answers:Iterable[dict]):
+        "Send what the session answers, as it comes; a response that it created is given meanwhile"
+        for a in answers:
+            created = a['type'] == 'response.created'
+            if created: self.settle()                        # the end of the response before it is told first
+            self.send(a)
+            if created: self._begin()
+
+    def _begin(self):
+        with self.lock:                                      # the client may be leaving
+            if not self.closed: self.giving = in_background(self._give, end=self._stop)
 
     def _give(self):
         begun, heard = perf_counter(), threading.Event()
@@ -212,7 +223,8 @@ class Exchange:
         return self.giving is None or not self.giving.is_alive()
 
     def close(self):
-        "End what is being said"
+        "End what is being said; nothing begins after it"
+        with self.lock: self.closed = True
         self._stop()
         self.settle()
 

@@ -66,9 +66,10 @@ def new_output(
     return folder/name
 
 def forget(request:gr.Request):
-    "A visitor leaves: their files go, their jobs stop"
+    "A visitor leaves: their files go, their jobs stop, those that wait for their turn too"
     session = request.session_hash
-    for stop in stops.pop(session, {}).values(): stop.set()
+    for stop in list(stops.get(session, {}).values()): stop.set()
+    if not stops.get(session): stops.pop(session, None)
     for path, was in owned.pop(session, {}).items():
         if _which(path) == was and not any(path in o for o in owned.values()): remove(path)
 
@@ -83,7 +84,7 @@ def begin(request:gr.Request)->str:
 
 def cancel(request:gr.Request):
     "Ask the jobs of this session to stop"
-    for stop in stops.get(request.session_hash, {}).values(): stop.set()
+    for stop in list(stops.get(request.session_hash, {}).values()): stop.set()
 
 def end_jobs(seconds:float=10.):
     "Stop all jobs, and wait until they have stopped: the app ends"
