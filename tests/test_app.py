@@ -245,6 +245,7 @@ def spoken(page, tmp_path, name):
     "Let the avatar speak and keep the video"
     page.locator('#avatar-text textarea').fill('Wow, a pea.')
     page.get_by_role('button', name='Let it speak').click()
+    answered(page, '#avatar-said')
     page.wait_for_function("document.querySelector('#avatar-video video')?.readyState >= 2", timeout=120_000)
     (tmp_path/name).write_bytes(page.request.get(page.locator('#avatar-video video').get_attribute('src')).body())
     with av.open(str(tmp_path/name)) as c: return c.streams.video[0].width, sum(1 for _ in c.decode(video=0))
