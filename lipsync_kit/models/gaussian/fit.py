@@ -59,15 +59,33 @@ def picture_loss(
 EVERY = 200   # steps between two writings of the state
 MOMENTS = 'step', 'exp_avg', 'exp_avg_sq'   # what Adam keeps of each parameter
 
-def _order(seed:int, step:int, n:int)->int:
-    "Which picture a step takes: each once in a round, in random order"
-    return int(np.random.default_rng((seed, step//n)).permutation(n)[step % n])
+def _order(seed:int, step:int, n:int, often=None)->int:
+    "Which picture a step takes: each once in a round, or as `often` [n] says, in random order"
+    rng = np.random.default_rng((seed, step//n))
+    if often is None: return int(rng.permutation(n)[step % n])
+    share = np.cumsum(often)/np.sum(often)
+    return int(rng.permutation(np.searchsorted(share, (rng.random() + np.arange(n))/n).clip(max=n - 1))[step % n])
+
+class _Mean:
+    "Running mean of parameters over the last third of a fit"
+    def __init__(self, params, steps): self.params, self.steps, self.values = params, steps, {}
+
+    def add(self, step:int):
+        k = step - 2*self.steps//3
+        if k < 0: return
+        for name, p in self.params.items():
+            if name in self.values: self.values[name].lerp_(p.detach(), 1/min(k + 1, max(self.steps/12, 1)))
+            else: self.values[name] = p.detach().clone()
+
+    @torch.no_grad()
+    def put(self):
+        for name, mean in self.values.items(): self.params[name].copy_(mean)
 
 class _Checkpoint:
     "State of a fit in a file"
     def __init__(self, path, key): self.path, self.key = path and Path(path), key
 
-    def load(self, params, opt)->int:
+    def load(self, params, opt, mean)->int:
         "Take up the state of an earlier run of the same fit; how many steps it had done"
         if not self.path or not self.path.is_file(): return 0
         from safetensors import SafetensorError, safe_open
@@ -79,19 +97,27 @@ class _Checkpoint:
             for k, p in params.items():
                 p.copy_(t[k])
                 opt.state[p] = {name: t[f'{k}.{name}'].to(p.device) for name in MOMENTS if f'{k}.{name}' in t}
+                if f'{k}.mean' in t: mean.values[k] = t[f'{k}.mean'].to(p.device)
         return int(about['step'])
 
-    def save(self, params, opt, step:int):
+    def save(self, params, opt, mean, step:int):
         if not self.path: return
         from safetensors.torch import save
         t = {k: p.detach() for k, p in params.items()}
         t |= {f'{k}.{name}': x for k, p in params.items() for name, x in opt.state[p].items()}
+        t |= {f'{k}.mean': x for k, x in mean.values.items()}
         with replacing(self.path) as part: part.write_bytes(save(t, dict(key=self.key, step=str(step))))
 
 def _penalty(params, began):
     "How far sizes, the picture behind, offsets and corrections are from where they began"
     terms = {k: params[k] for k in PENALTIES if k in params}
     return sum(PENALTIES[k]*(x - began[k] if k in KEPT else x).square().mean() for k, x in terms.items())
+
+def _view_loss(avatar, view:View, behind, jitter, threads):
+    "How far the avatar's picture is from a view's"
+    picture, _ = avatar(view.state, behind, jitter=jitter, threads=threads)
+    target, weight = (torch.from_numpy(x).to(picture.device).float() for x in (view.image, view.weight))
+    return picture_loss(picture, target/255, weight[..., None])
 
 def fit(
     avatar:GaussianAvatar,          # changed in place
@@ -106,29 +132,28 @@ def fit(
     key:str='',                     # what tells this fit from others, for `resume`
     threads:int=1,
     progress:OnProgress=no_progress,
+    often=None,                     # [n] how often each picture comes; all alike where left out
 )->GaussianAvatar:
     "The avatar, fitted to pictures"
     params = {k: getattr(avatar, k) for k in rates if getattr(avatar, k).numel()}
     opt = torch.optim.Adam([dict(params=[p], base=rates[k]) for k, p in params.items()], eps=1e-10, fused=True)
-    checkpoint = _Checkpoint(resume, f'{key} {steps} {n} {seed}')
+    checkpoint, mean = _Checkpoint(resume, f'{key} {steps} {n} {seed}'), _Mean(params, steps)
     began, device = {k: params[k].detach().clone() for k in KEPT if k in params}, avatar.rgb.device
-    for step in range(checkpoint.load(params, opt), steps):
+    for step in range(checkpoint.load(params, opt, mean), steps):
         for group in opt.param_groups: group['lr'] = group['base']*.1**(step/steps)
-        v, noise = view(_order(seed, step, n)), torch.Generator().manual_seed(seed*1_000_003 + step)
+        v, noise = view(_order(seed, step, n, often)), torch.Generator().manual_seed(seed*1_000_003 + step)
         depth = None if jitter is None else (jitter*torch.randn(len(avatar), generator=noise)).to(device)
         behind = torch.rand(3, generator=noise).to(device) if step % 3 == 0 else None
-        picture, _ = avatar(v.state, behind, jitter=depth, threads=threads)
-        target = torch.from_numpy(v.image).to(device).float()/255
-        weight = torch.from_numpy(v.weight).to(device)[..., None]
-        loss = picture_loss(picture, target, weight) + _penalty(params, began)
         opt.zero_grad()
-        loss.backward()
+        (_view_loss(avatar, v, behind, depth, threads) + _penalty(params, began)).backward()
         if frozen is not None:
             for k, p in params.items():
                 if len(p) == len(avatar): p.grad[frozen] = 0
         opt.step()
         avatar.rgb.data.clamp_(0, 1)
-        if step % EVERY == EVERY - 1: checkpoint.save(params, opt, step + 1)
+        mean.add(step)
+        if step % EVERY == EVERY - 1: checkpoint.save(params, opt, mean, step + 1)
         progress(Progress('training', (step + 1)/steps))
+    mean.put()
     if resume: Path(resume).unlink(missing_ok=True)
     return avatar
