@@ -57,9 +57,9 @@ def part_of(
 def _signed(q, made:str)->list:
     "Nodes that quantise to -128..127 what `q` quantises to 0..255"
     source, (_, scale, zero) = q.input[0], q.output
-    steps = (('Cast', [zero], zero + '_int', dict(to=TensorProto.INT32)), ('Sub', [zero + '_int', '_128'], zero + '_less', {}),
-             ('Cast', [zero + '_less'], zero + '_signed', dict(to=TensorProto.INT8)),
-             ('QuantizeLinear', [source, scale, zero + '_signed'], made, {}))
+    number, less, signed = (zero + x for x in ('_int', '_less', '_signed'))
+    steps = (('Cast', [zero], number, dict(to=TensorProto.INT32)), ('Sub', [number, '_128'], less, {}),
+             ('Cast', [less], signed, dict(to=TensorProto.INT8)), ('QuantizeLinear', [source, scale, signed], made, {}))
     return [helper.make_node(op, i, [o], **kw) for op, i, o, kw in steps]
 
 def signed_activations(

@@ -133,7 +133,7 @@ def _synthesise(k:_Kokoro, symbols:str, speaker:str, speed:float)->tuple[Audio, 
 
 # %% ../../../nbs/speech/voices/02_kokoro.ipynb #85b8f4c3
 PACE = .25        # seconds of one processor core for a second of sound
-FIRST = .5        # seconds of the first piece, at least
+FIRST = .6        # seconds of the first piece, at least: what a live face wants to hear before it moves
 LONG_WORD = 1.6   # times the least length of a piece, beyond which it ends within a word
 LEAD = .1         # seconds of silence before the first sound
 AT_ONCE = 64      # units of a sentence that is made whole
