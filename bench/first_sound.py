@@ -5,6 +5,7 @@ import re, sys, time
 import numpy as np
 from lipsync_kit.speech.stt import transcribe
 from lipsync_kit.speech.tts import joined, stream
+from lipsync_kit.speech.voices.hibari import english_symbols
 
 SENTENCES = (
     'Yes.', 'Hello there!', 'Good morning, how can I help you today?', 'I am a face on a screen.',
@@ -28,7 +29,10 @@ def latest(pieces, at):
     heard = at[0] + np.cumsum([p.audio.duration for p in pieces])
     return max((at[1:] - heard[:-1]).tolist(), default=float('nan'))
 
-def words(s): return re.findall(r'[a-z0-9$.:]+', transcribe(s.audio, 'whisper-tiny.en').text.lower())
+def words(s):
+    "What a recogniser hears, word by word as it is pronounced: $3.50 is three dollars and fifty cents"
+    heard = ' '.join(english_symbols(transcribe(s.audio, 'whisper-tiny.en').text))
+    return re.sub(r'[^\w ]', '', heard).split()
 
 def differing(a, b):
     "How many words differ"
