@@ -218,7 +218,7 @@ def _said(k:_Kokoro, sentence:str, language:str, manner:Manner)->Iterator[Speech
 def say_kokoro(
     text:str,
     manner:Manner=Manner(),
-)->Iterator[Speech]:     # a sentence at a time, or a piece of one: the first has the text, and its span tells the whole
+)->Iterator[Speech]:     # a sentence at a time, or a piece of one: the first has the text and the span of the whole
     "Sentences and the times of their phonemes"
     language = manner.language or 'en'
     if language != 'en' and espeak_program() is None: raise KitError(f'to read {language}, kokoro needs {INSTALL}')
