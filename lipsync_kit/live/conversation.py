@@ -152,7 +152,8 @@ class Conversation:
 
     def prepare(self):
         "Open what the next answer needs, in the background"
-        if self._next is None: self._next = self._pool.submit(open_session, self.face, **dict(pieces=SOON) | self.options)
+        options = dict(pieces=SOON) | self.options
+        if self._next is None: self._next = self._pool.submit(open_session, self.face, **options)
 
     def instruct(self, system:str):
         "Tell the one who answers how to be, from now on"
