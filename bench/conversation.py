@@ -19,6 +19,7 @@ def chunks(audio, seconds=.1):
 
 def one(c, question):
     "(wall, processor) of each stage of one turn; the question is heard while it is spoken, as from a microphone"
+    if c._next: c._next.result()      # it is opened in the seconds in which the question is spoken, which take no time here
     hearing = c.hear()
     for x in chunks(question): hearing.push(x)
     w = Watch()

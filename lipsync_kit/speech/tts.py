@@ -36,6 +36,7 @@ class Manner(NamedTuple):
     language:str=''      # code of ISO 639-1; '': the voice's first
     speed:float=1.       # 0.5 slow .. 2 fast
     seed:int=0           # the same seed gives the same samples
+    soon:bool=False      # a voice with a `pace` gives a sentence in pieces, the first one soon
 
 @dataclass(frozen=True)
 class VoiceCard:
@@ -53,6 +54,9 @@ class VoiceCard:
     open_speakers:bool=False        # speakers that are not listed are allowed
     # (language, share) of words that Whisper base writes down wrongly of what it says, by `bench/voices.py`
     errors:tuple[tuple[str, float], ...]=()
+    # seconds of a processor core for a second of sound, of a voice that gives a sentence in pieces (`Manner.soon`);
+    # 0: it gives whole sentences
+    pace:float=0.
 
     @property
     def missing(self)->str:         # '' where it can speak here
@@ -170,10 +174,11 @@ def stream(
     speed:float=1.,      # 0.5 slow .. 2 fast
     seed:int=0,          # the same seed gives the same samples
     language:str='',     # code of ISO 639-1; '': as the text tells
+    soon:bool=False,     # pieces of sentences, of voices that have a `pace`
 )->Iterator[Speech]:     # sentences and pauses, each as soon as it is made
     "`text`, spoken sentence by sentence"
     if not .5 <= speed <= 2: raise KitError(f"the voice speaks at a speed from 0.5 to 2, not {speed}")
-    turns, notes = turns_of(text, voice, Manner(language=language, speed=speed, seed=seed))
+    turns, notes = turns_of(text, voice, Manner(language=language, speed=speed, seed=seed, soon=soon))
     spoken = [t for t in turns if isinstance(t, Turn)]
     if not spoken: raise KitError("there is nothing to say between the pauses; give some words")
     notes, rate, wait = (*notes, *_language_notes(spoken)), 0, 0.
