@@ -8133,6 +8133,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'lipsync_kit.serve.jobs.Jobs.forget': ('serve/jobs.html#jobs.forget', 'lipsync_kit/serve/jobs.py'),
                                         'lipsync_kit.serve.jobs.Jobs.new_upload': ( 'serve/jobs.html#jobs.new_upload',
                                                                                     'lipsync_kit/serve/jobs.py'),
+                                        'lipsync_kit.serve.jobs.Jobs.queued': ('serve/jobs.html#jobs.queued', 'lipsync_kit/serve/jobs.py'),
                                         'lipsync_kit.serve.jobs.checked_media': ( 'serve/jobs.html#checked_media',
                                                                                   'lipsync_kit/serve/jobs.py'),
                                         'lipsync_kit.serve.jobs.fault': ('serve/jobs.html#fault', 'lipsync_kit/serve/jobs.py'),

@@ -76,6 +76,9 @@ class Jobs:
         self.root = tempfile.TemporaryDirectory(prefix='lipsync_serve_')
         self.worker = in_background(self._work, end=self._stop)
 
+    @property
+    def queued(self)->int: return sum(j.state == 'queued' for j in list(self.jobs.values()))   # jobs that wait
+
     def new_upload(self, name:str)->tuple[str, Path]:
         "Where an upload goes; its name decides what it can be"
         suffix = ''.join(c for c in Path(name).suffix.lower()[:8] if c.isalnum() or c == '.')
@@ -122,7 +125,7 @@ class Jobs:
     )->Job:
         "Queue a job"
         self.forget()
-        if self.waiting.qsize() >= self.o.queue: raise KitError('the queue is full; try again later')
+        if self.queued >= self.o.queue: raise KitError('the queue is full; try again later')
         callback = callback and allowed_callback(callback, self.o)
         args, key = self._args(wanted), uuid4().hex
         job = Job(key, args, Path(self.root.name)/key, callback)

@@ -161,7 +161,7 @@ def _add_jobs(app:FastAPI, o:ServeOptions, jobs:Jobs):
     @app.post('/v1/jobs', status_code=202, response_model=JobState, responses=REFUSED, tags=['jobs'])
     def add(wanted:JobRequest):
         "Ask for a video"
-        if jobs.waiting.qsize() >= o.queue: raise HTTPException(429, 'the queue is full; try again later')
+        if jobs.queued >= o.queue: raise HTTPException(429, 'the queue is full; try again later')
         args = wanted.model_dump(exclude={'callback_url'})
         return jobs.add(args, wanted.callback_url or '').to_dict()
 
@@ -237,11 +237,11 @@ def build_server(o:ServeOptions=ServeOptions())->FastAPI:
     app.include_router(whep_router(o, peers, jobs.file_of, REFUSED))
 
     @app.get('/health', response_model=Health, tags=['server'])
-    def health(): return dict(status='ok', version=__version__, waiting=jobs.waiting.qsize())
+    def health(): return dict(status='ok', version=__version__, waiting=jobs.queued)
 
     @app.get('/metrics', response_class=Response, tags=['server'])
     def numbers():
-        metrics.waiting.set(jobs.waiting.qsize())
+        metrics.waiting.set(jobs.queued)
         return Response(metrics.text(), media_type='text/plain; version=0.0.4')
 
     @app.exception_handler(KitError)
