@@ -216,4 +216,6 @@ def main(
     "The entry point of the command `lipsync`; a console that can't show a letter gets another one in its place"
     for stream in sys.stdout, sys.stderr:
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
-    leave(run([*before, *sys.argv[1:]]))
+    try: code = run([*before, *sys.argv[1:]])
+    except SystemExit as e: code = e.code or 0      # the app's answer to SIGTERM
+    leave(code)
