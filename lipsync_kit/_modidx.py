@@ -8261,6 +8261,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                       'lipsync_kit/serve/server.py'),
                                           'lipsync_kit.serve.server._add_uploads': ( 'serve/server.html#_add_uploads',
                                                                                      'lipsync_kit/serve/server.py'),
+                                          'lipsync_kit.serve.server._check_place': ( 'serve/server.html#_check_place',
+                                                                                     'lipsync_kit/serve/server.py'),
                                           'lipsync_kit.serve.server._new_session': ( 'serve/server.html#_new_session',
                                                                                      'lipsync_kit/serve/server.py'),
                                           'lipsync_kit.serve.server.build_server': ( 'serve/server.html#build_server',

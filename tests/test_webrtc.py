@@ -44,9 +44,12 @@ class Served:
                 time.sleep(.2)
         pytest.fail('the server did not come up')
     def up(self): httpx.get(f'{self.url}/health', timeout=5).raise_for_status()
-    def end(self):
+    def end(self, impatient=False):
         "Ends it as Ctrl-C does; what it wrote"
         self.process.send_signal(signal.SIGINT)
+        if impatient:
+            time.sleep(.5)
+            self.process.send_signal(signal.SIGINT)
         try: self.process.wait(120)
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGABRT)      # tells where each thread stands

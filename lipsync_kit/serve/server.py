@@ -7,8 +7,8 @@ __all__ = ['CODES', 'OPEN', 'REFUSED', 'LAST_WORDS', 'Metrics', 'problem', 'TooL
            'Failure', 'JobState', 'Upload', 'Health', 'talk', 'build_server', 'serve']
 
 # %% ../../nbs/serve/03_server.ipynb #5b33f8a7
-import asyncio, json
-from contextlib import asynccontextmanager
+import asyncio, json, socket
+from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -259,10 +259,21 @@ def build_server(o:ServeOptions=ServeOptions())->FastAPI:
 
 LAST_WORDS = 5       # seconds at the end for clients that do not read what they are sent
 
+def _check_place(host:str, port:int):
+    kind = socket.AF_INET6 if ':' in host else socket.AF_INET
+    try: socket.create_server((host, port), family=kind).close()
+    except (OSError, UnicodeError) as e:
+        raise KitError(f"the server can't listen on {host}, port {port}: {e}; another port may be free") from e
+
 def serve(o:ServeOptions=ServeOptions()):
     "Serve until Ctrl-C"
     try: import uvicorn
     except ImportError as e: raise KitError("the server needs uvicorn: pip install 'lipsync_kit[serve]'") from e
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig, frame):       # the end takes seconds; another Ctrl-C would cut it off
+            if not self.should_exit: super().handle_exit(sig, frame)
+    _check_place(o.host, o.port)
     send_spans()
-    uvicorn.run(build_server(o), host=o.host, port=o.port, log_level='info', ws_max_size=2 * MOST_EVENT,
-                server_header=False, timeout_graceful_shutdown=LAST_WORDS)
+    how = uvicorn.Config(build_server(o), host=o.host, port=o.port, log_level='info', ws_max_size=2 * MOST_EVENT,
+                         server_header=False, timeout_graceful_shutdown=LAST_WORDS)
+    with suppress(KeyboardInterrupt): Server(how).run()
