@@ -8265,6 +8265,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'lipsync_kit/serve/server.py'),
                                           'lipsync_kit.serve.server._new_session': ( 'serve/server.html#_new_session',
                                                                                      'lipsync_kit/serve/server.py'),
+                                          'lipsync_kit.serve.server._one_end': ( 'serve/server.html#_one_end',
+                                                                                 'lipsync_kit/serve/server.py'),
                                           'lipsync_kit.serve.server.build_server': ( 'serve/server.html#build_server',
                                                                                      'lipsync_kit/serve/server.py'),
                                           'lipsync_kit.serve.server.problem': ('serve/server.html#problem', 'lipsync_kit/serve/server.py'),

@@ -7,8 +7,8 @@ __all__ = ['CODES', 'OPEN', 'REFUSED', 'LAST_WORDS', 'Metrics', 'problem', 'TooL
            'Failure', 'JobState', 'Upload', 'Health', 'talk', 'build_server', 'serve']
 
 # %% ../../nbs/serve/03_server.ipynb #5b33f8a7
-import asyncio, json, socket
-from contextlib import asynccontextmanager, suppress
+import asyncio, json, signal, socket, threading
+from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -265,15 +265,24 @@ def _check_place(host:str, port:int):
     except (OSError, UnicodeError) as e:
         raise KitError(f"the server can't listen on {host}, port {port}: {e}; another port may be free") from e
 
+@contextmanager
+def _one_end():
+    "Beside uvicorn's own answer to Ctrl-C there is none: it would cut the end off"
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, lambda *_: None) if main else None
+    try: yield
+    finally:
+        if main: signal.signal(signal.SIGINT, before)
+
 def serve(o:ServeOptions=ServeOptions()):
     "Serve until Ctrl-C"
     try: import uvicorn
     except ImportError as e: raise KitError("the server needs uvicorn: pip install 'lipsync_kit[serve]'") from e
     class Server(uvicorn.Server):
-        def handle_exit(self, sig, frame):       # the end takes seconds; another Ctrl-C would cut it off
+        def handle_exit(self, sig, frame):
             if not self.should_exit: super().handle_exit(sig, frame)
     _check_place(o.host, o.port)
     send_spans()
     how = uvicorn.Config(build_server(o), host=o.host, port=o.port, log_level='info', ws_max_size=2 * MOST_EVENT,
                          server_header=False, timeout_graceful_shutdown=LAST_WORDS)
-    with suppress(KeyboardInterrupt): Server(how).run()
+    with _one_end(): Server(how).run()
