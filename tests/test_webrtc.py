@@ -31,7 +31,8 @@ class Served:
     def __init__(self, folder, *words, command='serve', **env):
         self.port, self.log = free_port(), folder/'log'
         self.url = f'http://127.0.0.1:{self.port}'
-        code = 'from lipsync_kit.cli.main import main; main()'
+        # a run in the background may have been told to ignore Ctrl-C
+        code = 'import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from lipsync_kit.cli.main import main; main()'
         own = os.environ | dict(PYTHONPATH=str(ROOT)) | env
         args = ('--port', self.port, *words)
         if command == 'serve': args += '--chat', 'scripted', '--voice', 'hibari', '--language', 'en'
