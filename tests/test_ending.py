@@ -73,3 +73,10 @@ def test_the_app_in_the_middle_of_a_job(tmp_path):
     job = page.submit(handle_file(ROOT/'lipsync_kit'/'data'/'astronaut.jpg'), TEXT, None, 'portrait', 'picture', api_name='/talk')
     until(lambda: any(p.progress and p.progress > .05 for p in job.status().progress_data or ()))
     in_order(app)
+
+def test_threads_are_asked_to_end_before_python_does():
+    "What may be inside a network or a codec goes through `flow.in_background`; these threads only wait or report"
+    plain = {'flow.py', 'serve/jobs.py', 'batch/workers.py'}
+    package = ROOT/'lipsync_kit'
+    found = {str(p.relative_to(package)) for p in package.rglob('*.py') if 'Thread(' in p.read_text(encoding='utf-8')}
+    assert found - plain - {'_modidx.py'} == set()
