@@ -45,7 +45,8 @@ def in_background(
 @atexit.register
 def _end_threads():
     threads, until = dict(_at_work), monotonic() + LAST_WAIT
-    for end in threads.values(): end()
+    for end in threads.values():
+        with suppress(Exception): end()
     for thread in threads: thread.join(max(until - monotonic(), 0))
 
 # a fork has no thread but its own

@@ -51,7 +51,7 @@ class Served:
         if impatient:
             time.sleep(.5)
             self.process.send_signal(signal.SIGINT)
-        try: self.process.wait(120)
+        try: self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGABRT)      # tells where each thread stands
             self.process.wait()

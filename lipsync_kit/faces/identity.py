@@ -207,7 +207,7 @@ def _attributes(*paths:Path)->Callable:   # (image, face) -> AgeGender
 def attributes_files()->tuple[Path, ...]:
     "Where networks for age and gender are; nothing where there are none"
     own, free = _files('buffalo_l'), _files('age-gender')
-    if 'genderage.onnx' in own and find_spec('onnx') is not None: return own['genderage.onnx'],
+    if 'genderage.onnx' in own: return own['genderage.onnx'],
     return tuple(free[n] for n in ('age-v1.onnx', 'gender-v1.onnx')) if len(free) == 2 else ()
 
 def age_gender(

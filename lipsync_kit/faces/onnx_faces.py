@@ -94,10 +94,7 @@ class OnnxNetwork:
     @cached_property
     def graph(self):
         "The graph as the file has it, without a session"
-        try: import onnx
-        except ImportError as e:
-            raise KitError("reading an InsightFace file needs the package onnx: pip install "
-                           "'lipsync_kit[insightface]'") from e
+        import onnx
         return onnx.load(str(self.path)).graph
 
     @cached_property

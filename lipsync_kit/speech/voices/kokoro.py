@@ -62,11 +62,11 @@ def _styles(folder:Path)->dict[str, np.ndarray]:
 def _kokoro(folder:Path)->_Kokoro:
     "The network, read once per process"
     import onnx
-    from lipsync_kit.nn.onnx_parts import held_means, part_of, session_of, signed_activations
+    from lipsync_kit.nn.onnx_parts import held_means, session_of, signed_activations, sub_network
     network = signed_activations(onnx.load(folder/'kokoro-v1.0.int8.onnx'))
-    plan = session_of(part_of(network, ['tokens', 'style', 'speed'], [LENGTHS, SOUNDS, PITCH, ENERGY]))
-    hum = session_of(part_of(network, [PITCH], [HUM]))
-    sound = part_of(network, [SOUNDS, PITCH, ENERGY, HUM, 'style'], ['audio'])
+    plan = session_of(sub_network(network, ['tokens', 'style', 'speed'], [LENGTHS, SOUNDS, PITCH, ENERGY]))
+    hum = session_of(sub_network(network, [PITCH], [HUM]))
+    sound = sub_network(network, [SOUNDS, PITCH, ENERGY, HUM, 'style'], ['audio'])
     means = held_means(sound)
     vocab = json.loads((folder/'vocab.json').read_text())['vocab']
     return _Kokoro(plan, hum, session_of(sound), means, {}, vocab, _styles(folder), Lock())
